@@ -1,0 +1,70 @@
+# Every target works from a bare checkout on Debian with Python 3.11 or newer and builds .venv itself.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+WORKERS ?= 2
+ARGS ?=
+PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make lock" PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= \
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+.PHONY: help run test test-long lint format bench bench-peers bench-profile docs real-model lock clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1mmake %-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# `make real-model` serves there; while it does not, its calls get a clear 502 and everything else goes on.
+run: export LLAMA_CPP_BASE_URL ?= http://127.0.0.1:8081/v1
+run: $(READY) ## Serve on http://localhost:4000 (ARGS="--port 5000" goes to `switchgear serve`)
+	@exec $(BIN)/switchgear serve $(ARGS)
+
+test: lint ## Lint, then run the whole suite in under five minutes (ARGS="-k sse" goes to pytest)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-long: $(READY) ## Run the whole suite with the tests marked `long`
+	@$(BIN)/python -m pytest -n $(WORKERS) --long --timeout 1800 $(ARGS)
+
+lint: $(READY) ## Check format, lint rules, types, the floors between slices and the docs
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/basedpyright
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m scripts.docs --check
+
+format: $(READY) ## Format the code and repair what ruff can repair
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+bench: $(READY) ## Measure the gateway beside nginx on the same core, and print ratios and bars
+	@$(BIN)/python -m bench.run $(ARGS)
+
+bench-peers: $(READY) ## The same run with other gateways beside it, each in a folder of its own
+	@$(BIN)/python -m bench.run --peers $(ARGS)
+
+bench-profile: $(READY) ## CPU per request of the gateway, by function
+	@$(BIN)/python -m bench.profile $(ARGS)
+
+docs: $(READY) ## Render the generated parts of docs/ and check every link
+	@$(BIN)/python -m scripts.docs
+
+real-model: ## Serve SmolLM2-135M on http://127.0.0.1:8081/v1 (the first time compiles for some minutes)
+	@exec scripts/real-model $(ARGS)
+
+lock: $(READY) ## Renew requirements/*.txt from pyproject.toml (ARGS="--upgrade" takes newer versions)
+	@$(PIP_COMPILE) $(ARGS) --extra aiohttp --output-file requirements/run.txt pyproject.toml
+	@$(PIP_COMPILE) $(ARGS) --extra aiohttp --extra dev --constraint requirements/run.txt \
+		--output-file requirements/dev.txt pyproject.toml
+
+clean: ## Remove .venv, caches and build results
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist bench/build bench/results
+	find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An interrupted installation leaves no stamp, so the next `make` starts it again; a new lock does the same.
+$(READY): requirements/dev.txt pyproject.toml
+	@scripts/set-up $(VENV)
+	@touch $@

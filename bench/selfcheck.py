@@ -1,0 +1,127 @@
+"""The harness proves itself: known loads on the mock must give known answers, whatever the speed of the machine."""
+
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.machine import CorePlan
+from bench.payloads import stream_wishes
+from bench.programs import LoadResult, Mock, Schedule
+from bench.scenarios import measure_memory
+from bench.scripted import ScriptedServer
+from bench.stand import Direct, Effort, Stand, UnderTest
+from bench.subjects import Minimal
+
+SHORT = Effort(rounds=1, seconds=0.5, warmup_seconds=0.1, open_streams=40)
+CHUNKS = 20
+IMPOSSIBLE_RATE = 2_000_000.0
+
+
+def complaints(plan: CorePlan) -> list[str]:
+    """What is wrong with the harness, in sentences; none when all is well."""
+    with Mock(plan) as mock, tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        stand = Stand(plan, SHORT, mock, Path(folder), Path(folder))
+        found = _of_subject(stand, "direct", Direct(mock.port)) + _of_failures(stand) + _of_framing(stand)
+        with stand.running(Minimal()) as proxy:
+            found += _of_subject(stand, "proxy", proxy)
+            found += [] if proxy.cpu_seconds() > 0 else ["the proxy's CPU time was not seen"]
+            found += _of_memory(stand, proxy)
+    return found
+
+
+def _of_subject(stand: Stand, name: str, subject: UnderTest) -> list[str]:
+    target = subject.target
+    saturated = stand.load(target, Schedule(SHORT.seconds, 4, warmup_seconds=0.1))
+    steady = stand.load(target, Schedule(SHORT.seconds, 4, rate=100.0, warmup_seconds=0.1))
+    schedule = Schedule(SHORT.seconds, 8, rate=40.0, warmup_seconds=0.0, stream=True)
+    streamed = stand.load(target, schedule, stream_wishes(CHUNKS, interval_us=1000))
+    expected = {
+        "saturation answers without an error": saturated.requests > 0 and not _errors(saturated),
+        "an open loop of 100 rps over 0.5 s measures 50 requests": steady.latency_us.count == 50
+        and not _errors(steady),
+        "an open loop of 40 rps over 0.5 s gives 20 streams": streamed.completed_total == 20 and not _errors(streamed),
+        "each stream brings its chunks and one for usage": streamed.chunks_total
+        == streamed.completed_total * (CHUNKS + 1),
+        "paced chunks take their time": streamed.latency_us.p50 >= (CHUNKS - 1) * 1000,
+        "each chunk's lag is read from its stamp": streamed.chunk_lag_us.count > 0 and streamed.chunk_lag_us.p50 > 0,
+    }
+    return [f"{name}: not so: {what}" for what, holds in expected.items() if not holds]
+
+
+def _of_failures(stand: Stand) -> list[str]:
+    target = Direct(stand.mock.port).target
+    overloaded = stand.load(target, Schedule(0.2, 4, rate=IMPOSSIBLE_RATE, warmup_seconds=0.0))
+    unended = stand.load(
+        target,
+        Schedule(0.2, 2, rate=10.0, warmup_seconds=0.0, stream=True, timeout_ms=50),
+        stream_wishes(CHUNKS, stall_after=1),
+    )
+    expected = {
+        "an impossible rate is not achieved": overloaded.rps < IMPOSSIBLE_RATE * 0.98,
+        "a request that waits for its turn pays for the wait": overloaded.latency_us.max > 10_000,
+        "a stream that stalls is an error, counted as a timeout": unended.errors["timeout"] == 2,
+    }
+    return [f"not so: {what}" for what, holds in expected.items() if not holds]
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+EVENTS = b"data: {}\n\ndata: [DONE]\n\n"
+
+
+class Framing(NamedTuple):
+    """An answer, byte by byte, and the error it must be counted as; none when it is right."""
+
+    what: str
+    answer: bytes
+    error: str | None
+    stream: bool = False
+    then_close: bool = False
+
+
+FRAMINGS = (
+    Framing("a sized body", HEAD + b"Content-Length: 2\r\n\r\n{}", None),
+    Framing("a body that the close ends", HEAD + b"\r\n{}", None, then_close=True),
+    Framing(
+        "an interim answer before the answer",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + b"content-length:0\r\n\r\n",
+        None,
+    ),
+    Framing("chunks with an extension and a trailer", CHUNKED + b"2;a=b\r\n{}\r\n0\r\nx: y\r\n\r\n", None),
+    Framing(
+        "events across chunks", CHUNKED + b"6\r\ndata: \r\n12\r\n{}\n\ndata: [DONE]\n\n\r\n0\r\n\r\n", None, stream=True
+    ),
+    Framing("events until the close", HEAD + b"\r\n" + EVENTS, None, stream=True, then_close=True),
+    Framing("a stream without its end", CHUNKED + b"a\r\ndata: {}\n\n\r\n0\r\n\r\n", "no_done", stream=True),
+    Framing("a body cut short", HEAD + b"content-length: 9\r\n\r\n{}", "short", then_close=True),
+    Framing("an error status", b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n", "non_2xx"),
+    Framing("a chunk without its size", CHUNKED + b"zz\r\n{}\r\n", "malformed"),
+    Framing("no HTTP at all", b"SSH-2.0-OpenSSH\r\n\r\n", "malformed"),
+)
+
+
+def _of_framing(stand: Stand) -> list[str]:
+    """Every way to frame an answer, right or wrong, is read as what it is, however its bytes arrive."""
+    found: list[str] = []
+    for framing in FRAMINGS:
+        with ScriptedServer(framing.answer, then_close=framing.then_close) as server:
+            schedule = Schedule(0.05, 1, rate=100.0, warmup_seconds=0.0, stream=framing.stream)
+            result = stand.load(Direct(server.port).target, schedule)
+        # Only the error asked for, and no answer beside it; or no error at all.
+        seen = {kind for kind, count in result.errors.items() if count > 0}
+        right = seen == ({framing.error} if framing.error else set()) and (result.completed_total > 0) == (
+            not framing.error
+        )
+        found += [] if right else [f"not so: {framing.what} is {framing.error or 'no error'}: {result}"]
+    return found
+
+
+def _of_memory(stand: Stand, proxy: UnderTest) -> list[str]:
+    memory = measure_memory(stand, proxy)
+    if memory.opened == SHORT.open_streams and memory.left_open == 0 and memory.rss_open_kb > 0:
+        return []
+    return [f"not so: {SHORT.open_streams} streams open, then none: {memory}"]
+
+
+def _errors(result: LoadResult) -> int:
+    return result.error_total + result.unfinished

@@ -1,0 +1,1 @@
+"""Switchgear: the operations platform for large language models."""

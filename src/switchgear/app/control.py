@@ -1,0 +1,130 @@
+"""The control plane put together: health, metrics, the console, the first management routes."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from msgspec import Struct, to_builtins
+
+from switchgear.console.page import Overview, Row, render
+from switchgear.kernel.record import CallRecord
+
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+_MAX_CALLS = 1000
+
+
+class Sources(Struct, kw_only=True):
+    """Where the routes get their answers."""
+
+    version: str
+    models: Callable[[], list[str]]
+    metrics: Callable[[], str]
+    newest: Callable[[int], list[CallRecord]]
+    """Finished calls, newest first."""
+
+
+class Gateway(Struct, frozen=True, kw_only=True):
+    """What the gateway that forwarded a request said of itself; empty without one."""
+
+    config: str
+    problem: str
+    journal: str
+    draining: bool
+    local_caller: bool
+
+
+def control(sources: Sources) -> FastAPI:
+    """The application of the control process."""
+    app = FastAPI(title="Switchgear", version=sources.version, docs_url=None, redoc_url=None, openapi_url=None)
+    _add_health(app, sources)
+    _add_pages(app, sources)
+    return app
+
+
+def gateway_of(request: Request) -> Gateway:
+    """Read the headers a gateway adds; clients cannot send them, it strips theirs."""
+    said: Mapping[str, str] = request.headers
+    host = request.client.host if request.client is not None else ""
+    peer = said.get("x-switchgear-gateway-peer", "local" if host.startswith("127.") else "remote")
+    return Gateway(
+        config=said.get("x-switchgear-gateway-config", ""),
+        problem=said.get("x-switchgear-gateway-problem", ""),
+        journal=said.get("x-switchgear-gateway-journal", ""),
+        draining=said.get("x-switchgear-gateway-draining") == "yes",
+        local_caller=peer == "local",
+    )
+
+
+Said = Annotated[Gateway, Depends(gateway_of)]
+
+
+def local_only(gateway: Said) -> None:
+    """Until roles exist, management is for callers on this machine, not behind a proxy."""
+    if not gateway.local_caller:
+        raise HTTPException(403, "this path is open to callers on the gateway's own machine only")
+
+
+def _add_health(app: FastAPI, sources: Sources) -> None:
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    def readyz(gateway: Said) -> Response:
+        ready = gateway.journal != "failing" and not gateway.draining
+        facts = {
+            "status": "ok" if ready else "not ready",
+            "version": sources.version,
+            "config": gateway.config,
+            "config_problem": gateway.problem,
+            "journal": gateway.journal or "unknown",
+            "draining": gateway.draining,
+            "control": "ok",
+        }
+        return JSONResponse(facts, 200 if ready else 503)
+
+    @app.get("/metrics", dependencies=[Depends(local_only)])
+    def metrics() -> Response:
+        return PlainTextResponse(sources.metrics(), media_type=PROMETHEUS)
+
+    _ = (healthz, readyz, metrics)
+
+
+def _add_pages(app: FastAPI, sources: Sources) -> None:
+    @app.get("/console", dependencies=[Depends(local_only)])
+    def console(gateway: Said) -> Response:
+        overview = Overview(
+            version=sources.version,
+            config_version=gateway.config,
+            config_problem=gateway.problem,
+            models=sources.models(),
+            calls=[row_of(record) for record in sources.newest(50)],
+        )
+        return HTMLResponse(render(overview))
+
+    @app.get("/api/v1/calls", dependencies=[Depends(local_only)])
+    def calls(limit: Annotated[int, Query(ge=1, le=_MAX_CALLS)] = 50) -> Response:
+        return JSONResponse({"data": to_builtins(sources.newest(limit))})
+
+    _ = (console, calls)
+
+
+def row_of(record: CallRecord) -> Row:
+    """A call in the console's words."""
+    attempt = record.attempts[-1] if record.attempts else None
+    usage = attempt.usage if attempt is not None else None
+    tokens = f"{'~' if usage.estimated else ''}{usage.total_input} → {usage.total_output}" if usage is not None else ""
+    moment = datetime.fromtimestamp(record.started_ns / 1e9, tz=UTC)
+    return Row(
+        time=moment.strftime("%H:%M:%S"),
+        status=record.status,
+        outcome=record.outcome,
+        key=record.key,
+        model=record.model,
+        deployment=attempt.deployment if attempt is not None else "",
+        duration=f"{record.duration_ns / 1e6:,.1f} ms",
+        tokens=tokens,
+        error=record.error,
+    )

@@ -1,0 +1,93 @@
+"""The data plane put together."""
+
+import asyncio
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from switchgear.app.models import Outside
+from switchgear.auth.stage import Authenticate
+from switchgear.doors import anthropic, openai
+from switchgear.doors.endpoint import Directory, Endpoint, Pipelines
+from switchgear.doors.errors import raise_defect
+from switchgear.doors.gateway import Forward, Gateway, Snapshots
+from switchgear.kernel.clock import Clock
+from switchgear.kernel.dialect import Dialect
+from switchgear.kernel.ids import Ids, RandomBits
+from switchgear.kernel.pipeline import Stage, compose
+from switchgear.kernel.upstream import Transport
+from switchgear.providers.registry import discover
+from switchgear.providers.simulator.transport import Simulator
+from switchgear.routing.stage import Route
+from switchgear.wire.anthropic import Anthropic
+from switchgear.wire.anthropic_count import AnthropicCountTokens
+from switchgear.wire.embeddings import OpenAIEmbeddings
+from switchgear.wire.openai_chat import OpenAIChat
+from switchgear.wire.openai_completions import OpenAICompletions
+
+
+class Machinery(Struct, frozen=True, kw_only=True):
+    """Time, identity and chance, as arguments."""
+
+    clock: Clock
+    ids: Ids
+    random_bits: RandomBits
+
+
+def dialects() -> dict[str, Dialect]:
+    """Every wire format by its name."""
+    chat = (OpenAIChat(), OpenAICompletions(), Anthropic())
+    return {dialect.name: dialect for dialect in (*chat, OpenAIEmbeddings(), AnthropicCountTokens())}
+
+
+def outside(spoken: Mapping[str, Dialect], machinery: Machinery, http: Transport) -> Outside:
+    """The ways out: every kind of provider, the HTTP client, the simulator."""
+    simulator = Simulator(
+        spoken,
+        OpenAIEmbeddings(),
+        clock=machinery.clock,
+        random_bits=machinery.random_bits,
+        sleep=asyncio.sleep,
+    )
+    return Outside(kinds=discover(), dialects=spoken, http=http, simulator=simulator)
+
+
+def gateway(
+    snapshots: Snapshots, spoken: Mapping[str, Dialect], machinery: Machinery, record: Stage, forward: Forward
+) -> Gateway:
+    """The pipeline is this list, outermost first; a stage that is off is not in it."""
+    stages: list[Stage] = [
+        record,
+        Authenticate(),
+    ]
+    pipelines = Pipelines(
+        wrap=lambda last: compose(stages, last),
+        route=Route(machinery.clock, machinery.random_bits),
+        bad_request=compose([record], raise_defect),
+    )
+    endpoints = [
+        *openai.endpoints(spoken, pipelines),
+        *anthropic.endpoints(spoken, pipelines, AnthropicCountTokens().write_count),
+    ]
+    return Gateway(
+        Directory(endpoints),
+        snapshots,
+        machinery.clock,
+        machinery.ids,
+        forward=forward,
+        fallback=_fallback(spoken, pipelines),
+    )
+
+
+def _fallback(spoken: Mapping[str, Dialect], pipelines: Pipelines) -> Endpoint:
+    """Words and records the refusal of what is not even HTTP."""
+    return Endpoint(
+        door="http",
+        operation="malformed",
+        method="",
+        path="",
+        dialect=spoken[OpenAIChat.name],
+        pipeline=pipelines.bad_request,
+        bad_body=pipelines.bad_request,
+        bad_request=pipelines.bad_request,
+    )

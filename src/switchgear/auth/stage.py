@@ -1,0 +1,73 @@
+"""The Authenticate stage: a virtual key becomes a caller, or the call ends with 401."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from switchgear.auth.model import KeyRing, model_allowed
+from switchgear.kernel.call import Call, Caller
+from switchgear.kernel.errors import Forbidden, Unauthenticated
+from switchgear.kernel.pipeline import Next, Stage
+from switchgear.kernel.reply import Reply
+
+_ANONYMOUS: Final = Caller(key="anonymous")
+_LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
+_REFUSAL: Final = (
+    "No valid virtual key was given. Send one as 'Authorization: Bearer KEY' or 'x-api-key: KEY'; "
+    "keys are declared under 'keys' in switchgear.yaml."
+)
+
+
+class Authenticate:
+    """Finds the caller by the key in ``Authorization``, ``x-api-key`` or ``api-key``.
+
+    Raises Unauthenticated, or Forbidden when the key may not use the model.
+    """
+
+    __slots__ = ()
+
+    async def __call__(self, call: Call, next: Next) -> Reply:
+        ring = call.snapshot.part(KeyRing)
+        caller = ring.find(_presented_key(call.headers))
+        if caller is None:
+            caller = self._anonymous(call, ring)
+        if caller.models and call.head.model and not model_allowed(caller.models, call.head.model):
+            raise Forbidden(f"key {caller.key!r} may not use model {call.head.model[:200]!r}", param="model")
+        call.caller = caller
+        return await next(call)
+
+    def _anonymous(self, call: Call, ring: KeyRing) -> Caller:
+        if ring.allows_anonymous_loopback and call.loopback and _from_this_machine(call.headers):
+            return _ANONYMOUS
+        raise Unauthenticated(_REFUSAL)
+
+
+def _presented_key(headers: Mapping[bytes, bytes]) -> bytes:
+    authorization = headers.get(b"authorization")
+    if authorization is not None:
+        scheme, _, credentials = authorization.partition(b" ")
+        if scheme.lower() == b"bearer":
+            return credentials.strip()
+    return headers.get(b"x-api-key") or headers.get(b"api-key") or b""
+
+
+def _from_this_machine(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether the request names this machine: a page of a foreign site, or a rebound DNS name, does not.
+
+    Without keys a browser on this machine is a way in; it always tells its page's origin and the host it asked for.
+    """
+    host = headers.get(b"host", b"localhost").decode("latin-1")
+    origin = headers.get(b"origin")
+    names = [_host_name(host)]
+    if origin is not None:
+        names.append(_host_name(origin.decode("latin-1").partition("://")[2]))
+    return all(name in _LOOPBACK_NAMES for name in names)
+
+
+def _host_name(authority: str) -> str:
+    if authority.startswith("["):
+        return authority[1:].partition("]")[0]
+    return authority.partition(":")[0]
+
+
+if TYPE_CHECKING:
+    _: type[Stage] = Authenticate

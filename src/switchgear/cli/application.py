@@ -1,0 +1,74 @@
+"""All commands under one name."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+import typer
+
+from switchgear.cli.chat import chat
+from switchgear.cli.check import check
+from switchgear.cli.init import init
+from switchgear.cli.key import new_key
+from switchgear.cli.output import show_error
+from switchgear.cli.start import control, gateway, serve
+from switchgear.cli.tail import tail
+from switchgear.cli.version import version
+from switchgear.kernel.errors import SwitchgearError
+
+Parameters = ParamSpec("Parameters")
+
+ABOUT = "Switchgear stands between applications and large language models. Start with: switchgear serve"
+
+
+def main() -> None:
+    """Run the command line: exit status 0 when it worked, 1 when it did not, 2 when it was not understood."""
+    sys.exit(application()())
+
+
+def application() -> typer.Typer:
+    """The command line as an object; :func:`main` calls it, and so do tests and the rendering of the docs."""
+    app = _group("switchgear", ABOUT)
+    app.command("init")(reporting(init))
+    app.command("check")(reporting(check))
+    app.command("serve")(reporting(serve))
+    app.command("gateway")(reporting(gateway))
+    app.command("control")(reporting(control))
+    app.command("tail")(reporting(tail))
+    app.command("chat")(reporting(chat))
+    app.command("version")(reporting(version))
+    keys = _group("key", "Virtual keys: what applications present to the gateway.")
+    keys.command("new")(reporting(new_key))
+    app.add_typer(keys, name="key")
+    return app
+
+
+def reporting(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """``command``, with the product's own errors told in one block on standard error, and exit status 1."""
+
+    @wraps(command)
+    def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except SwitchgearError as error:
+            show_error(error.message)
+            raise typer.Exit(1) from None
+
+    return run
+
+
+def _group(name: str, about: str) -> typer.Typer:
+    return typer.Typer(
+        name=name,
+        help=about,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        callback=_nothing,
+    )
+
+
+def _nothing() -> None:
+    """Without a callback a group of one command would become that command."""

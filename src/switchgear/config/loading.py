@@ -1,0 +1,107 @@
+"""From a file, a text or the environment to a checked configuration."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec.inspect as shape
+from msgspec import structs
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from switchgear.config.checks import NEEDS_KEY, Checks, Declared, needs_key
+from switchgear.config.document import MAX_FILE_BYTES, read_document
+from switchgear.config.model import Config, ProviderEntry
+from switchgear.config.problems import Problem, refusal
+from switchgear.config.reader import Reader
+from switchgear.config.secret import Secret
+from switchgear.kernel.errors import ConfigError
+from switchgear.providers import Kind, found_in
+from switchgear.providers import discover as discover_kinds
+
+DEFAULT_FILE: Final = "switchgear.yaml"
+
+
+def load(path: Path, environ: Mapping[str, str], kinds: Mapping[str, Kind] | None = None) -> Config:
+    """The configuration in the file ``path``; see :func:`parse`."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise refusal(str(path), [Problem(content.count(b"\n", 0, error.start) + 1, 1, "not UTF-8")]) from None
+    return parse(text, str(path), environ, kinds)
+
+
+def parse(text: str, path: str, environ: Mapping[str, str], kinds: Mapping[str, Kind] | None = None) -> Config:
+    """The configuration that ``text`` (YAML 1.1) describes, references resolved from ``environ``.
+
+    ``path`` is only told in errors; ``kinds`` are the known kinds of provider, None for all that are installed.
+    Raises ConfigError with a ``path:line:column: what`` for each problem of the text.
+    """
+    root = read_document(text, path)
+    if root is None or (isinstance(root, ScalarNode) and not root.value):
+        raise refusal(path, [Problem(0, 0, "the file is empty; `switchgear init` writes one")])
+    reader = Reader(environ)
+    config = reader.read(root, shape.type_info(Config), "")
+    problems = list(reader.problems)
+    if isinstance(config, Config):
+        known = discover_kinds() if kinds is None else kinds
+        problems += Checks(config, reader.places, known, _declared(root, config)).problems()
+    if problems or not isinstance(config, Config):
+        raise refusal(path, problems)
+    return config
+
+
+def discover(environ: Mapping[str, str], kinds: Mapping[str, Kind] | None = None) -> Config:
+    """The configuration without a file: the simulator, and every provider that the environment configures.
+
+    Raises ConfigError when the environment holds settings that cannot be used.
+    """
+    known = discover_kinds() if kinds is None else kinds
+    providers: dict[str, ProviderEntry] = {}
+    for kind, settings in found_in(environ, known):
+        kind.build(settings)
+        providers[settings.name] = ProviderEntry(
+            kind=kind.name,
+            base_url=settings.base_url,
+            api_key=None if settings.api_key is None else Secret(settings.api_key),
+        )
+    return Config(providers=providers)
+
+
+def listening(config: Config, host: str | None, port: int | None) -> Config:
+    """``config`` with another address to listen on, where one is given.
+
+    Raises ConfigError when strangers could then call without a key.
+    """
+    server = structs.replace(
+        config.server,
+        host=config.server.host if host is None else host,
+        port=config.server.port if port is None else port,
+    )
+    changed = structs.replace(config, server=server)
+    if needs_key(changed):
+        raise ConfigError(f"{server.host}: {NEEDS_KEY}")
+    return changed
+
+
+def _declared(root: Node, config: Config) -> Declared:
+    keys = _below(root, "keys")
+    return Declared(
+        providers=_names(_below(root, "providers")),
+        models=_names(_below(root, "models")),
+        faulty_keys=isinstance(keys, SequenceNode) and len(keys.value) != len(config.keys),
+    )
+
+
+def _below(root: Node, name: str) -> Node | None:
+    pairs: list[tuple[Node, Node]] = root.value if isinstance(root, MappingNode) else []
+    return next((value for key, value in pairs if key.value == name), None)
+
+
+def _names(node: Node | None) -> frozenset[str]:
+    pairs: list[tuple[Node, Node]] = node.value if isinstance(node, MappingNode) else []
+    return frozenset(str(key.value) for key, _ in pairs)

@@ -1,0 +1,178 @@
+"""The configuration as a frozen tree whose leaves are constructor arguments.
+
+The descriptions are the reference: the JSON Schema, ``docs/configuration.md`` and editors all show them.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct
+
+from switchgear.config.secret import Secret
+from switchgear.kernel.upstream import ProviderSettings, Timers
+
+HASH_PREFIX: Final = "sha256:"
+MAX_SECONDS: Final = 86_400
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+ModelName = Annotated[str, Meta(pattern=r"^[!-~]{1,256}$")]
+Seconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
+Fsync = Literal["buffered", "strict"]
+WhenFull = Literal["refuse", "continue"]
+
+
+class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the gateway listens, and its bounds."""
+
+    host: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Address to listen on. Anything but a loopback address needs at least one enabled key.",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0 takes any free one.")] = 4000
+    max_body_bytes: Annotated[
+        int, Meta(ge=1024, le=1 << 30, description="Larger request bodies are refused with 413 before they are read.")
+    ] = 33_554_432
+    workers: Annotated[int, Meta(ge=1, le=256, description="Gateway processes that share the port.")] = 1
+    drain_seconds: Annotated[
+        float,
+        Meta(ge=0, le=MAX_SECONDS, description="How long streams may go on after SIGTERM before they are cut."),
+    ] = 30.0
+
+
+class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where finished calls are written down, and how safely."""
+
+    directory: Annotated[
+        str, Meta(min_length=1, description="Folder of the segment files, relative to the working directory.")
+    ] = "./switchgear-data/journal"
+    fsync: Annotated[
+        Fsync,
+        Meta(description="`buffered`: in the background, every 100 ms. `strict`: before the last byte of a reply."),
+    ] = "buffered"
+    when_full: Annotated[
+        WhenFull,
+        Meta(description="When the disk is full: `refuse` new calls with 503, or `continue` and count what is lost."),
+    ] = "refuse"
+    keep_bytes: Annotated[
+        int, Meta(ge=1_048_576, description="Old segments are deleted when all of them together are larger.")
+    ] = 1_073_741_824
+
+
+class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One virtual key: what an application presents instead of a vendor's key. Give `hash` or `key`, not both."""
+
+    name: Annotated[Name, Meta(description="What the journal calls the key.")]
+    hash: Annotated[
+        Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")] | None,
+        Meta(description="`sha256:` and the SHA-256 of the key in hexadecimal; `switchgear key new` makes both."),
+    ] = None
+    key: Annotated[
+        Secret | None,
+        Meta(description="The key itself, at least 16 characters; by reference (`${SUPPORT_BOT_KEY}`), not in clear."),
+    ] = None
+    models: Annotated[
+        tuple[ModelName, ...],
+        Meta(description="Models the key may use: names, or prefixes that end in `*`. Empty: all."),
+    ] = ()
+    disabled: Annotated[bool, Meta(description="Refuse the key without forgetting it.")] = False
+
+    def digest(self) -> bytes:
+        """The SHA-256 of the key; empty when the entry holds neither a hash nor a key."""
+        if self.key is not None:
+            return self.key.digest()
+        return bytes.fromhex((self.hash or "").removeprefix(HASH_PREFIX))
+
+
+class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One place that serves models. Its name is the part before the slash in `provider/model`."""
+
+    kind: Annotated[str, Meta(description="What it is: `openai`, `anthropic`, `openai_compatible`, `simulator`, ...")]
+    base_url: Annotated[
+        str | None, Meta(description="Address of its API, with the version (`/v1`); needed where the kind has none.")
+    ] = None
+    api_key: Annotated[
+        Secret | None, Meta(description="The vendor's key; by reference (`${OPENAI_API_KEY}`), not in clear.")
+    ] = None
+    headers: Annotated[Mapping[str, Secret], Meta(description="Headers to send with every request; never shown.")] = {}
+    query: Annotated[
+        Mapping[str, str],
+        Meta(description="Query parameters to send with every request; for the simulator, its default parameters."),
+    ] = {}
+
+    def settings(self, name: str) -> ProviderSettings:
+        """What a provider's constructor wants, secrets revealed; ``name`` is the entry's key under ``providers``."""
+        return ProviderSettings(
+            name=name,
+            base_url=self.base_url,
+            api_key=None if self.api_key is None else self.api_key.reveal(),
+            headers={header: value.reveal() for header, value in self.headers.items()},
+            query=self.query,
+        )
+
+
+class TimersEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of one attempt at a deployment, in seconds."""
+
+    connect_seconds: Annotated[Seconds, Meta(description="To make a connection, TLS included.")] = 5.0
+    first_byte_seconds: Annotated[
+        Seconds, Meta(description="From the request's last byte to the first byte of the answer's body.")
+    ] = 120.0
+    idle_seconds: Annotated[Seconds, Meta(description="Between two arrivals of body bytes.")] = 60.0
+    total_seconds: Annotated[Seconds, Meta(description="The whole attempt.")] = 600.0
+
+    def timers(self) -> Timers:
+        """The same limits, as the transports want them."""
+        return Timers(
+            connect_seconds=self.connect_seconds,
+            first_byte_seconds=self.first_byte_seconds,
+            idle_seconds=self.idle_seconds,
+            total_seconds=self.total_seconds,
+        )
+
+
+class DeploymentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One model at one provider."""
+
+    model: Annotated[ModelName, Meta(description="`provider/model`: the name of a provider above, then its own name.")]
+    weight: Annotated[int, Meta(ge=1, le=1_000_000, description="Share of the calls, relative to the others.")] = 1
+    timers: Annotated[TimersEntry, Meta(description="Limits of one attempt.")] = TimersEntry()
+
+    @property
+    def provider(self) -> str:
+        """The name of the provider."""
+        return self.model.partition("/")[0]
+
+    @property
+    def upstream_model(self) -> str:
+        """The model's name at the provider."""
+        return self.model.partition("/")[2]
+
+
+class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An alias: a name that applications use, and the deployments that answer to it."""
+
+    deployments: Annotated[
+        tuple[DeploymentEntry, ...], Meta(min_length=1, description="Each call goes to one of them, chosen by weight.")
+    ]
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All of `switchgear.yaml`."""
+
+    server: Annotated[Server, Meta(description="Where the gateway listens, and its bounds.")] = Server()
+    journal: Annotated[Journal, Meta(description="Where finished calls are written down.")] = Journal()
+    keys: Annotated[
+        tuple[Key, ...],
+        Meta(description="Virtual keys. Without any, callers on this machine need none and others are not served."),
+    ] = ()
+    providers: Annotated[
+        Mapping[Name, ProviderEntry],
+        Meta(description="Providers by name; `provider/model` always names a model of one of them."),
+    ] = {}
+    models: Annotated[
+        Mapping[ModelName, ModelEntry],
+        Meta(description="Aliases by name: what may be called besides `provider/model`."),
+    ] = {}

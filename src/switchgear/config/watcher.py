@@ -1,0 +1,76 @@
+"""Hot reload: notices that the configuration file changed, and hands on what it now says."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from switchgear.config.model import Config
+from switchgear.kernel.errors import ConfigError
+
+POLL_SECONDS: Final = 0.5
+
+Load = Callable[[Path, Mapping[str, str]], Config]
+Stamp = tuple[int, int, int]
+
+
+class ConfigWatcher:
+    """Looks at a file's time, size and inode every half second, off the loop, and reads it again when they changed.
+
+    Make it before the first load, so that no change falls between the two. A file that cannot be used goes to
+    ``report``, once for each change, and nothing is applied: the old configuration stays. ``apply`` may raise
+    ConfigError too, which is reported in the same way.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        environ: Mapping[str, str],
+        load: Load,
+        apply: Callable[[Config], None],
+        report: Callable[[ConfigError], None],
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._path = path
+        self._environ = environ
+        self._load = load
+        self._apply = apply
+        self._report = report
+        self._poll_seconds = poll_seconds
+        self._stamp = _stamp(path)
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            await asyncio.sleep(self._poll_seconds)
+            await self.look()
+
+    async def look(self) -> None:
+        """Look once, and act on what changed since the last look."""
+        stamp = await asyncio.to_thread(_stamp, self._path)
+        if stamp == self._stamp:
+            return
+        try:
+            config = await asyncio.to_thread(self._load, self._path, self._environ)
+            if await self._still(stamp):
+                self._apply(config)
+        except ConfigError as error:
+            if await self._still(stamp):
+                self._report(error)
+
+    async def _still(self, stamp: Stamp | None) -> bool:
+        """Whether what was read is what ``stamp`` stood for; a file caught in the middle of a write is read again."""
+        settled = await asyncio.to_thread(_stamp, self._path) == stamp
+        if settled:
+            self._stamp = stamp
+        return settled
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """What changes when the file does; None while there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 (follows links, as the reading does)
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -1,0 +1,249 @@
+"""One client connection: requests in, a call to the gateway for each, HTTP/1.1 out.
+
+A request is whole before its call begins, so a connection is a small machine: the intake delivers requests, a task
+answers one at a time, pipelined ones wait their turn. Losing the connection cancels the task, which closes the
+upstream. Whatever breaks a bound is refused and the connection closed, after a moment in which the client's own bytes
+are read and thrown away: closing at once would reset the connection and destroy the answer on its way.
+"""
+
+import asyncio
+from collections import deque
+from typing import Final, Protocol, cast
+
+from switchgear.doors.endpoint import Request
+from switchgear.doors.gateway import Gateway
+from switchgear.doors.intake import Bounds, Intake
+from switchgear.doors.response import CONTINUE, LAST_CHUNK, ResponseWriter, chunk
+from switchgear.kernel.errors import BodyTimeout, Overloaded, SwitchgearError
+from switchgear.kernel.reply import Frames, Reply
+
+_LINGER_SECONDS: Final = 2.0
+_NEVER: Final = float("inf")
+_CHUNKED: Final = b"transfer-encoding: chunked\r\n"
+
+
+class Hub(Protocol):
+    """What the connections of a server share."""
+
+    loop: asyncio.AbstractEventLoop
+    gateway: Gateway
+    bounds: Bounds
+    responses: ResponseWriter
+    draining: bool
+
+    def opened(self, connection: "Connection") -> None: ...
+
+    def closed(self, connection: "Connection") -> None: ...
+
+    def failed(self, error: Exception) -> None: ...
+
+
+class Connection(asyncio.Protocol):
+    """The protocol object of one client connection."""
+
+    __slots__ = ("_deadline", "_discarding", "_expired", "_hub", "_intake", "_keepalive_frame", "_now", "_request",
+                 "_task", "_transport", "_waiting", "_writable", "_wrote_at")  # fmt: skip
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._now = hub.loop.time
+        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._intake: Intake = cast("Intake", None)
+        self._request: Request | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._waiting: deque[Request] = deque()
+        self._writable: asyncio.Future[None] | None = None
+        self._discarding = False
+        self._expired = False
+        self._keepalive_frame = b""
+        self._wrote_at = 0.0
+        self._deadline = self._now() + hub.bounds.request_seconds
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        hub = self._hub
+        self._intake = Intake(
+            hub.bounds, hub.gateway.find, deliver=self._accept, invite=self._invite, loopback=_is_loopback(transport)
+        )
+        hub.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._hub.closed(self)
+        self._waiting.clear()
+        if self._task is not None:
+            self._task.cancel()
+        self.resume_writing()
+
+    def data_received(self, data: bytes) -> None:
+        if self._discarding:
+            return
+        refused = self._intake.feed(data)
+        if refused is not None:
+            self._accept_last(refused)
+        elif self._task is None:
+            self._deadline = self._now() + self._hub.bounds.request_seconds
+
+    def _invite(self) -> None:
+        if self._task is None:
+            self._transport.write(CONTINUE)
+
+    def _accept(self, request: Request) -> None:
+        if self._hub.draining:
+            request.keep_alive = False
+        if self._task is None:
+            self._start(request)
+            return
+        self._waiting.append(request)
+        if len(self._waiting) >= self._hub.bounds.max_pipelined:
+            self._transport.pause_reading()
+
+    def _accept_last(self, request: Request) -> None:
+        """Take a request that is refused: nothing after it can be read."""
+        self._discarding = True
+        request.keep_alive = False
+        self._hub.gateway.adopt(request)
+        self._accept(request)
+
+    def _start(self, request: Request) -> None:
+        self._request = request
+        self._deadline = _NEVER
+        self._task = self._hub.loop.create_task(self._serve(request))
+
+    async def _serve(self, request: Request) -> None:
+        try:
+            reply = await self._hub.gateway.answer(request)
+            try:
+                if reply.frames is None:
+                    self._write_whole(request, reply)
+                else:
+                    await self._write_frames(request, reply, reply.frames)
+            finally:
+                reply.close()
+        except Exception as error:  # noqa: BLE001 (the server's edge: one broken answer must not end the process)
+            self._hub.failed(error)
+            self._transport.abort()
+        self._answered(request)
+
+    def _write_whole(self, request: Request, reply: Reply) -> None:
+        self._transport.write(
+            self._hub.responses.whole(
+                reply.status,
+                reply.headers,
+                reply.body,
+                close=not request.keep_alive,
+                with_body=request.method != "HEAD",
+            )
+        )
+
+    async def _write_frames(self, request: Request, reply: Reply, frames: Frames) -> None:
+        write = self._transport.write
+        chunked = request.chunked_reply
+        request.keep_alive = request.keep_alive and chunked
+        framing = _CHUNKED if chunked else b""
+        write(self._hub.responses.head(reply.status, reply.headers, framing, close=not request.keep_alive))
+        self._keepalive_frame = b"" if request.endpoint is None else request.endpoint.dialect.keepalive
+        try:
+            async for frame in frames:
+                raw = frame.raw
+                write(b"%x\r\n%b\r\n" % (len(raw), raw) if chunked else raw)
+                self._wrote_at = self._now()
+                if self._writable is not None:
+                    await self._writable
+        except SwitchgearError as error:
+            self._write_failure(request, reply, error)
+        except asyncio.CancelledError:
+            if not self._expired:
+                raise
+            reply.close()
+            self._write_failure(request, reply, Overloaded("the gateway is restarting and could not wait any longer"))
+        finally:
+            self._keepalive_frame = b""
+        if chunked:
+            write(LAST_CHUNK)
+
+    def _write_failure(self, request: Request, reply: Reply, error: SwitchgearError) -> None:
+        if request.endpoint is None:
+            self._transport.abort()
+            return
+        request_id = dict(reply.headers).get(b"x-request-id", b"").decode()
+        frame = request.endpoint.dialect.write_failure(error, request_id)
+        self._transport.write(chunk(frame) if request.chunked_reply else frame)
+
+    def _answered(self, request: Request) -> None:
+        self._task = None
+        transport = self._transport
+        if transport.is_closing():
+            return
+        if not request.keep_alive:
+            self._finish(transport)
+        elif self._waiting:
+            transport.resume_reading()
+            self._start(self._waiting.popleft())
+        else:
+            bounds = self._hub.bounds
+            seconds = bounds.request_seconds if self._intake.receiving else bounds.keepalive_seconds
+            self._deadline = self._now() + seconds
+
+    def _finish(self, transport: asyncio.Transport) -> None:
+        if not self._discarding:
+            transport.close()
+            return
+        if transport.can_write_eof():
+            transport.write_eof()
+        self._deadline = self._now() + _LINGER_SECONDS
+
+    def pause_writing(self) -> None:
+        self._writable = self._hub.loop.create_future()
+        self._deadline = self._now() + self._hub.bounds.stalled_seconds
+
+    def resume_writing(self) -> None:
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+        if self._task is not None:
+            self._deadline = _NEVER
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being read or answered."""
+        return self._task is not None or self._intake.receiving
+
+    def tick(self, now: float, keepalive_after_seconds: float) -> None:
+        """Act on what has taken too long; the server calls this about twice a second."""
+        if now >= self._deadline:
+            self._overdue()
+        elif self._keepalive_frame and now - self._wrote_at >= keepalive_after_seconds and self._writable is None:
+            chunked = self._request is not None and self._request.chunked_reply
+            self._transport.write(chunk(self._keepalive_frame) if chunked else self._keepalive_frame)
+            self._wrote_at = now
+
+    def _overdue(self) -> None:
+        self._deadline = _NEVER
+        if self._writable is not None:
+            self._transport.abort()
+        elif self._intake.receiving and not self._discarding:
+            late = BodyTimeout("the request did not arrive in time; send it without pauses")
+            self._accept_last(self._intake.refuse(late))
+        else:
+            self._transport.close()
+
+    def drain(self) -> None:
+        """Finish what is under way, then close; called once when the server stops."""
+        if self._task is not None and self._request is not None and not self._waiting:
+            self._request.keep_alive = False
+
+    def expire(self) -> None:
+        """End what is still under way with an honest failure, or close at once."""
+        if self._task is None:
+            self._transport.close()
+            return
+        self._expired = True
+        self._task.cancel()
+
+
+def _is_loopback(transport: asyncio.BaseTransport) -> bool:
+    peer: object = transport.get_extra_info("peername")
+    if not isinstance(peer, tuple) or not peer:
+        return False
+    address = str(cast("tuple[object, ...]", peer)[0])
+    return address.startswith("127.") or address in ("::1", "::ffff:127.0.0.1")

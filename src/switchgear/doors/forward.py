@@ -1,0 +1,127 @@
+"""Everything that is not a door's goes to the control process, over its Unix socket."""
+
+from typing import Final, Protocol
+
+from switchgear.doors.endpoint import Request
+from switchgear.kernel.errors import NotFound, Overloaded, UpstreamError
+from switchgear.kernel.reply import Frame, Headers, Reply
+from switchgear.kernel.upstream import Origin, Target, Timers, Transport, UpstreamReply
+
+_HOP_BY_HOP: Final = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"host",
+        b"content-length",
+        b"expect",
+    )
+)
+_OWN_PREFIX: Final = b"x-switchgear-"
+_TIMERS: Final = Timers(connect_seconds=2.0, first_byte_seconds=30.0, idle_seconds=300.0, total_seconds=3600.0)
+
+
+class State(Protocol):
+    """What a gateway tells the control process of itself with each forwarded request."""
+
+    def headers(self) -> tuple[tuple[str, str], ...]: ...
+
+
+class ForwardToControl:
+    """Hands foreign requests to the control process and its answers back, byte for byte."""
+
+    def __init__(self, transport: Transport, socket_path: str, state: State) -> None:
+        self._transport = transport
+        self._origin = Origin(scheme="http", host="control", port=80, socket_path=socket_path)
+        self._state = state
+
+    async def __call__(self, request: Request) -> Reply:
+        """Raises Overloaded when the control process is not there; calls through the doors go on without it."""
+        target = Target(
+            origin=self._origin,
+            method=request.method,
+            path=f"{_as_sent(request.path)}?{request.query}" if request.query else _as_sent(request.path),
+            headers=_headers(request),
+            dialect="",
+        )
+        try:
+            upstream = await self._transport.send(target, request.body, _TIMERS, (*self._state.headers(), _peer(request)))
+        except UpstreamError as error:
+            raise Overloaded(
+                "the control process does not answer; model calls go on, management waits for it", retry_after_seconds=1
+            ) from error
+        headers = [header for header in upstream.headers if header[0] not in _HOP_BY_HOP]
+        return Reply(upstream.status, headers, frames=_Bytes(upstream))
+
+
+class _Bytes:
+    """A foreign body: bytes as they come, no events in them."""
+
+    __slots__ = ("_upstream",)
+
+    def __init__(self, upstream: UpstreamReply) -> None:
+        self._upstream = upstream
+
+    def __aiter__(self) -> "_Bytes":
+        return self
+
+    async def __anext__(self) -> Frame:
+        data = await self._upstream.read()
+        if not data:
+            raise StopAsyncIteration
+        return Frame(data, lambda _raw: [])
+
+    def close(self) -> None:
+        self._upstream.close()
+
+
+class AloneAnswers(Protocol):
+    """What a gateway without a control process says of itself."""
+
+    def healthz(self) -> Reply: ...
+
+    def readyz(self) -> Reply: ...
+
+    def metrics(self) -> Reply: ...
+
+
+class ForwardToNobody:
+    """A gateway that runs alone answers for its own health and metrics, and knows no other path."""
+
+    def __init__(self, answers: AloneAnswers) -> None:
+        self._answers = {"/healthz": answers.healthz, "/readyz": answers.readyz, "/metrics": answers.metrics}
+
+    async def __call__(self, request: Request) -> Reply:
+        """Raises NotFound."""
+        answer = self._answers.get(request.path)
+        if answer is None:
+            raise NotFound(f"there is no {request.path[:200]!r} here; this gateway runs without a control process")
+        return answer()
+
+
+def _peer(request: Request) -> tuple[str, str]:
+    """Whether the caller is on this machine; behind a proxy everybody would seem to be, so those count as remote."""
+    proxied = b"x-forwarded-for" in request.headers or b"forwarded" in request.headers
+    return ("x-switchgear-gateway-peer", "local" if request.loopback and not proxied else "remote")
+
+
+def _headers(request: Request) -> tuple[tuple[str, str], ...]:
+    kept: Headers = [
+        (name, value)
+        for name, value in request.headers.items()
+        if name not in _HOP_BY_HOP and not name.startswith(_OWN_PREFIX)
+    ]
+    return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in kept)
+
+
+def _as_sent(path: str) -> str:
+    """The path with everything percent-encoded that may not stand in a request line."""
+    return "".join(character if character in _SAFE else f"%{ord(character):02X}" for character in path)
+
+
+_SAFE: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/")

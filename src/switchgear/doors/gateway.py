@@ -1,0 +1,145 @@
+"""The door-keeper: one request in, one reply out, whatever happens, in the dialect of the door it came through."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from msgspec import DecodeError
+from msgspec.json import Decoder
+
+from switchgear.doors.endpoint import Directory, Endpoint, Request
+from switchgear.doors.errors import error_headers, nameless, problem_reply, unreadable
+from switchgear.kernel.call import Call, Head, Snapshot
+from switchgear.kernel.clock import Clock
+from switchgear.kernel.errors import Internal, SwitchgearError
+from switchgear.kernel.ids import Ids
+from switchgear.kernel.reply import Headers, Reply
+
+Forward = Callable[[Request], Awaitable[Reply]]
+
+_NO_HEAD: Final = Head(model="")
+_JSON: Final = (b"content-type", b"application/json")
+_STREAM_HEADERS: Final = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
+_FIRST_ERROR_STATUS: Final = 400
+
+
+class Snapshots:
+    """Holds the current snapshot; a reload swaps one pointer."""
+
+    __slots__ = ("current",)
+
+    def __init__(self, first: Snapshot) -> None:
+        self.current = first
+
+
+class Gateway:
+    """Answers requests for the doors' endpoints, and forwards all others to the control process."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        snapshots: Snapshots,
+        clock: Clock,
+        ids: Ids,
+        *,
+        forward: Forward,
+        fallback: Endpoint,
+    ) -> None:
+        self._directory = directory
+        self._fallback = fallback
+        self._snapshots = snapshots
+        self._clock = clock
+        self._ids = ids
+        self._forward = forward
+        self._read_head = Decoder(Head).decode
+        self._log = logging.getLogger("switchgear.gateway")
+
+    def find(self, request: Request) -> Endpoint | None:
+        """Note the endpoint in ``request``; None means it will be forwarded. Raises MethodNotAllowed."""
+        return self._directory.find(request)
+
+    async def answer(self, request: Request) -> Reply:
+        """The reply to a whole request; never raises, but for cancellation."""
+        endpoint = request.endpoint
+        if endpoint is None:
+            return await self._answer_foreign(request)
+        call = self._make_call(endpoint, request)
+        try:
+            if request.refusal is not None:
+                reply = await endpoint.bad_request(call)
+            elif call.defect is not None:
+                reply = await endpoint.bad_body(call)
+            else:
+                reply = await endpoint.pipeline(call)
+        except SwitchgearError as error:
+            reply = self._error_reply(endpoint, call.id, error)
+        except Exception:
+            self._log.exception("call %s failed on a defect of the gateway", call.id)
+            error = Internal(f"the gateway failed on a defect of its own; its log has the details under req_{call.id}")
+            reply = self._error_reply(endpoint, call.id, error)
+        self._dress(reply, call)
+        return reply
+
+    def adopt(self, request: Request) -> None:
+        """Give a request that must be refused, and is no door's, the endpoint that words and records the refusal."""
+        request.endpoint = request.endpoint or self._fallback
+
+    def _make_call(self, endpoint: Endpoint, request: Request) -> Call:
+        head = _NO_HEAD
+        defect = request.refusal
+        if defect is None and endpoint.method == "POST":
+            try:
+                head = self._read_head(request.body)
+                if not request.body.isascii():
+                    request.body.decode()
+                defect = nameless(head)
+            except (DecodeError, UnicodeDecodeError) as error:
+                defect = unreadable(request.body, error)
+        elif request.model_in_path:
+            head = Head(model=request.model_in_path)
+        call = Call(
+            id=self._ids.new(),
+            door=endpoint.door,
+            operation=endpoint.operation,
+            dialect=endpoint.dialect,
+            body=request.body,
+            head=head,
+            headers=request.headers,
+            snapshot=self._snapshots.current,
+            started_wall_ns=self._clock.wall_ns(),
+            started_monotonic_ns=self._clock.monotonic_ns(),
+            loopback=request.loopback,
+        )
+        call.defect = defect
+        return call
+
+    def _error_reply(self, endpoint: Endpoint, call_id: str, error: SwitchgearError) -> Reply:
+        request_id = f"req_{call_id}"
+        headers: Headers = [_JSON, *error_headers(error)]
+        return Reply(error.status, headers, endpoint.dialect.write_error(error, request_id))
+
+    def _dress(self, reply: Reply, call: Call) -> None:
+        request_id = f"req_{call.id}".encode()
+        headers = reply.headers
+        if reply.frames is not None:
+            headers += _STREAM_HEADERS
+        elif reply.status < _FIRST_ERROR_STATUS:
+            headers.append(_JSON)
+        headers.append((b"x-request-id", request_id))
+        headers.append((b"request-id", request_id))
+        headers.append((b"x-switchgear-config", call.snapshot.version.encode()))
+        if call.attempts:
+            headers.append((b"x-switchgear-deployment", call.attempts[-1].deployment.encode()))
+
+    async def _answer_foreign(self, request: Request) -> Reply:
+        try:
+            return await self._forward(request)
+        except SwitchgearError as error:
+            return problem_reply(error)
+        except Exception:
+            self._log.exception("forwarding %s %s failed on a defect of the gateway", request.method, request.path)
+            return problem_reply(Internal("the gateway failed on a defect of its own; its log has the details"))

@@ -1,0 +1,180 @@
+"""Reading requests off a connection: httptools' callbacks fill a request until it is whole, within bounds.
+
+Nothing here writes or waits. A request that breaks a bound, or is no HTTP at all, is delivered with its refusal.
+"""
+
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import unquote
+
+import httptools
+from msgspec import Struct
+
+from switchgear.doors.endpoint import Request
+from switchgear.kernel.errors import BadRequest, BodyTooLarge, HeadersTooLarge, MethodNotAllowed, SwitchgearError
+
+_SINGULAR: Final = frozenset(
+    (
+        b"host",
+        b"content-length",
+        b"content-type",
+        b"transfer-encoding",
+        b"authorization",
+        b"x-api-key",
+        b"api-key",
+        b"anthropic-version",
+    )
+)
+"""Headers of which two would leave open which one counts."""
+
+
+class Bounds(Struct, frozen=True, kw_only=True):
+    """What one client may take up."""
+
+    max_body_bytes: int = 32 * 1024 * 1024
+    max_head_bytes: int = 64 * 1024
+    max_headers: int = 200
+    max_pipelined: int = 8
+    request_seconds: float = 60.0
+    """For a request to arrive after its first byte, counted anew with each piece of it."""
+    keepalive_seconds: float = 75.0
+    stalled_seconds: float = 60.0
+    """For a client to take what was written for it."""
+
+
+Find = Callable[[Request], object]
+"""Notes a request's endpoint in it; raises MethodNotAllowed."""
+
+
+class Intake:
+    """The request being read on one connection."""
+
+    __slots__ = ("_body", "_body_bytes", "_bounds", "_deliver", "_find", "_head_bytes", "_headers", "_invite", "_loopback",
+                 "_parser", "_refusal", "_request", "_url", "receiving")  # fmt: skip
+
+    def __init__(
+        self,
+        bounds: Bounds,
+        find: Find,
+        *,
+        deliver: Callable[[Request], None],
+        invite: Callable[[], None],
+        loopback: bool,
+    ) -> None:
+        """``deliver`` takes each whole request, ``invite`` answers ``Expect: 100-continue``."""
+        self._bounds = bounds
+        self._find = find
+        self._deliver = deliver
+        self._invite = invite
+        self._loopback = loopback
+        self._parser = httptools.HttpRequestParser(self)
+        self._headers: dict[bytes, bytes] = {}
+        self._head_bytes = 0
+        self._url = b""
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._request: Request | None = None
+        self._refusal: SwitchgearError | None = None
+        self.receiving = False
+
+    def feed(self, data: bytes) -> Request | None:
+        """Read more bytes; a request that must be refused comes back, after which nothing more can be read."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refusal = BadRequest("the gateway does not switch protocols; leave out the Upgrade header")
+        except httptools.HttpParserError as error:
+            self._refusal = self._refusal or BadRequest(f"the request is not well-formed HTTP/1.1: {error}")
+        return self.refuse(self._refusal) if self._refusal is not None else None
+
+    def refuse(self, refusal: SwitchgearError) -> Request:
+        """The request as far as it came, with its refusal."""
+        request = self._request or self._make_request("POST")
+        request.refusal = refusal
+        if request.endpoint is None and request.path:
+            try:
+                self._find(request)
+            except MethodNotAllowed:
+                pass
+        self.receiving = False
+        return request
+
+    def on_message_begin(self) -> None:
+        self._headers = {}
+        self._head_bytes = 0
+        self._url = b""
+        self._body = []
+        self._body_bytes = 0
+        self._request = None
+        self.receiving = True
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+        self._count_head(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        headers = self._headers
+        if name not in headers:
+            headers[name] = value
+        elif name in _SINGULAR:
+            self._refusal = BadRequest(f"the header {name.decode('latin-1')!r} was sent twice")
+        else:
+            headers[name] += b", " + value
+        self._count_head(len(name) + len(value))
+
+    def _count_head(self, byte_count: int) -> None:
+        self._head_bytes += byte_count
+        bounds = self._bounds
+        if self._head_bytes > bounds.max_head_bytes or len(self._headers) > bounds.max_headers:
+            self._refusal = HeadersTooLarge(
+                f"the request line and headers are over {bounds.max_head_bytes} bytes or {bounds.max_headers} headers"
+            )
+
+    def on_headers_complete(self) -> None:
+        if self._refusal is not None:
+            return
+        request = self._request = self._make_request(self._parser.get_method().decode("latin-1"))
+        headers = self._headers
+        try:
+            self._find(request)
+        except MethodNotAllowed as error:
+            self._refusal = error
+            return
+        length = headers.get(b"content-length")
+        if length is not None and int(length) > self._bounds.max_body_bytes:
+            self._refusal = self._too_large()
+        elif headers.get(b"expect", b"").lower() == b"100-continue":
+            self._invite()
+
+    def _make_request(self, method: str) -> Request:
+        path, _, query = self._url.decode("latin-1").partition("?")
+        if path and not path.startswith("/"):
+            path = "/" + path.partition("://")[2].partition("/")[2]
+        if "%" in path:
+            path = unquote(path)
+        return Request(method, path, query, self._headers, loopback=self._loopback)
+
+    def on_body(self, body: bytes) -> None:
+        if self._refusal is not None:
+            return
+        self._body.append(body)
+        self._body_bytes += len(body)
+        if self._body_bytes > self._bounds.max_body_bytes:
+            self._body = []
+            self._refusal = self._too_large()
+
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(f"the request body is over {self._bounds.max_body_bytes} bytes (server.max_body_bytes)")
+
+    def on_message_complete(self) -> None:
+        request = self._request
+        if request is None or self._refusal is not None:
+            return
+        body = self._body
+        request.body = body[0] if len(body) == 1 else b"".join(body)
+        request.keep_alive = self._parser.should_keep_alive()
+        request.chunked_reply = self._parser.get_http_version() == "1.1"
+        self._body = []
+        self.receiving = False
+        self._deliver(request)

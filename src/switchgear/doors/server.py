@@ -1,0 +1,92 @@
+"""The gateway's HTTP server: accepts connections, keeps their time, and drains them when it is told to stop."""
+
+import asyncio
+import logging
+import socket
+from typing import TYPE_CHECKING, Final
+
+from switchgear.doors.connection import Connection, Hub
+from switchgear.doors.endpoint import KEEPALIVE_SILENCE_SECONDS
+from switchgear.doors.gateway import Gateway
+from switchgear.doors.intake import Bounds
+from switchgear.doors.response import ResponseWriter
+
+_TICK_SECONDS: Final = 0.5
+_IDLE_LINGER_SECONDS: Final = 1.0
+"""How long idle connections stay open while draining: a request already on its way is answered, then closed."""
+
+
+class GatewayServer:
+    """Serves one listening socket until drained."""
+
+    def __init__(
+        self, gateway: Gateway, bounds: Bounds, *, keepalive_after_seconds: float = KEEPALIVE_SILENCE_SECONDS
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.gateway = gateway
+        self.bounds = bounds
+        self.responses = ResponseWriter()
+        self.draining = False
+        self._keepalive_after_seconds = keepalive_after_seconds
+        self._connections: set[Connection] = set()
+        self._listener: asyncio.Server | None = None
+        self._ticker: asyncio.TimerHandle | None = None
+        self._log = logging.getLogger("switchgear.server")
+
+    async def start(self, listening: socket.socket) -> None:
+        """Accept connections on ``listening``."""
+        self._listener = await self.loop.create_server(lambda: Connection(self), sock=listening, backlog=2048)
+        self._ticker = self.loop.call_later(_TICK_SECONDS, self._tick)
+
+    def opened(self, connection: Connection) -> None:
+        """A client came."""
+        self._connections.add(connection)
+
+    def closed(self, connection: Connection) -> None:
+        """A client went."""
+        self._connections.discard(connection)
+
+    def failed(self, error: Exception) -> None:
+        """An answer could not be written for a reason that is a defect."""
+        self._log.error("an answer could not be written", exc_info=error)
+
+    @property
+    def connection_count(self) -> int:
+        """Open client connections."""
+        return len(self._connections)
+
+    @property
+    def busy_count(self) -> int:
+        """Connections with a request under way."""
+        return sum(connection.busy for connection in self._connections)
+
+    def _tick(self) -> None:
+        now = self.loop.time()
+        for connection in tuple(self._connections):
+            connection.tick(now, self._keepalive_after_seconds)
+        self._ticker = self.loop.call_later(_TICK_SECONDS, self._tick)
+
+    async def drain(self, seconds: float) -> bool:
+        """Stop accepting, finish what is under way within ``seconds``, close the rest; True when all finished."""
+        self.draining = True
+        if self._listener is not None:
+            self._listener.close()
+        for connection in tuple(self._connections):
+            connection.drain()
+        started = self.loop.time()
+        while self.busy_count and self.loop.time() - started < seconds:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(max(0.0, min(seconds, _IDLE_LINGER_SECONDS) - (self.loop.time() - started)))
+        finished = not self.busy_count
+        for connection in tuple(self._connections):
+            connection.expire()
+        await asyncio.sleep(0)
+        while self.busy_count and self.loop.time() - started < seconds + 1:
+            await asyncio.sleep(0.02)
+        if self._ticker is not None:
+            self._ticker.cancel()
+        return finished
+
+
+if TYPE_CHECKING:
+    _: type[Hub] = GatewayServer

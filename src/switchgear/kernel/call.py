@@ -1,0 +1,97 @@
+"""What goes down through the pipeline."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from msgspec import Raw, Struct
+
+from switchgear.kernel.chat import Chat
+from switchgear.kernel.dialect import Dialect
+from switchgear.kernel.errors import Internal, SwitchgearError
+from switchgear.kernel.record import Attempt
+
+T = TypeVar("T")
+
+
+class StreamFlags(Struct):
+    """OpenAI's ``stream_options``, as far as the gateway must know it."""
+
+    include_usage: bool | None = None
+
+
+class Head(Struct):
+    """The few fields of a request body that every stage may need; the rest stays bytes."""
+
+    model: str
+    stream: bool | None = None
+    stream_options: StreamFlags | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    user: str | None = None
+    metadata: Raw | None = None
+    tools: Raw | None = None
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """Who is calling: the name of a virtual key, or ``anonymous`` on loopback when no keys are configured."""
+
+    key: str
+    models: tuple[str, ...] = ()
+    """Names of the models the key may use; empty means all."""
+
+
+class Snapshot:
+    """One immutable version of all that the data plane needs to know: a part for each slice that asks."""
+
+    __slots__ = ("_parts", "version")
+
+    def __init__(self, version: str, parts: Mapping[type, object]) -> None:
+        self.version = version
+        self._parts = dict(parts)
+
+    def part(self, kind: type[T]) -> T:
+        """The part of type ``kind``; Internal when the composition forgot it."""
+        found = self._parts.get(kind)
+        if not isinstance(found, kind):
+            raise Internal(
+                f"the snapshot has no {kind.__name__}; app.py must build one for every slice in the pipeline"
+            )
+        return found
+
+
+class Call(Struct, kw_only=True, eq=False):
+    """One request, from the door that read it to the upstream that answers it."""
+
+    id: str
+    door: str
+    operation: str
+    dialect: Dialect
+    body: bytes
+    head: Head
+    headers: Mapping[bytes, bytes]
+    """Names in lower case."""
+    snapshot: Snapshot
+    started_wall_ns: int
+    started_monotonic_ns: int
+    loopback: bool
+    """The connection comes from this machine."""
+    caller: Caller | None = None
+    """Set by Authenticate."""
+    defect: SwitchgearError | None = None
+    """What was found wrong with the request before the pipeline began."""
+    attempts: list[Attempt] = []
+    _chat: Chat | None = None
+
+    @property
+    def stream(self) -> bool:
+        """Whether the client asked for a stream."""
+        return self.head.stream is True
+
+    def chat(self) -> Chat:
+        """The canonical form of the body, decoded once, when first asked for.
+
+        Raises BadRequest or UnsupportedField.
+        """
+        if self._chat is None:
+            self._chat = self.dialect.read_request(self.body)
+        return self._chat

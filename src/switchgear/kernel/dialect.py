@@ -1,0 +1,117 @@
+"""The seam of wire formats: one dialect serves clients and calls upstreams alike.
+
+A dialect is pure: no I/O, no clock, no randomness. It reads and writes the canonical form of ``kernel/chat.py``;
+for a call whose two ends speak the same dialect it also relays bytes untouched and only glances at what
+accounting needs.
+"""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from switchgear.kernel.chat import Chat, Completion, Event, Finish, Usage
+from switchgear.kernel.errors import SwitchgearError, UpstreamRefused
+
+
+class Tally(Struct, kw_only=True):
+    """What accounting learns from an answer while it passes by."""
+
+    usage: Usage | None = None
+    finish: Finish | None = None
+    content_bytes: int = 0
+    """UTF-8 bytes of content seen (text, thinking, arguments): the base of an estimate when no usage comes."""
+    content_frames: int = 0
+    """Stream events that carried content; many servers send one token in each."""
+    complete: bool = False
+    """The dialect's own end mark was seen ([DONE], message_stop); always true of a whole JSON answer."""
+    error: SwitchgearError | None = None
+
+
+class EventReader(Protocol):
+    """Turns the bytes of a stream into canonical events; any split of the bytes gives the same events."""
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Read more bytes. Broken data gives a final :class:`Failure` event, never an exception."""
+        ...
+
+    def close(self) -> list[Event]:
+        """The transfer ended: a :class:`Failure` (UpstreamTruncated) unless :class:`Done` was already given."""
+        ...
+
+
+class EventWriter(Protocol):
+    """Turns canonical events into the bytes of a stream."""
+
+    def write(self, event: Event) -> bytes:
+        """The bytes for one event; empty when the dialect has none for it. Failure writes an error frame."""
+        ...
+
+
+class Relay(Protocol):
+    """Passes the frames of a stream through, same dialect in and out, with the declared splices only."""
+
+    tally: Tally
+
+    def forward(self, frames: bytes) -> bytes:
+        """Take one or more complete frames as they came; give back what goes to the client."""
+        ...
+
+
+class StreamOptions(Struct, frozen=True, kw_only=True):
+    """What the client asked of the stream, and what the gateway will add or hide."""
+
+    include_usage: bool = False
+    """The client asked for a usage chunk (OpenAI's ``stream_options.include_usage``)."""
+    input_tokens_estimate: int = 0
+    """Used where a dialect must tell usage before it is known (Anthropic's ``message_start``)."""
+
+
+class Dialect(Protocol):
+    """A wire format for chat, both directions."""
+
+    name: str
+    keepalive: bytes
+    """A frame that clients of the dialect ignore; sent when an open stream has been silent."""
+
+    def read_request(self, body: bytes) -> Chat:
+        """Raises BadRequest or UnsupportedField, naming the field."""
+        ...
+
+    def write_request(self, chat: Chat) -> bytes:
+        """Raises UnsupportedField for what this dialect cannot say; nothing is dropped in silence."""
+        ...
+
+    def read_reply(self, body: bytes) -> Completion:
+        """Raises UpstreamGarbled, or UpstreamRefused for an error object under status 200."""
+        ...
+
+    def write_reply(self, completion: Completion) -> bytes: ...
+
+    def glance(self, body: bytes) -> Tally:
+        """Usage and finish of a whole answer without reading the rest; raises as :meth:`read_reply` does."""
+        ...
+
+    def prepare(self, body: bytes, model: str, *, stream: bool) -> bytes:
+        """The client's request with the declared splices for an upstream of the same dialect.
+
+        The model name becomes ``model``; a stream asks for its usage. Every other byte stays as it came.
+        """
+        ...
+
+    def relay(self, options: StreamOptions) -> Relay: ...
+
+    def events(self) -> EventReader: ...
+
+    def writer(self, options: StreamOptions) -> EventWriter: ...
+
+    def read_error(self, status: int, body: bytes, retry_after_seconds: float | None) -> UpstreamRefused:
+        """Read an upstream's error answer, whatever it is (JSON of any shape, HTML, nothing); never raises."""
+        ...
+
+    def write_error(self, error: SwitchgearError, request_id: str) -> bytes:
+        """The body of an error answer in the client's own shape."""
+        ...
+
+    def write_failure(self, error: SwitchgearError, request_id: str) -> bytes:
+        """The frame that ends a stream that has already begun; no end mark follows it."""
+        ...

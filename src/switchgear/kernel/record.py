@@ -1,0 +1,64 @@
+"""What is remembered of a call: one record, with one entry for each attempt at an upstream.
+
+These are the journal's payloads. Fields are only ever added, with a default: old segments stay readable.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from switchgear.kernel.chat import Usage
+
+Outcome = Literal["ok", "refused", "failed", "cancelled"]
+"""``refused`` is the caller's fault, ``failed`` anybody else's; ``cancelled``: the client went away first."""
+
+
+class Attempt(Struct, kw_only=True, omit_defaults=True):
+    """One try at one deployment."""
+
+    deployment: str
+    provider: str
+    model: str
+    """The model's name at the provider."""
+    started_ns: int
+    """Wall time."""
+    status: int = 0
+    """The upstream's HTTP status; 0 when none came."""
+    first_byte_ns: int = 0
+    """Nanoseconds from the start of the attempt to the first byte of the answer's body; 0 when none came."""
+    duration_ns: int = 0
+    outcome: Outcome = "ok"
+    error: str = ""
+    """The error's code, with its message after a colon."""
+    finish: str = ""
+    usage: Usage | None = None
+    upstream_id: str = ""
+
+
+class CallRecord(Struct, kw_only=True, omit_defaults=True):
+    """One finished call."""
+
+    id: str
+    started_ns: int
+    """Wall time."""
+    door: str
+    operation: str
+    model: str = ""
+    """As the client named it."""
+    key: str = ""
+    """The virtual key's name, never the key."""
+    user: str = ""
+    stream: bool = False
+    status: int = 0
+    """The status the client saw."""
+    outcome: Outcome = "ok"
+    error: str = ""
+    duration_ns: int = 0
+    first_byte_ns: int = 0
+    """From the start of the call to the first byte for the client."""
+    request_bytes: int = 0
+    config: str = ""
+    """The version of the configuration the call ran under."""
+    attempts: list[Attempt] = []
+    gateway: str = ""
+    """Which gateway process wrote the record."""

@@ -1,0 +1,83 @@
+"""What comes back up through the pipeline."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from switchgear.kernel.chat import Event
+from switchgear.kernel.errors import SwitchgearError
+
+Headers = list[tuple[bytes, bytes]]
+Decode = Callable[[bytes], list[Event]]
+
+
+class Frame:
+    """One or more complete events of a stream that were ready at once; decoded only when someone looks."""
+
+    __slots__ = ("_decode", "_events", "raw")
+
+    def __init__(self, raw: bytes, decode: Decode) -> None:
+        self.raw = raw
+        self._decode = decode
+        self._events: list[Event] | None = None
+
+    def events(self) -> list[Event]:
+        """The canonical events. Whoever looks must look at every frame of a reply, in order."""
+        if self._events is None:
+            self._events = self._decode(self.raw)
+        return self._events
+
+
+class Frames(Protocol):
+    """The body of a streamed reply."""
+
+    def __aiter__(self) -> "Frames": ...
+
+    async def __anext__(self) -> Frame:
+        """The next frame. Raises an UpstreamError when the answer breaks off."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything below, at once; harmless when called again or after the end."""
+        ...
+
+
+class Ending(Protocol):
+    """Told once, when the outcome of a reply is known."""
+
+    def __call__(self, error: SwitchgearError | None, *, cancelled: bool) -> None: ...
+
+
+class Reply:
+    """A status, headers, and either the whole body or frames.
+
+    The outcome is settled exactly once, before the last byte goes out: by the body when it completes or breaks,
+    by :meth:`close` when the client goes away first.
+    """
+
+    __slots__ = ("_endings", "body", "frames", "headers", "settled", "status")
+
+    def __init__(self, status: int, headers: Headers, body: bytes = b"", frames: Frames | None = None) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.frames = frames
+        self.settled = False
+        self._endings: list[Ending] = []
+
+    def on_end(self, ending: Ending) -> None:
+        """Have ``ending`` called when the outcome is known; innermost stages are told first."""
+        self._endings.append(ending)
+
+    def settle(self, error: SwitchgearError | None = None, *, cancelled: bool = False) -> None:
+        """Declare the outcome; only the first word counts."""
+        if self.settled:
+            return
+        self.settled = True
+        for ending in self._endings:
+            ending(error, cancelled=cancelled)
+
+    def close(self) -> None:
+        """The reader is done or gone: close everything under the reply, at once."""
+        if self.frames is not None:
+            self.frames.close()
+        self.settle(cancelled=self.frames is not None)

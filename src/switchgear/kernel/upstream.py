@@ -1,0 +1,128 @@
+"""The seam between routing and the outside: what to send where, and what comes back.
+
+A provider says where, how to authenticate and which dialect; a transport moves bytes. The simulator is a transport
+without a socket.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from switchgear.kernel.reply import Headers
+
+
+class Origin(Struct, frozen=True, kw_only=True):
+    """Where connections go: ``https://host:port``, or a Unix socket path with ``host`` for the Host header."""
+
+    scheme: str
+    host: str
+    port: int
+    socket_path: str | None = None
+
+    @property
+    def authority(self) -> str:
+        """``host`` or ``host:port``, as the Host header wants it."""
+        default = 443 if self.scheme == "https" else 80
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == default else f"{host}:{self.port}"
+
+
+class Timers(Struct, frozen=True, kw_only=True):
+    """Limits of one attempt, in seconds."""
+
+    connect_seconds: float = 5.0
+    first_byte_seconds: float = 120.0
+    """From the request's last byte to the first byte of the answer's body."""
+    idle_seconds: float = 60.0
+    """Between two arrivals of body bytes."""
+    total_seconds: float = 600.0
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """A request line and headers, made once for each deployment and operation and used for every call."""
+
+    origin: Origin
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    """Without Host, Content-Length and Transfer-Encoding: those are the transport's."""
+    dialect: str
+    """The dialect the upstream speaks on this path."""
+
+
+class UpstreamReply(Protocol):
+    """An upstream's answer: await gave the status, reading gives the body."""
+
+    status: int
+    headers: Headers
+    """Names in lower case."""
+
+    async def read(self) -> bytes:
+        """All body bytes that are ready, waiting for the first; ``b""`` at the end.
+
+        Raises UpstreamTimeout, UpstreamTruncated or UpstreamGarbled.
+        """
+        ...
+
+    async def read_all(self, limit_bytes: int) -> bytes:
+        """The whole body; UpstreamGarbled when it is larger than ``limit_bytes``."""
+        ...
+
+    def close(self) -> None:
+        """Let go at once: a connection with an unread body is closed, not reused. Harmless when called again."""
+        ...
+
+
+class Transport(Protocol):
+    """Moves one request to an upstream and brings the answer back."""
+
+    async def send(
+        self, target: Target, body: bytes, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
+    ) -> UpstreamReply:
+        """Raises UpstreamUnreachable, UpstreamTimeout, UpstreamTruncated, UpstreamGarbled or Overloaded."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every idle connection and refuse new requests."""
+        ...
+
+
+class ProviderSettings(Struct, frozen=True, kw_only=True):
+    """What the configuration says of one provider."""
+
+    name: str
+    base_url: str | None = None
+    api_key: str | None = None
+    headers: Mapping[str, str] = {}
+    query: Mapping[str, str] = {}
+
+
+OutputLimitField = Literal["max_tokens", "max_completion_tokens"]
+
+
+class Quirks(Struct, frozen=True, kw_only=True):
+    """How a vendor departs from its dialect, as far as routing and the dialects must know."""
+
+    output_limit_field: OutputLimitField = "max_completion_tokens"
+    """Under which name an OpenAI-like upstream expects the limit on output tokens."""
+    done_optional: bool = False
+    """A stream that ends after its finish reason, without ``[DONE]``, is complete."""
+
+
+class Provider(Protocol):
+    """Where a vendor is and how to speak to it."""
+
+    name: str
+    quirks: Quirks
+
+    def target(self, operation: str, dialect: str, model: str) -> Target | None:
+        """How to perform ``operation`` on ``model`` (the vendor's name) for a client that speaks ``dialect``.
+
+        The target's own dialect may differ: the call is then translated. None: the vendor cannot do it.
+        """
+        ...
+
+    def forwarded_headers(self, headers: Mapping[bytes, bytes]) -> tuple[tuple[str, str], ...]:
+        """Those of the client's headers that go on to the vendor (``anthropic-beta`` and the like)."""
+        ...

@@ -1,0 +1,1 @@
+"""The processes of a running Switchgear: a supervisor, gateways, a control process."""

@@ -1,0 +1,163 @@
+"""A gateway process: the data plane and nothing else on its loop."""
+
+import asyncio
+import gc
+import logging
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import uvloop
+from msgspec import Struct
+
+from switchgear.app.gateway import Machinery, dialects, gateway, outside
+from switchgear.app.models import Outside, build_snapshot
+from switchgear.config import Config, ConfigWatcher, config_version, discover, listening, load, read_environment
+from switchgear.doors.forward import ForwardToControl, ForwardToNobody
+from switchgear.doors.gateway import Forward, Snapshots
+from switchgear.doors.intake import Bounds
+from switchgear.doors.server import GatewayServer
+from switchgear.kernel.clock import SystemClock
+from switchgear.kernel.errors import ConfigError
+from switchgear.kernel.ids import Ids, secret_hex, seeded_bits
+from switchgear.processes.child import report_ready
+from switchgear.processes.log import configure_logging
+from switchgear.processes.options import GatewayOptions, read_options
+from switchgear.processes.signals import stop_event
+from switchgear.processes.sockets import bind
+from switchgear.processes.state import GatewayState
+from switchgear.traces.journal import JournalWriter
+from switchgear.traces.meter import Meter
+from switchgear.traces.stage import Record
+from switchgear.upstream.client import HttpTransport
+
+_YOUNG_OBJECTS = 50_000
+"""Allocations between two looks at young objects: requests free theirs without the collector's help."""
+
+
+class Parts(Struct, kw_only=True):
+    """What a running gateway consists of."""
+
+    snapshots: Snapshots
+    state: GatewayState
+    server: GatewayServer
+    journal: JournalWriter
+    transport: HttpTransport
+    outside: Outside
+
+
+async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
+    """Serve until told to stop; the exit status."""
+    log = logging.getLogger("switchgear.gateway")
+    path = Path(options.config_path) if options.config_path else None
+    stopping = stop_event(options.life_fd)
+    parts: Parts | None = None
+    try:
+        watch = _Watch(path, environ)
+        config = _read(path, environ, options)
+        parts = build(config, options)
+        watch.bind(parts)
+        listener = _listener(config, options)
+    except (ConfigError, OSError) as error:
+        log.error("%s", error)  # noqa: TRY400 (the message is for the operator; a traceback would bury it)
+        return 1
+    await parts.server.start(listener)
+    _settle_memory()
+    report_ready(options.ready_fd)
+    watching = asyncio.get_running_loop().create_task(watch.run())
+    await stopping.wait()
+    watching.cancel()
+    parts.state.draining = True
+    if not await parts.server.drain(config.server.drain_seconds):
+        log.warning("streams were still open after %s s of draining and were cut", config.server.drain_seconds)
+    await parts.transport.aclose()
+    parts.journal.close()
+    return 0
+
+
+def build(config: Config, options: GatewayOptions) -> Parts:
+    """Put a gateway together. Raises ConfigError or OSError when it cannot be."""
+    clock = SystemClock()
+    bits = seeded_bits()
+    machinery = Machinery(clock=clock, ids=Ids(clock, bits), random_bits=bits)
+    spoken = dialects()
+    transport = HttpTransport()
+    out = outside(spoken, machinery, transport)
+    snapshots = Snapshots(build_snapshot(config, config_version(config), out))
+    gateway_id = f"g{options.number}-{secret_hex(4)}"
+    journal = _journal(config, gateway_id, clock)
+    meter = Meter() if options.control_socket is None else None
+    state = GatewayState(snapshots, journal, meter)
+    forward: Forward = ForwardToNobody(state)
+    if options.control_socket is not None:
+        forward = ForwardToControl(transport, options.control_socket, state)
+    made = gateway(snapshots, spoken, machinery, Record(journal, clock, gateway_id, meter), forward)
+    server = GatewayServer(made, Bounds(max_body_bytes=config.server.max_body_bytes))
+    return Parts(
+        snapshots=snapshots, state=state, server=server, journal=journal, transport=transport, outside=out
+    )
+
+
+def _read(path: Path | None, environ: Mapping[str, str], options: GatewayOptions) -> Config:
+    config = load(path, environ) if path is not None else discover(environ)
+    return listening(config, options.host, options.port)
+
+
+def _journal(config: Config, gateway_id: str, clock: SystemClock) -> JournalWriter:
+    raise AssertionError
+
+
+def _listener(config: Config, options: GatewayOptions) -> socket.socket:
+    if options.listen_fd is not None:
+        return socket.socket(fileno=options.listen_fd)
+    return bind(config.server.host, config.server.port)
+
+
+class _Watch:
+    """Hot reload: a new file becomes a new snapshot, a broken one is reported and changes nothing."""
+
+    def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
+        self._parts: Parts | None = None
+        self._log = logging.getLogger("switchgear.config")
+        self._watcher = None
+        if path is not None:
+            self._watcher = ConfigWatcher(path, environ, load, self._apply, self._report)
+
+    def bind(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def run(self) -> None:
+        if self._watcher is not None:
+            await self._watcher.run()
+
+    def _apply(self, config: Config) -> None:
+        if self._parts is None:
+            return
+        snapshot = build_snapshot(config, config_version(config), self._parts.outside)
+        self._parts.snapshots.current = snapshot
+        self._parts.state.config_problem = ""
+        self._log.info("configuration %s is in force", snapshot.version)
+
+    def _report(self, error: ConfigError) -> None:
+        if self._parts is not None:
+            self._parts.state.config_problem = error.message
+            version = self._parts.snapshots.current.version
+            self._log.error("the configuration cannot be used, %s stays in force:\n%s", version, error.message)
+
+
+def _settle_memory() -> None:
+    """Take what will live as long as the process out of the collector's sight."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
+
+
+def main(arguments: list[str]) -> int:
+    """Run a gateway with the options in ``arguments``."""
+    configure_logging()
+    return uvloop.run(run(read_options(GatewayOptions, arguments), read_environment()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

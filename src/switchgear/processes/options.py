@@ -1,0 +1,61 @@
+"""What a parent process tells a child: one JSON argument, typed on both sides."""
+
+import sys
+from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.json import decode, encode
+
+
+class GatewayOptions(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How to run one gateway process."""
+
+    config_path: str | None = None
+    """None: no configuration file; the providers found in the environment are served."""
+    host: str | None = None
+    """Overrides ``server.host``."""
+    port: int | None = None
+    """Overrides ``server.port``."""
+    listen_fd: int | None = None
+    """An inherited listening socket, instead of host and port."""
+    control_socket: str | None = None
+    """Where the control process listens; None: this gateway runs alone and answers /healthz, /readyz and /metrics."""
+    ready_fd: int | None = None
+    """Written one byte and closed when the gateway answers."""
+    life_fd: int | None = None
+    """Closed by the system when the parent is gone; the process then drains and ends."""
+    number: int = 0
+    """Which of the supervisor's gateways this is; part of its name in records."""
+
+
+class ControlOptions(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How to run the control process."""
+
+    config_path: str | None = None
+    socket_path: str | None = None
+    """A Unix socket to listen on; otherwise host and port."""
+    host: str = "127.0.0.1"
+    port: int = 4001
+    ready_fd: int | None = None
+    life_fd: int | None = None
+
+
+class ServeOptions(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How to run a supervisor with everything under it."""
+
+    config_path: str | None = None
+    host: str | None = None
+    port: int | None = None
+
+
+Options = TypeVar("Options", GatewayOptions, ControlOptions)
+
+
+def command_line(module: str, options: GatewayOptions | ControlOptions) -> list[str]:
+    """The command that runs ``module`` with ``options`` in a process of its own."""
+    return [sys.executable, "-m", module, encode(options).decode()]
+
+
+def read_options(kind: type[Options], arguments: list[str]) -> Options:
+    """The options a parent wrote into the first argument; all defaults when there is none."""
+    return decode(arguments[0], type=kind) if arguments else kind()

@@ -1,0 +1,46 @@
+"""``switchgear serve``: check the configuration, take the port, run everything under a supervisor."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import uvloop
+
+from switchgear.config import Config, discover, listening, load
+from switchgear.kernel.errors import ConfigError
+from switchgear.processes.banner import banner
+from switchgear.processes.log import configure_logging
+from switchgear.processes.options import ServeOptions
+from switchgear.processes.sockets import address, bind
+from switchgear.processes.supervisor import Plan, Supervisor
+
+
+def serve(options: ServeOptions, environ: Mapping[str, str]) -> int:
+    """Run until told to stop; the exit status."""
+    configure_logging()
+    log = logging.getLogger("switchgear")
+    try:
+        config = _read(options, environ)
+        socket = bind(config.server.host, config.server.port)
+    except (ConfigError, OSError) as error:
+        log.error("%s", error)  # noqa: TRY400 (the message is for the operator; a traceback would bury it)
+        return 1
+    host, port = address(socket)
+    plan = Plan(
+        config_path=options.config_path, workers=config.server.workers, drain_seconds=config.server.drain_seconds
+    )
+
+    def announce() -> None:
+        sys.stdout.write(banner(config, host, port, options.config_path))
+        sys.stdout.flush()
+
+    async def supervise() -> int:
+        return await Supervisor(plan, socket, announce).run()
+
+    return uvloop.run(supervise())
+
+
+def _read(options: ServeOptions, environ: Mapping[str, str]) -> Config:
+    config = load(Path(options.config_path), environ) if options.config_path else discover(environ)
+    return listening(config, options.host, options.port)

@@ -1,0 +1,27 @@
+"""Listening sockets that children may inherit."""
+
+import os
+import socket
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening-to-be TCP socket that children may inherit.
+
+    Raises OSError, with the address in its message.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        raise OSError(error.errno, f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from error
+    made.set_inheritable(True)
+    return made
+
+
+def address(listening: socket.socket) -> tuple[str, int]:
+    """Host and port a socket is bound to."""
+    name: tuple[str, int] = listening.getsockname()[:2]
+    return name

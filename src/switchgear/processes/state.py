@@ -1,0 +1,71 @@
+"""What a gateway says of itself: to the control process with each forwarded request, or to a caller when it is alone."""
+
+from typing import Protocol
+
+from msgspec.json import encode
+
+from switchgear.doors.gateway import Snapshots
+from switchgear.kernel.reply import Headers, Reply
+
+
+class Health(Protocol):
+    """Whether finished calls can be written down."""
+
+    healthy: bool
+
+
+class Exposition(Protocol):
+    """Counts in Prometheus' text format."""
+
+    def render(self) -> str: ...
+
+
+class GatewayState:
+    """The configuration in force, what is wrong with the newest one, the journal, and whether the process drains."""
+
+    def __init__(self, snapshots: Snapshots, journal: Health, meter: Exposition | None) -> None:
+        self._snapshots = snapshots
+        self._journal = journal
+        self._meter = meter
+        self.config_problem = ""
+        self.draining = False
+
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """For the control process; the problem in one line of ASCII, as a header must be."""
+        problem = " | ".join(self.config_problem.split("\n")).encode("ascii", "replace").decode()[:2000]
+        return (
+            ("x-switchgear-gateway-config", self._snapshots.current.version),
+            ("x-switchgear-gateway-problem", "".join(c if c.isprintable() else " " for c in problem)),
+            ("x-switchgear-gateway-journal", "ok" if self._journal.healthy else "failing"),
+            ("x-switchgear-gateway-draining", "yes" if self.draining else "no"),
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Whether new calls are welcome."""
+        return self._journal.healthy and not self.draining
+
+    def healthz(self) -> Reply:
+        """The process answers."""
+        return Reply(200, _json(), encode({"status": "ok"}))
+
+    def readyz(self) -> Reply:
+        """Whether new calls are welcome, and under which configuration."""
+        facts = {
+            "status": "ok" if self.ready else "not ready",
+            "config": self._snapshots.current.version,
+            "config_problem": self.config_problem,
+            "journal": "ok" if self._journal.healthy else "failing",
+            "draining": self.draining,
+            "control": "none",
+        }
+        return Reply(200 if self.ready else 503, _json(), encode(facts))
+
+    def metrics(self) -> Reply:
+        """This process's own counts."""
+        text = self._meter.render() if self._meter is not None else ""
+        return Reply(200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], text.encode())
+
+
+def _json() -> Headers:
+    return [(b"content-type", b"application/json")]

@@ -1,0 +1,68 @@
+"""Every vendor and server that speaks OpenAI's API; which ones, and their quirks, is data in ``presets.py``."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from switchgear.kernel.upstream import Provider, ProviderSettings, Quirks, Target
+from switchgear.providers.endpoint import Endpoint, Header
+from switchgear.providers.kind import Environment, Kind
+from switchgear.providers.presets import PRESETS, Preset
+
+_OPERATIONS: Final[Mapping[str, tuple[str, str]]] = {
+    "chat": ("/chat/completions", "openai_chat"),
+    "completions": ("/completions", "openai_completions"),
+    "embeddings": ("/embeddings", "openai_embeddings"),
+}
+
+
+class OpenAICompatible:
+    """One vendor or server that speaks OpenAI's API below its base URL.
+
+    Raises ConfigError when the settings cannot be used.
+    """
+
+    __slots__ = ("_forwards", "_targets", "name", "quirks")
+
+    def __init__(self, preset: Preset, settings: ProviderSettings) -> None:
+        self.name = settings.name
+        self.quirks = Quirks(output_limit_field=preset.output_limit_field, done_optional=preset.done_optional)
+        endpoint = Endpoint.read(settings, preset.base_url, _authentication(preset, settings.api_key))
+        self._targets = {operation: endpoint.post(*_OPERATIONS[operation]) for operation in preset.operations}
+        pinned = {header for header, _ in endpoint.headers}
+        self._forwards = tuple(header for header in preset.forwards if header not in pinned)
+
+    def target(self, operation: str, dialect: str, model: str) -> Target | None:
+        """Always in OpenAI's dialect; the model's name travels in the body."""
+        return self._targets.get(operation)
+
+    def forwarded_headers(self, headers: Mapping[bytes, bytes]) -> tuple[Header, ...]:
+        if not self._forwards:
+            return ()
+        sent = ((name, headers.get(name.encode())) for name in self._forwards)
+        return tuple((name, value.decode("latin-1")) for name, value in sent if value is not None)
+
+
+def _authentication(preset: Preset, api_key: str | None) -> tuple[Header, ...]:
+    if api_key is None:
+        return ()
+    return ((preset.key_header, f"{preset.key_prefix}{api_key}"),)
+
+
+def _kind(preset: Preset) -> Kind:
+    found_by = None
+    if preset.key_variable or preset.url_variable:
+        found_by = Environment(
+            key=preset.key_variable,
+            url=preset.url_variable,
+            read_url=preset.read_url,
+            needs_both=preset.needs_both,
+        )
+    build = partial(OpenAICompatible, preset)
+    return Kind(name=preset.name, build=build, base_url=preset.base_url, environment=found_by)
+
+
+KINDS: Final = tuple(_kind(preset) for preset in PRESETS)
+
+if TYPE_CHECKING:
+    _: type[Provider] = OpenAICompatible

@@ -1,0 +1,52 @@
+"""Where the simulator is: nowhere, at the scheme ``sim``, where its transport answers."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from switchgear.kernel.errors import BadRequest, ConfigError
+from switchgear.kernel.upstream import Origin, Provider, ProviderSettings, Quirks, Target
+from switchgear.providers.simulator.script import read_parameters, write_path
+
+SCHEME: Final = "sim"
+_ORIGIN: Final = Origin(scheme=SCHEME, host="simulator", port=0)
+_OPERATIONS: Final = frozenset({"chat", "completions", "embeddings"})
+
+
+class SimulatorProvider:
+    """The simulator, speaking the client's own dialect unless the model's name says another (``anthropic:echo``).
+
+    ``query`` of the settings holds default parameters; raises ConfigError when they cannot be used.
+    """
+
+    __slots__ = ("_defaults", "name", "quirks")
+
+    def __init__(self, settings: ProviderSettings) -> None:
+        self.name = settings.name
+        self.quirks = Quirks()
+        self._defaults = dict(settings.query)
+        try:
+            read_parameters(self._defaults)
+        except BadRequest as error:
+            raise ConfigError(f"providers.{settings.name}.query: {error.message}") from error
+
+    def target(self, operation: str, dialect: str, model: str) -> Target | None:
+        """None for operations other than chat, completions and embeddings."""
+        if operation not in _OPERATIONS:
+            return None
+        forced, colon, rest = model.partition(":")
+        name = rest if colon else model
+        return Target(
+            origin=_ORIGIN,
+            method="POST",
+            path=write_path(operation, name, self._defaults),
+            headers=(("content-type", "application/json"),),
+            dialect=forced if colon else dialect,
+        )
+
+    def forwarded_headers(self, headers: Mapping[bytes, bytes]) -> tuple[tuple[str, str], ...]:
+        """None: there is nobody to read them."""
+        return ()
+
+
+if TYPE_CHECKING:
+    _: type[Provider] = SimulatorProvider

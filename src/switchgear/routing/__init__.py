@@ -1,0 +1,1 @@
+"""Which deployment answers: model names, weighted choice, attempts, and the Route stage."""

@@ -1,0 +1,143 @@
+"""One try at one deployment: write the request, send it, read what comes back."""
+
+from typing import Final
+
+from msgspec import structs
+
+from switchgear.kernel.call import Call
+from switchgear.kernel.chat import Chat
+from switchgear.kernel.clock import Clock
+from switchgear.kernel.dialect import StreamOptions, Tally
+from switchgear.kernel.errors import SwitchgearError
+from switchgear.kernel.fold import fold, unfold
+from switchgear.kernel.record import Attempt
+from switchgear.kernel.reply import Headers, Reply
+from switchgear.kernel.upstream import UpstreamReply
+from switchgear.routing.accounting import AttemptLog, estimate_tokens
+from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream
+from switchgear.routing.model import Deployment, Plan
+from switchgear.routing.retry_after import retry_after_seconds
+
+MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
+MAX_ERROR_BYTES: Final = 1024 * 1024
+_FIRST_ERROR_STATUS: Final = 400
+_FORWARDED_HEADERS: Final = frozenset((b"openai-processing-ms", b"x-switchgear-simulator", b"x-switchgear-estimated"))
+
+
+async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock) -> Reply:
+    """Try ``call`` once at ``deployment``; the entry in ``call.attempts`` says how it went.
+
+    Raises BadRequest or UnsupportedField when the request cannot be written for the upstream, UpstreamError when the
+    upstream fails.
+    """
+    entry = Attempt(
+        deployment=deployment.name,
+        provider=deployment.provider_name,
+        model=deployment.model,
+        started_ns=clock.wall_ns(),
+    )
+    log = AttemptLog(call, clock, entry)
+    upstream: UpstreamReply | None = None
+    try:
+        upstream = await _send(call, deployment, plan)
+        entry.status = upstream.status
+        return await _read(call, plan, upstream, log)
+    except SwitchgearError as error:
+        if upstream is not None:
+            upstream.close()
+        log.close(None, error)
+        raise
+    except BaseException:
+        if upstream is not None:
+            upstream.close()
+        log.close(None, cancelled=True)
+        raise
+
+
+async def _send(call: Call, deployment: Deployment, plan: Plan) -> UpstreamReply:
+    if plan.same_dialect:
+        body = plan.dialect.prepare(call.body, deployment.model, stream=call.stream)
+    else:
+        body = plan.dialect.write_request(_for_upstream(call, deployment))
+    connected = deployment.connected
+    extra = connected.provider.forwarded_headers(call.headers)
+    return await connected.transport.send(plan.target, body, deployment.timers, extra)
+
+
+def _for_upstream(call: Call, deployment: Deployment) -> Chat:
+    """The canonical request, addressed to the deployment; a stream always tells its usage."""
+    return structs.replace(call.chat(), model=deployment.model, include_usage=call.stream)
+
+
+async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog) -> Reply:
+    if upstream.status >= _FIRST_ERROR_STATUS:
+        body = await upstream.read_all(MAX_ERROR_BYTES)
+        raise plan.dialect.read_error(upstream.status, body, retry_after_seconds(upstream.headers))
+    headers = [header for header in upstream.headers if header[0] in _FORWARDED_HEADERS]
+    if _is_event_stream(upstream.headers):
+        if call.stream:
+            return await _read_stream(call, plan, upstream, log, headers)
+        return await _fold_stream(call, plan, upstream, log, headers)
+    body = await upstream.read_all(MAX_REPLY_BYTES)
+    log.first_byte()
+    tally = plan.dialect.glance(body)
+    if call.stream:
+        return _tell_as_stream(call, plan, body, log, headers)
+    if tally.usage is None and not tally.content_bytes:
+        tally.content_bytes = len(body)
+    log.close(tally)
+    if not plan.same_dialect:
+        completion = plan.dialect.read_reply(body)
+        body = call.dialect.write_reply(structs.replace(completion, usage=completion.usage or log.entry.usage))
+    return Reply(200, headers, body)
+
+
+async def _read_stream(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog, headers: Headers) -> Reply:
+    options = _stream_options(call)
+    end_mark = plan.missing_end_mark
+    if plan.same_dialect:
+        converter = Relaying(plan.dialect, plan.dialect.relay(options), end_mark)
+    else:
+        converter = Translating(plan.dialect.events(), call.dialect.writer(options), log.estimate, end_mark)
+    frames = StreamBody(upstream, log, converter)
+    await frames.start()
+    reply = Reply(200, headers, frames=frames)
+    frames.bind(reply)
+    return reply
+
+
+async def _fold_stream(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog, headers: Headers) -> Reply:
+    """The client asked for one answer and the upstream streams: read it all, then say it whole."""
+    reader = plan.dialect.events()
+    events = reader.feed(await upstream.read_all(MAX_REPLY_BYTES))
+    log.first_byte()
+    completion = fold([*events, *reader.close()])
+    choice = completion.choices[0] if completion.choices else None
+    log.close(Tally(usage=completion.usage, finish=choice.finish if choice else None, complete=True))
+    return Reply(200, headers, call.dialect.write_reply(completion))
+
+
+def _tell_as_stream(call: Call, plan: Plan, body: bytes, log: AttemptLog, headers: Headers) -> Reply:
+    """The client asked for a stream and the upstream answered whole: tell the answer event by event."""
+    events = unfold(plan.dialect.read_reply(body))
+    translation = Translating(plan.dialect.events(), call.dialect.writer(_stream_options(call)), log.estimate, b"")
+    raw = translation.write(events)
+    log.close(translation.tally)
+    reply = Reply(200, headers, frames=WholeAsStream(raw, events))
+    reply.settle()
+    return reply
+
+
+def _stream_options(call: Call) -> StreamOptions:
+    asked = call.head.stream_options
+    return StreamOptions(
+        include_usage=asked is not None and asked.include_usage is True,
+        input_tokens_estimate=estimate_tokens(len(call.body)),
+    )
+
+
+def _is_event_stream(headers: Headers) -> bool:
+    for name, value in headers:
+        if name == b"content-type":
+            return value[:17].lower() == b"text/event-stream"
+    return False

@@ -1,0 +1,265 @@
+"""The bodies of streamed answers.
+
+A :class:`StreamBody` reads an upstream's bytes, cuts them into complete frames, has a converter turn them into the
+client's, and settles the reply *before* the frame that completes it goes out: whoever has seen the end of an answer
+can rely on its record. The converter is either a relay (same dialect, bytes untouched) or a translation.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from switchgear.kernel.chat import Done, Event, Failure, Usage, UsageReport
+from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, Tally
+from switchgear.kernel.errors import SwitchgearError, UpstreamError, UpstreamTruncated
+from switchgear.kernel.reply import Frame, Reply
+from switchgear.kernel.upstream import UpstreamReply
+from switchgear.routing.accounting import AttemptLog, see
+from switchgear.wire.sse import FrameSplitter
+
+_TAIL_SECONDS: Final = 0.25
+"""How long a finished stream waits for the transfer itself to end, so that the connection can be used again."""
+
+
+class Converter(Protocol):
+    """Turns an upstream's frames into the client's, and keeps the tally."""
+
+    tally: Tally
+
+    def convert(self, frames: bytes) -> bytes:
+        """The client's bytes for complete frames of the upstream."""
+        ...
+
+    def at_end(self) -> bytes:
+        """The transfer ended before the dialect's end mark: the client's last bytes, or UpstreamTruncated."""
+        ...
+
+    def decode(self, raw: bytes) -> list[Event]:
+        """The canonical events of the client's bytes that :meth:`convert` gave last."""
+        ...
+
+
+class Relaying:
+    """Same dialect on both sides: the upstream's frames go through as they are."""
+
+    __slots__ = ("_dialect", "_end_mark", "_reader", "_relay", "tally")
+
+    def __init__(self, dialect: Dialect, relay: Relay, end_mark: bytes) -> None:
+        self.tally = relay.tally
+        self._relay = relay
+        self._dialect = dialect
+        self._end_mark = end_mark
+        self._reader: EventReader | None = None
+
+    def convert(self, frames: bytes) -> bytes:
+        return self._relay.forward(frames)
+
+    def at_end(self) -> bytes:
+        if self._end_mark and self.tally.finish is not None:
+            return self._relay.forward(self._end_mark)
+        raise _truncated()
+
+    def decode(self, raw: bytes) -> list[Event]:
+        if self._reader is None:
+            self._reader = self._dialect.events()
+        return self._reader.feed(raw)
+
+
+class Translating:
+    """Different dialects: upstream bytes become canonical events, and those the client's bytes."""
+
+    __slots__ = ("_end_mark", "_estimate", "_events", "_reader", "_writer", "tally")
+
+    def __init__(
+        self, reader: EventReader, writer: EventWriter, estimate: Callable[[Tally], Usage], end_mark: bytes
+    ) -> None:
+        self.tally = Tally()
+        self._reader = reader
+        self._writer = writer
+        self._estimate = estimate
+        self._end_mark = end_mark
+        self._events: list[Event] = []
+
+    def convert(self, frames: bytes) -> bytes:
+        return self.write(self._reader.feed(frames))
+
+    def at_end(self) -> bytes:
+        if self._end_mark and self.tally.finish is not None:
+            return self.write(self._reader.feed(self._end_mark))
+        return self.write(self._reader.close())
+
+    def decode(self, raw: bytes) -> list[Event]:
+        return self._events
+
+    def write(self, events: list[Event]) -> bytes:
+        """The client's bytes for ``events``."""
+        self._events = events
+        return b"".join([self._write_one(event) for event in events])
+
+    def _write_one(self, event: Event) -> bytes:
+        see(self.tally, event)
+        if isinstance(event, Done):
+            self.tally.complete = True
+            return self._usage_if_untold() + self._writer.write(event)
+        return self._writer.write(event)
+
+    def _usage_if_untold(self) -> bytes:
+        if self.tally.usage is not None:
+            return b""
+        self.tally.usage = self._estimate(self.tally)
+        return self._writer.write(UsageReport(usage=self.tally.usage))
+
+
+class StreamBody:
+    """The frames of one answer, from the first to the one that completes or breaks it."""
+
+    __slots__ = (
+        "_convert",
+        "_converter",
+        "_failure",
+        "_feed",
+        "_finished",
+        "_held",
+        "_log",
+        "_read",
+        "_reply",
+        "_upstream",
+    )
+
+    def __init__(self, upstream: UpstreamReply, log: AttemptLog, converter: Converter) -> None:
+        self._upstream = upstream
+        self._read = upstream.read
+        self._log = log
+        self._converter = converter
+        self._convert = converter.convert
+        self._feed = FrameSplitter().feed
+        self._reply: Reply | None = None
+        self._held: Frame | None = None
+        self._finished = False
+        self._failure: SwitchgearError | None = None
+
+    def bind(self, reply: Reply) -> None:
+        """Tie the body to the reply whose outcome it settles."""
+        self._reply = reply
+        if self._finished:
+            reply.settle(self._failure)
+
+    async def start(self) -> None:
+        """Wait for the first frame, so that an upstream that fails at once still gets a proper status.
+
+        Raises UpstreamError; an error object under status 200 is raised as what it says.
+        """
+        held = await self._next()
+        self._log.first_byte()
+        if self._failure is not None and not self._converter.tally.content_frames:
+            raise self._failure
+        self._held = held
+
+    def __aiter__(self) -> "StreamBody":
+        return self
+
+    async def __anext__(self) -> Frame:
+        frame = self._held
+        if frame is not None:
+            self._held = None
+            return frame
+        frame = await self._next()
+        if frame is None:
+            raise StopAsyncIteration
+        return frame
+
+    async def _next(self) -> Frame | None:
+        try:
+            while not self._finished:
+                data = await self._read()
+                out = self._step(data)
+                if out:
+                    return Frame(out, self._converter.decode)
+        except UpstreamError as error:
+            self._fail(error)
+            raise
+        await self._end_transfer()
+        return None
+
+    def _step(self, data: bytes) -> bytes:
+        """Convert what came; at the end of the transfer, what is left to say. Settles when that ends the answer."""
+        if data:
+            frames = self._feed(data)
+            if not frames:
+                return b""
+            out = self._convert(frames)
+        else:
+            out = self._converter.at_end()
+        tally = self._converter.tally
+        if tally.error is not None:
+            self._fail(tally.error)
+        elif tally.complete:
+            self._settle(None)
+        elif not data:
+            raise _truncated()
+        return out
+
+    def _settle(self, error: SwitchgearError | None, *, cancelled: bool = False) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        self._log.close(self._converter.tally, error, cancelled=cancelled)
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            reply.settle(error, cancelled=cancelled)
+
+    def _fail(self, error: SwitchgearError) -> None:
+        self._failure = error
+        self._settle(error)
+        self._upstream.close()
+
+    async def _end_transfer(self) -> None:
+        if self._failure is not None:
+            return
+        try:
+            async with asyncio.timeout(_TAIL_SECONDS):
+                while await self._read():
+                    pass
+        except (TimeoutError, UpstreamError):
+            self._upstream.close()
+
+    def close(self) -> None:
+        """Let go of the upstream at once; an answer that was not complete is settled as cancelled."""
+        self._upstream.close()
+        self._settle(None, cancelled=True)
+
+
+class WholeAsStream:
+    """A whole answer told as a stream, for a client that asked for one where the upstream did not stream."""
+
+    __slots__ = ("_events", "_raw")
+
+    def __init__(self, raw: bytes, events: list[Event]) -> None:
+        self._raw: bytes | None = raw
+        self._events = events
+
+    def __aiter__(self) -> "WholeAsStream":
+        return self
+
+    async def __anext__(self) -> Frame:
+        raw, self._raw = self._raw, None
+        if raw is None:
+            raise StopAsyncIteration
+        return Frame(raw, self._decode)
+
+    def _decode(self, raw: bytes) -> list[Event]:
+        return self._events
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def raise_failure(events: list[Event]) -> None:
+    """Raise the error of a Failure among ``events``."""
+    for event in events:
+        if isinstance(event, Failure):
+            raise event.error
+
+
+def _truncated() -> UpstreamTruncated:
+    return UpstreamTruncated("the upstream's stream ended before its end mark; what came is not a complete answer")

@@ -1,0 +1,129 @@
+"""The data plane's transport: HTTP/1.1 over pooled connections, with nothing per request that can be done once."""
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING
+
+from switchgear.kernel.errors import Overloaded, Phase, UpstreamTimeout
+from switchgear.kernel.upstream import Origin, Target, Timers, Transport
+from switchgear.upstream.connection import Connection
+from switchgear.upstream.exchange import Exchange
+from switchgear.upstream.pool import OriginPool, PoolLimits, PoolStats
+from switchgear.upstream.request import BODILESS_METHODS, extra_lines, request_prefix
+from switchgear.upstream.tls import client_context, require_verification
+
+TICK_SECONDS = 0.02
+SWEEP_SECONDS = 1.0
+PREPARED_TARGETS = 1024
+
+
+class Prepared:
+    """What a target costs once: its pool and the head's constant bytes."""
+
+    __slots__ = ("always_sized", "is_head", "pool", "prefix", "target")
+
+    def __init__(self, target: Target, pool: OriginPool) -> None:
+        # Holding the target keeps its identity, the key of the cache, from being given to another object.
+        self.target = target
+        self.pool = pool
+        self.prefix = request_prefix(target)
+        self.is_head = target.method == "HEAD"
+        self.always_sized = target.method not in BODILESS_METHODS
+
+
+class HttpTransport:
+    """A Transport on asyncio and llhttp; bound to the event loop that it is first used in.
+
+    ``tls`` defaults to the system's certificate authorities; ConfigError when it would not verify the upstream.
+    """
+
+    def __init__(self, limits: PoolLimits | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self._limits = limits or PoolLimits()
+        self._tls = client_context() if tls is None else require_verification(tls)
+        self._pools: dict[Origin, OriginPool] = {}
+        self._prepared: dict[int, Prepared] = {}
+        self._ticker: asyncio.TimerHandle | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def send(
+        self, target: Target, body: bytes, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
+    ) -> Exchange:
+        """Also raises BadRequest or ConfigError when a header may not be sent."""
+        if self._closed:
+            raise Overloaded("this gateway is shutting down")
+        loop = asyncio.get_running_loop()
+        prepared = self._prepared.get(id(target)) or self._prepare(target, loop)
+        head = prepared.prefix
+        if extra_headers:
+            head += extra_lines(extra_headers)
+        head += b"content-length: %d\r\n\r\n" % len(body) if body or prepared.always_sized else b"\r\n"
+        total_at = loop.time() + timers.total_seconds
+        connection = prepared.pool.take_idle()
+        if connection is None:
+            connection = await self._connection(prepared.pool, timers)
+        exchange = connection.start(head, body, timers, total_at, is_head=prepared.is_head)
+        if self._ticker is None:
+            self._ticker = loop.call_later(TICK_SECONDS, self._tick, loop)
+        await exchange.answered()
+        return exchange
+
+    async def aclose(self) -> None:
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        for pool in self._pools.values():
+            pool.close()
+
+    def stats(self) -> dict[Origin, PoolStats]:
+        """The pools that hold or await a connection."""
+        return {origin: pool.stats for origin, pool in self._pools.items() if not pool.is_unused}
+
+    def _prepare(self, target: Target, loop: asyncio.AbstractEventLoop) -> Prepared:
+        pool = self._pools.get(target.origin)
+        if pool is None:
+            pool = self._pools[target.origin] = OriginPool(target.origin, self._limits, self._tls, loop)
+        prepared = Prepared(target, pool)
+        if len(self._prepared) >= PREPARED_TARGETS:
+            del self._prepared[next(iter(self._prepared))]
+        self._prepared[id(target)] = prepared
+        return prepared
+
+    async def _connection(self, pool: OriginPool, timers: Timers) -> Connection:
+        """Wait for a connection or make one; waiting in line counts as connecting."""
+        phase: Phase = "connect" if timers.connect_seconds <= timers.total_seconds else "total"
+        limit_seconds = min(timers.connect_seconds, timers.total_seconds)
+        try:
+            async with asyncio.timeout(limit_seconds):
+                return await pool.acquire()
+        except TimeoutError as error:
+            raise UpstreamTimeout(f"no connection to {pool.where} within {limit_seconds:g} s", phase=phase) from error
+        finally:
+            if self._sweeper is None and not self._closed:
+                loop = asyncio.get_running_loop()
+                self._sweeper = loop.call_later(SWEEP_SECONDS, self._sweep, loop)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Fire the timers that are due; runs on only while a call is under way."""
+        self._ticker = None
+        now = loop.time()
+        busy = False
+        for pool in self._pools.values():
+            busy = busy or bool(pool.active)
+            for exchange in tuple(pool.active):
+                exchange.tick(now)
+        if busy:
+            self._ticker = loop.call_later(TICK_SECONDS, self._tick, loop)
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Close what has been idle too long; runs on only while something is open."""
+        self._sweeper = None
+        for pool in self._pools.values():
+            pool.sweep()
+        if any(not pool.is_unused for pool in self._pools.values()):
+            self._sweeper = loop.call_later(SWEEP_SECONDS, self._sweep, loop)
+
+
+if TYPE_CHECKING:
+    _: type[Transport] = HttpTransport

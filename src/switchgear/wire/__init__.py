@@ -1,0 +1,1 @@
+"""Wire formats: pure, symmetrical, one file to a dialect."""

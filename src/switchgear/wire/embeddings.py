@@ -1,0 +1,151 @@
+"""OpenAI embeddings, ``/v1/embeddings``, both ways; vectors as numbers or as base64 of little-endian float32."""
+
+import array
+import base64
+import binascii
+import sys
+from typing import Final, Literal
+
+from msgspec import Raw, Struct, json
+
+from switchgear.kernel.chat import Embed, Embeddings, Usage
+from switchgear.kernel.dialect import Tally
+from switchgear.kernel.errors import UpstreamGarbled
+from switchgear.wire.json_body import decode, decode_answer, object_text, splice, text, unknown_members
+from switchgear.wire.openai_chat import OpenAIShared
+from switchgear.wire.openai_chat_reply import refuse_error
+from switchgear.wire.openai_usage import WireUsage, read_usage
+
+EncodingFormat = Literal["float", "base64"]
+
+_FLOAT32_BYTES: Final = 4
+
+
+class WireRequest(Struct):
+    model: str
+    input: str | list[str | int | list[int]]
+    dimensions: int | None = None
+    encoding_format: EncodingFormat | None = None
+    user: str | None = None
+
+
+class WireVector(Struct):
+    embedding: list[float] | str
+    index: int | None = None
+
+
+class WireReply(Struct):
+    data: list[WireVector] = []
+    model: str | None = None
+    object: str | None = None
+    usage: WireUsage | None = None
+    error: Raw | None = None
+
+
+class _Glance(Struct):
+    data: Raw | None = None
+    object: str | None = None
+    usage: WireUsage | None = None
+    error: Raw | None = None
+
+
+class OpenAIEmbeddings(OpenAIShared):
+    """Embeddings; there is nothing to stream."""
+
+    name: Final = "openai_embeddings"
+
+    def read_request(self, body: bytes) -> Embed:
+        """Raises BadRequest, naming the field."""
+        wire = decode(WireRequest, body)
+        return Embed(
+            model=wire.model,
+            inputs=_read_inputs(wire.input),
+            dimensions=wire.dimensions,
+            encoding_format=wire.encoding_format,
+            user=wire.user,
+            extra=unknown_members(WireRequest, body),
+        )
+
+    def write_request(self, embed: Embed) -> bytes:
+        return object_text(
+            (
+                ("model", embed.model),
+                ("input", embed.inputs),
+                ("dimensions", embed.dimensions),
+                ("encoding_format", embed.encoding_format),
+                ("user", embed.user),
+                *embed.extra,
+            )
+        )
+
+    def read_reply(self, body: bytes) -> Embeddings:
+        """Raises UpstreamGarbled or UpstreamRefused."""
+        wire = decode_answer(WireReply, body)
+        refuse_error(wire.error, wire.object, body)
+        placed = sorted(enumerate(wire.data), key=lambda item: item[0] if item[1].index is None else item[1].index)
+        return Embeddings(
+            model=wire.model or "",
+            vectors=tuple(_read_vector(vector.embedding) for _, vector in placed),
+            usage=None if wire.usage is None else read_usage(wire.usage),
+        )
+
+    def write_reply(self, reply: Embeddings, encoding_format: EncodingFormat | None = None) -> bytes:
+        """The body for a client that asked for ``encoding_format``; numbers when it did not say."""
+        data = [
+            {"object": "embedding", "index": index, "embedding": _write_vector(vector, encoding_format)}
+            for index, vector in enumerate(reply.vectors)
+        ]
+        return json.encode({"object": "list", "data": data, "model": reply.model, "usage": _write_usage(reply.usage)})
+
+    def glance(self, body: bytes) -> Tally:
+        """Raises UpstreamGarbled or UpstreamRefused."""
+        seen = decode_answer(_Glance, body)
+        refuse_error(seen.error, seen.object, body)
+        if seen.data is None:
+            raise UpstreamGarbled("the upstream's answer has no data")
+        return Tally(usage=None if seen.usage is None else read_usage(seen.usage), complete=True)
+
+    def prepare(self, body: bytes, model: str, *, stream: bool = False) -> bytes:
+        """The client's request with the model name replaced."""
+        return splice(body, {"model": text(model)})
+
+
+def _read_inputs(given: str | list[str | int | list[int]]) -> tuple[str | tuple[int, ...], ...]:
+    """A bare string and a bare list of token ids are one input each."""
+    if isinstance(given, str):
+        return (given,)
+    tokens = tuple(item for item in given if isinstance(item, int))
+    if tokens:
+        return (tokens,)
+    return tuple(item if isinstance(item, str) else tuple(item) for item in given if not isinstance(item, int))
+
+
+def _read_vector(given: list[float] | str) -> tuple[float, ...]:
+    if not isinstance(given, str):
+        return tuple(given)
+    try:
+        data = base64.b64decode(given, validate=True)
+    except binascii.Error as error:
+        raise UpstreamGarbled(f"the upstream's embedding is not base64: {error}") from None
+    if len(data) % _FLOAT32_BYTES:
+        raise UpstreamGarbled("the upstream's embedding is no whole number of 4-byte floats")
+    return tuple(_little_endian(array.array("f", data)))
+
+
+def _write_vector(vector: tuple[float, ...], encoding_format: EncodingFormat | None) -> str | tuple[float, ...]:
+    if encoding_format != "base64":
+        return vector
+    return base64.b64encode(_little_endian(array.array("f", vector)).tobytes()).decode()
+
+
+def _little_endian(floats: "array.array[float]") -> "array.array[float]":
+    """Swap bytes on the machines that need it."""
+    if sys.byteorder == "big":
+        floats.byteswap()
+    return floats
+
+
+def _write_usage(usage: Usage | None) -> dict[str, object]:
+    total = 0 if usage is None else usage.total_input
+    written: dict[str, object] = {"prompt_tokens": total, "total_tokens": total}
+    return written | {"estimated": True} if usage is not None and usage.estimated else written

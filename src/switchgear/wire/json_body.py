@@ -1,0 +1,228 @@
+"""JSON bodies as every dialect meets them: decode with errors that name the field, and splice without re-writing.
+
+A splice replaces the values of a few top-level members and leaves every other byte as it came, so that unknown
+fields and signed content survive. It is exact: a key is only ever found where a JSON parser finds it. A body that
+different parsers could read differently (duplicate or escaped keys) is written anew from the members the gateway
+itself decoded, so that gateway and upstream never act on different values.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeVar, cast
+
+from msgspec import DecodeError, Raw, Struct, ValidationError, json
+
+from switchgear.kernel.errors import BadRequest, SwitchgearError, UnsupportedField, UpstreamGarbled
+
+T = TypeVar("T")
+S = TypeVar("S", bound=Struct)
+
+Members = dict[str, Raw]
+"""The top-level members of an object: decoded names, values as the exact bytes they came in."""
+
+Extra = tuple[tuple[str, Raw], ...]
+
+NULL: Final = b"null"
+
+_MEMBERS: Final = json.Decoder(Members)
+_COLON: Final = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
+_MEMBER_HEAD: Final = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*')
+_MEMBER_END: Final = re.compile(rb"[ \t\r\n]*([,}])")
+_PLACE: Final = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
+_FIELD: Final = re.compile(r"field `([^`]*)`")
+_UNKNOWN_FIELD: Final = "Object contains unknown field"
+_EXCERPT_CHARACTERS: Final = 120
+
+
+def decode(kind: type[T], body: bytes) -> T:
+    """Decode a caller's body into ``kind``.
+
+    Raises BadRequest (UnsupportedField for a field that ``kind`` forbids), with ``param`` naming the field.
+    """
+    try:
+        return json.decode(body, type=kind)
+    except ValidationError as error:
+        raise _misfit(error) from None
+    except (DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"the request body {_complaint(body, error)}") from None
+
+
+def decode_answer(kind: type[T], body: bytes) -> T:
+    """Decode an upstream's body into ``kind``. Raises UpstreamGarbled, with an excerpt of what came instead."""
+    try:
+        return json.decode(body, type=kind)
+    except ValidationError as error:
+        raise UpstreamGarbled(f"the upstream's answer does not fit its dialect: {error}") from None
+    except (DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UpstreamGarbled(f"the upstream's answer {_complaint(body, error)}: {excerpt(body)}") from None
+
+
+def unknown_members(kind: type[Struct], body: bytes, blame: type[SwitchgearError] = BadRequest) -> Extra:
+    """The top-level members of ``body`` for which ``kind`` has no field, in their order; ``body`` is known to decode.
+
+    Raises ``blame`` when a string among them is not UTF-8: carried on, it would break somebody else's parser.
+    """
+    known = frozenset(kind.__struct_encode_fields__)
+    found = tuple((name, Raw(bytes(value))) for name, value in _MEMBERS.decode(body).items() if name not in known)
+    for name, value in found:
+        if not _is_utf8(bytes(value)):
+            raise blame(f"{name} is not valid UTF-8", param=name)
+    return found
+
+
+def said(value: Raw | None) -> Raw | None:
+    """``None`` for a member that is absent or null, else its own bytes, free of the body they were cut from."""
+    if value is None:
+        return None
+    text = bytes(value)
+    return None if text == NULL else Raw(text)
+
+
+def text(value: str) -> bytes:
+    """A string as JSON text."""
+    return json.encode(value)
+
+
+def excerpt(body: bytes) -> str:
+    """The start of a body, for an error message."""
+    shown = " ".join(body[: 4 * _EXCERPT_CHARACTERS].decode("utf-8", "replace").split())
+    return shown if len(shown) <= _EXCERPT_CHARACTERS else shown[:_EXCERPT_CHARACTERS] + "…"
+
+
+def members(body: bytes) -> Members:
+    """The top-level members of a caller's body. Raises BadRequest when it is no JSON object."""
+    try:
+        return _MEMBERS.decode(body)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return decode(Members, body)
+
+
+def splice(body: bytes, edits: Mapping[str, bytes]) -> bytes:
+    """``body`` with the top-level members named in ``edits`` set to these JSON texts; new ones come first.
+
+    Every other byte stays, unless a key stands twice or is written with escapes: then the object is joined anew
+    from its decoded members. Raises BadRequest when the body is no JSON object.
+    """
+    found = members(body)
+    if b"\\u00" not in body:
+        spliced = _splice_unique_keys(body, found, edits)
+        if spliced is not None:
+            return spliced
+    spans = _value_spans(body, found)
+    if spans is None:
+        return _join(found, edits)
+    changes = [(*spans[name], value) for name, value in edits.items() if name in spans]
+    added = {name: value for name, value in edits.items() if name not in spans}
+    return _insert(_replace(body, changes), added, empty=not found)
+
+
+def _splice_unique_keys(body: bytes, found: Members, edits: Mapping[str, bytes]) -> bytes | None:
+    """The fast way, for keys whose quoted text occurs once: no other place can then hold the member."""
+    changes: list[tuple[int, int, bytes]] = []
+    added: dict[str, bytes] = {}
+    for name, value in edits.items():
+        raw = found.get(name)
+        if raw is None:
+            added[name] = value
+            continue
+        key = b'"%b"' % name.encode()
+        at = body.find(key)
+        colon = _COLON.match(body, at + len(key))
+        if at < 0 or colon is None or body.find(key, at + len(key)) >= 0:
+            return None
+        start = colon.end()
+        changes.append((start, start + len(memoryview(raw)), value))
+    return _insert(_replace(body, changes), added, empty=not found)
+
+
+def _value_spans(body: bytes, found: Members) -> dict[str, tuple[int, int]] | None:
+    """Where each member's value stands; None when a key is there twice or is written with escapes."""
+    spans: dict[str, tuple[int, int]] = {}
+    position = body.index(b"{") + 1
+    end: re.Match[bytes] | None = None
+    for name, raw in found.items():
+        head = _MEMBER_HEAD.match(body, position)
+        value = bytes(raw)
+        if head is None or head[1] != b'"%b"' % name.encode() or not body.startswith(value, head.end()):
+            return None
+        spans[name] = (head.end(), head.end() + len(value))
+        end = _MEMBER_END.match(body, spans[name][1])
+        if end is None:
+            return None
+        position = end.end()
+    return spans if end is None or end[1] == b"}" else None
+
+
+def _replace(body: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
+    if len(changes) == 1:
+        start, end, value = changes[0]
+        return body[:start] + value + body[end:]
+    pieces: list[bytes] = []
+    copied = 0
+    for start, end, value in sorted(changes):
+        pieces += (body[copied:start], value)
+        copied = end
+    pieces.append(body[copied:])
+    return b"".join(pieces)
+
+
+def _insert(body: bytes, added: Mapping[str, bytes], *, empty: bool) -> bytes:
+    if not added:
+        return body
+    at = body.index(b"{") + 1
+    new = b",".join(b"%b:%b" % (text(name), value) for name, value in added.items())
+    return body[:at] + (new if empty else new + b",") + body[at:]
+
+
+def _join(found: Members, edits: Mapping[str, bytes]) -> bytes:
+    added = {name: Raw(value) for name, value in edits.items() if name not in found}
+    kept = {name: Raw(edits[name]) if name in edits else raw for name, raw in found.items()}
+    return json.encode(added | kept)
+
+
+def _misfit(error: ValidationError) -> BadRequest:
+    message = str(error)
+    place = _PLACE.search(message)
+    path = place[1] if place else ""
+    field = _FIELD.search(message)
+    if field is not None:
+        path = f"{path}.{field[1]}" if path else field[1]
+    what = message[: place.start()] if place else message
+    if what.startswith(_UNKNOWN_FIELD):
+        return UnsupportedField(f"{path} is not a field this gateway knows how to carry over", param=path)
+    return BadRequest(f"{path or 'the request body'}: {what[0].lower()}{what[1:]}", param=path or None)
+
+
+def _complaint(body: bytes, error: Exception) -> str:
+    """What is wrong with bytes that are not JSON, and where."""
+    if not body.strip():
+        return "is empty"
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
+    try:
+        body.decode()
+    except UnicodeDecodeError as invalid:
+        return f"is not valid UTF-8 (byte {invalid.start})"
+    message = str(error)
+    if "truncated" in message:
+        return f"is not complete JSON: it ends after {len(body)} bytes"
+    return f"is not valid JSON: {message.removeprefix('JSON is malformed: ')}"
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def object_text(fields: Iterable[tuple[str, object]]) -> bytes:
+    """A JSON object of the fields that are said (not ``None``), in their order; Raw values go out as they are."""
+    return json.encode({name: value for name, value in fields if value is not None})
+
+
+def as_object(value: Raw) -> dict[str, object]:
+    """The decoded object in ``value``; an empty one when it is some other JSON value."""
+    decoded: object = json.decode(value)
+    return cast("dict[str, object]", decoded) if isinstance(decoded, dict) else {}

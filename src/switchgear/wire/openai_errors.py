@@ -1,0 +1,141 @@
+"""OpenAI's error bodies, both ways.
+
+Reading takes what servers that call themselves compatible really send; writing is strict: ``message`` and ``type``
+are strings, ``param`` and ``code`` strings or null, as the vendor's SDKs type them.
+"""
+
+import re
+from typing import Final, TypeGuard, cast
+
+from msgspec import DecodeError, json
+
+from switchgear.kernel.errors import SwitchgearError, UpstreamRefused
+from switchgear.wire.json_body import excerpt
+
+_TITLE: Final = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_MARKUP: Final = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
+_MESSAGE_KEYS: Final = ("message", "Message", "detail", "error", "msg", "error_message")
+_TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_CODES: Final = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
+_QUOTA: Final = "insufficient_quota"
+_BAD_GATEWAY: Final = 502
+
+Fields = dict[str, object]
+
+
+def read_error(status: int, body: bytes, retry_after_seconds: float | None = None) -> UpstreamRefused:
+    """Read an error answer of any shape; never raises."""
+    found = _decoded(body)
+    if found is None:
+        return UpstreamRefused(_prose(status, body), status=status, retry_after_seconds=retry_after_seconds)
+    return _refusal(found, status, retry_after_seconds)
+
+
+def read_stream_error(error: Fields) -> UpstreamRefused:
+    """An error object that came under status 200: its own integer code is the status, else 502."""
+    inner = error.get("error", error)
+    code = cast("Fields", inner).get("code") if isinstance(inner, dict) else None
+    status = code if _is_status(code) else _BAD_GATEWAY
+    return _refusal(error, status, None)
+
+
+def write_error(error: SwitchgearError) -> bytes:
+    """``{"error": {message, type, param, code}}``."""
+    fields = {"message": error.message, "type": error_type(error), "param": error.param, "code": error.code}
+    return json.encode({"error": fields})
+
+
+def write_failure(error: SwitchgearError) -> bytes:
+    """The event that makes the SDKs raise inside a stream under status 200."""
+    return b"data: %b\n\n" % write_error(error)
+
+
+def is_well_formed(error: object) -> bool:
+    """Whether an SDK can read this ``error`` member as it is."""
+    if not isinstance(error, dict):
+        return False
+    fields = cast("Fields", error)
+    optional = (fields.get("param"), fields.get("code"))
+    return isinstance(fields.get("message"), str) and all(value is None or isinstance(value, str) for value in optional)
+
+
+def error_type(error: SwitchgearError) -> str:
+    """The vendor's ``type``: the upstream's own word if it gave one, else by code and status."""
+    kind = error.kind if isinstance(error, UpstreamRefused) else None
+    if kind:
+        return kind
+    if error.code == _QUOTA:
+        return _QUOTA
+    return _TYPES.get(error.status) or ("invalid_request_error" if error.status < 500 else "server_error")
+
+
+def _is_status(code: object) -> TypeGuard[int]:
+    return isinstance(code, int) and not isinstance(code, bool) and 400 <= code < 600
+
+
+def _decoded(body: bytes) -> Fields | None:
+    try:
+        found: object = json.decode(body)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if isinstance(found, list) and found:  # Google wraps the object in a list
+        found = cast("list[object]", found)[0]
+    if isinstance(found, str):
+        return {"message": found}
+    return cast("Fields", found) if isinstance(found, dict) and found else None
+
+
+def _refusal(found: Fields, status: int, retry_after_seconds: float | None) -> UpstreamRefused:
+    error = found.get("error")
+    inner = cast("Fields", error) if isinstance(error, dict) and error else found
+    return UpstreamRefused(
+        _message(inner) or f"the upstream answered {status} without saying why",
+        status=status,
+        code=_code(inner, status),
+        kind=_word(inner.get("type")) or _word(inner.get("status")),
+        param=_word(inner.get("param")),
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
+def _message(fields: Fields) -> str | None:
+    for key in _MESSAGE_KEYS:
+        value = fields.get(key)
+        if isinstance(value, str) and value:
+            return value
+        if isinstance(value, list) and value:  # FastAPI's list of what does not validate
+            return "; ".join(_complaint(item) for item in cast("list[object]", value))
+        if isinstance(value, dict) and value:
+            return _message(cast("Fields", value))
+    return None
+
+
+def _complaint(item: object) -> str:
+    if not isinstance(item, dict):
+        return str(item)
+    fields = cast("Fields", item)
+    location = fields.get("loc")
+    place = ".".join(str(step) for step in cast("list[object]", location)) if isinstance(location, list) else ""
+    message = _message(fields) or "invalid"
+    return f"{place}: {message}" if place else message
+
+
+def _code(fields: Fields, status: int) -> str | None:
+    code = fields.get("code")
+    if isinstance(code, int) and not isinstance(code, bool) and code != status:
+        return str(code)
+    return _word(code) or (_QUOTA if fields.get("type") == _QUOTA else _CODES.get(status))
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _prose(status: int, body: bytes) -> str:
+    if not body.strip():
+        return f"the upstream answered {status} with an empty body"
+    if _MARKUP.match(body):
+        title = _TITLE.search(body)
+        about = excerpt(title[1]) if title else "no title"
+        return f"the upstream answered {status} with a web page: {about}"
+    return f"the upstream answered {status}: {excerpt(body)}"

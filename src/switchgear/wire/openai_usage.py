@@ -1,0 +1,133 @@
+"""OpenAI's token counts and finish reasons, both ways.
+
+OpenAI's counts overlap: ``prompt_tokens`` includes what was cached, written to the cache, heard and seen,
+``completion_tokens`` includes reasoning and speech. The canonical buckets are disjoint.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from switchgear.kernel.chat import Finish, Usage
+from switchgear.kernel.dialect import StreamOptions
+
+_BYTES_PER_TOKEN: Final = 4
+"""A rule of thumb for English text; an estimate is marked as one."""
+
+_FINISHES: Final[dict[str, Finish]] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+_REASONS: Final[dict[Finish, str]] = {
+    "stop": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "context_length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "refusal": "content_filter",
+    "pause": "stop",
+}
+
+
+class CacheWrites(Struct, omit_defaults=True):
+    """How the written cache tokens split by time to live; an extension that gateways share."""
+
+    ephemeral_5m_input_tokens: int | None = None
+    ephemeral_1h_input_tokens: int | None = None
+
+
+class PromptDetails(Struct, omit_defaults=True):
+    cached_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_creation_token_details: CacheWrites | None = None
+
+
+class CompletionDetails(Struct, omit_defaults=True):
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class WireUsage(Struct, omit_defaults=True):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+    prompt_cache_hit_tokens: int | None = None
+    """DeepSeek's name for ``cached_tokens``."""
+    estimated: bool | None = None
+    """This gateway's own mark for counts that no model reported."""
+
+
+def _count(value: int | None) -> int:
+    return max(value or 0, 0)
+
+
+def read_usage(wire: WireUsage) -> Usage:
+    """Disjoint buckets; a part that is larger than its whole leaves the whole's remainder at 0, never below."""
+    prompt = wire.prompt_tokens_details or PromptDetails()
+    answer = wire.completion_tokens_details or CompletionDetails()
+    written = _count(prompt.cache_write_tokens)
+    splits = prompt.cache_creation_token_details or CacheWrites()
+    written_1h = min(_count(splits.ephemeral_1h_input_tokens), written)
+    cached = _count(prompt.cached_tokens) or _count(wire.prompt_cache_hit_tokens)
+    heard, seen = _count(prompt.audio_tokens), _count(prompt.image_tokens)
+    reasoning, spoken = _count(answer.reasoning_tokens), _count(answer.audio_tokens)
+    asked, answered = _count(wire.prompt_tokens), _count(wire.completion_tokens)
+    # xAI and Gemini leave reasoning out of completion_tokens; only the total tells.
+    reasoning_apart = reasoning > 0 and _count(wire.total_tokens) == asked + answered + reasoning
+    return Usage(
+        input=max(asked - cached - written - heard - seen, 0),
+        cache_read=cached,
+        cache_write_5m=written - written_1h,
+        cache_write_1h=written_1h,
+        output=max(answered - spoken - (0 if reasoning_apart else reasoning), 0),
+        reasoning=reasoning,
+        audio_input=heard,
+        audio_output=spoken,
+        image_input=seen,
+        estimated=wire.estimated is True,
+    )
+
+
+def write_usage(usage: Usage) -> WireUsage:
+    """OpenAI's overlapping counts, with the details that OpenAI always gives and the extensions only when not 0."""
+    written = usage.cache_write_5m + usage.cache_write_1h
+    by_ttl = CacheWrites(ephemeral_5m_input_tokens=usage.cache_write_5m, ephemeral_1h_input_tokens=usage.cache_write_1h)
+    return WireUsage(
+        prompt_tokens=usage.total_input,
+        completion_tokens=usage.total_output,
+        total_tokens=usage.total_input + usage.total_output,
+        prompt_tokens_details=PromptDetails(
+            cached_tokens=usage.cache_read,
+            audio_tokens=usage.audio_input,
+            image_tokens=usage.image_input or None,
+            cache_write_tokens=written or None,
+            cache_creation_token_details=by_ttl if usage.cache_write_1h else None,
+        ),
+        completion_tokens_details=CompletionDetails(reasoning_tokens=usage.reasoning, audio_tokens=usage.audio_output),
+        estimated=True if usage.estimated else None,
+    )
+
+
+def estimated_usage(options: StreamOptions, content_frames: int, content_bytes: int) -> Usage:
+    """Usage for an answer whose server told none: most servers send a token in each frame, some many at once."""
+    output = max(content_frames, -(-content_bytes // _BYTES_PER_TOKEN))
+    return Usage(input=options.input_tokens_estimate, output=output, estimated=True)
+
+
+def read_finish(reason: str, stop_sequence: str | None = None) -> Finish:
+    """The canonical finish; a reason nobody knows is a stop, and vLLM's stop string makes it a stop sequence."""
+    finish = _FINISHES.get(reason, "stop")
+    return "stop_sequence" if finish == "stop" and stop_sequence is not None else finish
+
+
+def write_finish(finish: Finish) -> str:
+    """The nearest of OpenAI's finish reasons."""
+    return _REASONS[finish]

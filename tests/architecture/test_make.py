@@ -1,0 +1,30 @@
+"""`make` lists its targets, and continuous integration runs the README's command and no other."""
+
+import re
+import subprocess
+
+from tests.architecture.sources import ROOT
+
+PROMISED = {"run", "test", "test-long", "lint", "format", "bench", "bench-peers", "bench-profile", "docs", "real-model"}
+
+
+def test_make_alone_lists_every_promised_target_with_its_help() -> None:
+    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    listed = dict(re.findall(r"^  make ([a-z-]+) +(\S.*)$", plain, re.MULTILINE))
+    assert listed.keys() >= PROMISED
+
+
+def test_continuous_integration_ends_with_make_test() -> None:
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()
+    assert lines[-1] == "make test"
+    assert "set -euo pipefail" in lines
+
+
+def test_every_target_that_needs_the_environment_builds_it() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    rules = re.findall(r"^([a-z-]+):([^#\n]*)##[^\n]*\n((?:\t[^\n]*\n)+)", makefile, re.MULTILINE)
+    without = [
+        name for name, needs, recipe in rules if "$(BIN)" in recipe and not {"$(READY)", "lint"} & set(needs.split())
+    ]
+    assert without == []

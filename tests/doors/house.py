@@ -1,0 +1,126 @@
+"""A gateway on a real socket, its records in a list: for tests of what the server itself does."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from switchgear.traces.stage import Record
+
+from switchgear.app.gateway import Machinery, dialects, gateway, outside
+from switchgear.app.models import build_snapshot
+from switchgear.config.model import Config, DeploymentEntry, Key, ModelEntry, ProviderEntry
+from switchgear.config.secret import Secret
+from switchgear.doors.endpoint import Request
+from switchgear.doors.gateway import Snapshots
+from switchgear.doors.intake import Bounds
+from switchgear.doors.server import GatewayServer
+from switchgear.kernel.clock import SystemClock
+from switchgear.kernel.errors import NotFound
+from switchgear.kernel.ids import Ids, seeded_bits
+from switchgear.kernel.record import CallRecord
+from switchgear.kernel.reply import Reply
+from switchgear.upstream.client import HttpTransport
+
+KEY = "sk-sg-test-0123456789abcdef"
+JSON = Mapping[str, object]
+
+
+class ListJournal:
+    """Keeps records in memory."""
+
+    healthy = True
+
+    def __init__(self) -> None:
+        self.records: list[CallRecord] = []
+
+    def append(self, record: CallRecord) -> None:
+        self.records.append(record)
+
+
+class House:
+    """A running server and the ways to it."""
+
+    def __init__(self, server: GatewayServer, port: int, journal: ListJournal) -> None:
+        self.server = server
+        self.port = port
+        self.journal = journal
+
+    async def raw(self, data: bytes) -> bytes:
+        """Send bytes, and read until the server closes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(data)
+        try:
+            async with asyncio.timeout(10):
+                return await reader.read()
+        finally:
+            writer.close()
+
+    async def post(self, path: str, body: JSON | bytes, **headers: str) -> tuple[int, Mapping[str, str], bytes]:
+        """One POST on a connection of its own."""
+        payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+        lines = {"host": "localhost", "authorization": f"Bearer {KEY}", "connection": "close", **headers}
+        head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items() if value)
+        answer = await self.raw(
+            f"POST {path} HTTP/1.1\r\n{head}content-length: {len(payload)}\r\n\r\n".encode() + payload
+        )
+        return parse(answer)
+
+
+def parse(answer: bytes) -> tuple[int, Mapping[str, str], bytes]:
+    """Status, headers and decoded body of one response."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status_line, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    if headers.get("transfer-encoding") == "chunked":
+        body = dechunk(body)
+    return int(status_line.split()[1]), headers, body
+
+
+def dechunk(data: bytes) -> bytes:
+    """The body inside chunks; an end that is missing is an error."""
+    out = b""
+    while True:
+        size, _, data = data.partition(b"\r\n")
+        length = int(size, 16)
+        if length == 0:
+            return out
+        out += data[:length]
+        data = data[length + 2 :]
+
+
+async def nobody(request: Request) -> Reply:
+    """There is no control process in these tests."""
+    raise NotFound(f"there is no {request.path} here")
+
+
+@asynccontextmanager
+async def running(bounds: Bounds | None = None, *, keepalive_after_seconds: float = 15.0) -> AsyncIterator[House]:
+    """A house for one test."""
+    clock = SystemClock()
+    bits = seeded_bits()
+    machinery = Machinery(clock=clock, ids=Ids(clock, bits), random_bits=bits)
+    spoken = dialects()
+    http = HttpTransport()
+    config = Config(
+        keys=(Key(name="tester", key=Secret(KEY)),),
+        providers={"sim": ProviderEntry(kind="simulator")},
+        models={"echo": ModelEntry(deployments=(DeploymentEntry(model="sim/echo"),))},
+    )
+    snapshots = Snapshots(build_snapshot(config, "test", outside(spoken, machinery, http)))
+    journal = ListJournal()
+    made = gateway(snapshots, spoken, machinery, Record(journal, clock, "g0"), nobody)
+    server = GatewayServer(made, bounds or Bounds(), keepalive_after_seconds=keepalive_after_seconds)
+    listening = socket.create_server(("127.0.0.1", 0))
+    await server.start(listening)
+    try:
+        yield House(server, listening.getsockname()[1], journal)
+    finally:
+        await server.drain(0)
+        await http.aclose()
+
+
+def chat(model: str = "echo", content: str = "hello", **more: object) -> JSON:
+    """A chat completion request."""
+    return {"model": model, "messages": [{"role": "user", "content": content}], **more}

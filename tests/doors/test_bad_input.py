@@ -1,0 +1,206 @@
+"""Bad input: a clear error in the caller's dialect, one record with the cause, and the process goes on."""
+
+import json
+from pathlib import Path
+
+import pytest
+from house import KEY, House, chat, parse, running
+
+from switchgear.doors.intake import Bounds
+
+OPENAI = "/v1/chat/completions"
+ANTHROPIC = "/v1/messages"
+
+
+def openai_error(body: bytes) -> dict[str, object]:
+    error = json.loads(body)["error"]
+    assert set(error) >= {"message", "type", "param", "code"}
+    assert isinstance(error["message"], str)
+    assert error["code"] is None or isinstance(error["code"], str)
+    return error
+
+
+async def still_alive(house: House) -> None:
+    status, _, _ = await house.post(OPENAI, chat())
+    assert status == 200
+
+
+BODIES = [
+    (b"", "no body"),
+    (b"{", "not JSON"),
+    (b'{"model": "echo", "messages": [', "not JSON"),
+    (b"[]", "object"),
+    (b'"text"', "object"),
+    (b"null", "object"),
+    (b'{"messages": []}', "model"),
+    (b'{"model": 7, "messages": []}', "model"),
+    (b'{"model": "", "messages": []}', "model"),
+    (b'{"model": "echo", "stream": "yes", "messages": []}', "stream"),
+    (b'{"model": "echo", "messages": [{"role": "user", "content": "\xff\xfe"}]}', "UTF-8"),
+    (b'{"model": "\xc3\x28"}', ""),
+    (b"<html></html>", "not JSON"),
+    (b'{"model": "echo", "messages": []} trailing', "not JSON"),
+    (b"[" * 100_000, ""),
+]
+
+
+@pytest.mark.parametrize(("body", "word"), BODIES, ids=range(len(BODIES)))
+@pytest.mark.parametrize("path", [OPENAI, ANTHROPIC, "/v1/embeddings", "/v1/completions"])
+async def test_a_body_that_cannot_be_understood_is_a_400(path: str, body: bytes, word: str) -> None:
+    async with running() as house:
+        status, headers, answer = await house.post(path, body)
+        assert status == 400
+        assert headers["x-request-id"].startswith("req_")
+        assert headers["x-should-retry"] == "false"
+        if path == ANTHROPIC:
+            error = json.loads(answer)
+            assert error["type"] == "error"
+            assert error["error"]["type"] == "invalid_request_error"
+        else:
+            openai_error(answer)
+        assert word in answer.decode()
+        assert [record.status for record in house.journal.records] == [400]
+        assert house.journal.records[0].error
+        await still_alive(house)
+
+
+@pytest.mark.parametrize("key", ["", "Bearer wrong"])
+async def test_a_missing_and_a_wrong_key_get_the_same_401(key: str) -> None:
+    async with running() as house:
+        status, _, answer = await house.post(OPENAI, chat(), authorization=key)
+        assert status == 401
+        assert openai_error(answer)["code"] == "invalid_api_key"
+        assert house.journal.records[0].status == 401
+
+
+async def test_an_unknown_model_is_a_404_naming_close_matches() -> None:
+    async with running() as house:
+        status, _, answer = await house.post(OPENAI, chat("ecko"))
+        assert status == 404
+        assert openai_error(answer)["code"] == "model_not_found"
+        assert "'echo'" in answer.decode()
+
+
+async def test_a_body_over_the_limit_is_refused_before_it_is_read() -> None:
+    async with running(Bounds(max_body_bytes=1000)) as house:
+        head = f"POST {OPENAI} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: 1001\r\n\r\n"
+        status, headers, answer = parse(await house.raw(head.encode()))
+        assert status == 413
+        assert headers["connection"] == "close"
+        assert openai_error(answer)["code"] == "request_too_large"
+        assert [record.status for record in house.journal.records] == [413]
+
+
+async def test_a_chunked_body_over_the_limit_is_cut_off() -> None:
+    async with running(Bounds(max_body_bytes=1000)) as house:
+        head = f"POST {OPENAI} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+        status, _, _ = parse(await house.raw(head + (b"1f4\r\n" + b"x" * 500 + b"\r\n") * 3))
+        assert status == 413
+        await house.post(OPENAI, b"{}")
+
+
+SMUGGLING = {
+    "both lengths": b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": b"content-length: 2\r\ncontent-length: 3\r\n\r\n{}",
+    "negative length": b"content-length: -1\r\n\r\n",
+    "length with a plus": b"content-length: +2\r\n\r\n{}",
+    "unknown encoding": b"transfer-encoding: gzip\r\n\r\n{}",
+    "encoding twice": b"transfer-encoding: chunked\r\ntransfer-encoding: identity\r\n\r\n0\r\n\r\n",
+    "bad chunk size": b"transfer-encoding: chunked\r\n\r\nxyz\r\n{}\r\n0\r\n\r\n",
+    "chunk without its end": b"transfer-encoding: chunked\r\n\r\n2\r\n{}XX0\r\n\r\n",
+    "space before the colon": b"content-length : 2\r\n\r\n{}",
+    "folded header": b"x-a: b\r\n c\r\ncontent-length: 2\r\n\r\n{}",
+    "control character in a header": b"x-a: b\x00c\r\ncontent-length: 2\r\n\r\n{}",
+    "two keys": b"authorization: Bearer a\r\nauthorization: Bearer b\r\ncontent-length: 2\r\n\r\n{}",
+    "two hosts": b"host: y\r\ncontent-length: 2\r\n\r\n{}",
+    "an upgrade": b"connection: upgrade\r\nupgrade: websocket\r\ncontent-length: 2\r\n\r\n{}",
+}
+
+
+@pytest.mark.parametrize("name", SMUGGLING)
+async def test_a_smuggling_attempt_is_a_400_and_the_connection_ends(name: str) -> None:
+    async with running() as house:
+        start = f"POST {OPENAI} HTTP/1.1\r\nhost: x\r\n".encode()
+        answer = await house.raw(start + SMUGGLING[name] + b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert answer.count(b"HTTP/1.1 ") == 1, answer
+        status, _, body = parse(answer)
+        assert status == 400, answer
+        openai_error(body)
+        assert [record.status for record in house.journal.records] == [400]
+        await still_alive(house)
+
+
+GARBAGE = {
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "half a request line": b"POST\r\n\r\n",
+    "an old version": b"GET /v1/models HTTP/3.7\r\n\r\n",
+    "a very long path": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
+    "a very long header": b"GET /v1/models HTTP/1.1\r\nx-a: " + b"a" * 100_000 + b"\r\n\r\n",
+    "many headers": b"GET /v1/models HTTP/1.1\r\n" + b"".join(b"x-%d: a\r\n" % n for n in range(1000)) + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+async def test_what_is_no_request_is_refused_and_recorded(name: str) -> None:
+    async with running() as house:
+        status, _, body = parse(await house.raw(GARBAGE[name]))
+        assert status in (400, 431)
+        openai_error(body)
+        assert len(house.journal.records) == 1
+        await still_alive(house)
+
+
+async def test_a_wrong_method_names_the_right_one() -> None:
+    async with running() as house:
+        status, _, body = parse(await house.raw(f"DELETE {OPENAI} HTTP/1.1\r\nhost: x\r\n\r\n".encode()))
+        assert status == 405
+        assert "POST" in body.decode()
+
+
+async def test_a_slow_request_is_told_that_it_is_late() -> None:
+    async with running(Bounds(request_seconds=0.01)) as house:
+        status, _, _ = parse(
+            await house.raw(f"POST {OPENAI} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n".encode())
+        )
+        assert status == 408
+        assert [record.status for record in house.journal.records] == [408]
+
+
+UPSTREAMS = {"html": 502, "empty": 502, "garbage": 502, "error-in-stream": None}
+
+
+@pytest.mark.parametrize("fault", ["html", "empty", "garbage"])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", [OPENAI, ANTHROPIC])
+async def test_an_upstream_that_answers_nonsense_is_a_502(path: str, fault: str, *, stream: bool) -> None:
+    async with running() as house:
+        status, _, body = await house.post(path, chat(f"sim/{fault}", stream=stream, max_tokens=50))
+        assert status == 502, body
+        record = house.journal.records[0]
+        assert record.outcome == "failed"
+        assert record.attempts[0].outcome == "failed"
+        assert record.error
+        await still_alive(house)
+
+
+@pytest.mark.parametrize("path", [OPENAI, ANTHROPIC])
+async def test_an_error_in_a_stream_is_an_error_frame_and_no_end_mark(path: str) -> None:
+    async with running() as house:
+        status, _, body = await house.post(path, chat("sim/error-in-stream", stream=True, max_tokens=50))
+        assert status == 200
+        assert b'"error"' in body
+        assert b"[DONE]" not in body
+        assert b"message_stop" not in body
+        assert house.journal.records[0].outcome == "failed"
+
+
+def fuzz_cases() -> list[Path]:
+    """Inputs that once did harm, kept."""
+    return sorted((Path(__file__).parent / "found").glob("*.bin"))
+
+
+@pytest.mark.parametrize("case", fuzz_cases(), ids=lambda path: path.name)
+async def test_what_was_found_by_fuzzing_stays_harmless(case: Path) -> None:
+    async with running(Bounds(request_seconds=0.01)) as house:
+        await house.raw(case.read_bytes())
+        await still_alive(house)

@@ -1,0 +1,131 @@
+"""A live ``switchgear serve`` in a process of its own, as a user starts it."""
+
+import json
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.request import urlopen
+
+START_SECONDS = 30.0
+KEY = "sk-sg-test-0123456789abcdef0123456789"
+
+CONFIG = """
+server: {{port: 0, drain_seconds: 5}}
+journal: {{directory: {journal}}}
+keys:
+  - {{name: tester, key: {key}}}
+  - {{name: narrow, key: {key}-narrow, models: ["sim/echo"]}}
+providers:
+  sim: {{kind: simulator}}
+models:
+  echo: {{deployments: [{{model: sim/echo}}]}}
+"""
+
+
+class LiveServer:
+    """Started by ``with``; stopped, with everything under it, at the end."""
+
+    def __init__(self, directory: Path, config: str | None = CONFIG, environ: Mapping[str, str] | None = None) -> None:
+        self.journal = directory / "journal"
+        self.directory = directory
+        self._config_path = directory / "switchgear.yaml"
+        if config is not None:
+            self.write_config(config)
+        self._has_config = config is not None
+        self._environ = {"PATH": os.environ["PATH"], "HOME": str(directory), **(environ or {})}
+        self.url = ""
+        self.banner = ""
+
+    def write_config(self, config: str) -> None:
+        """Replace the configuration file as an editor does: whole, by rename."""
+        text = config.format(journal=self.journal, key=KEY)
+        fresh = self._config_path.with_suffix(".new")
+        fresh.write_text(text)
+        fresh.rename(self._config_path)
+
+    def __enter__(self) -> Self:
+        arguments = ["--config", str(self._config_path)] if self._has_config else ["--port", "0"]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "switchgear", "serve", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=(self.directory / "stderr.log").open("ab"),
+            env=self._environ,
+            cwd=self.directory,
+            start_new_session=True,
+        )
+        self._read_banner()
+        return self
+
+    def _read_banner(self) -> None:
+        assert self.process.stdout is not None
+        selector = selectors.DefaultSelector()
+        selector.register(self.process.stdout, selectors.EVENT_READ)
+        deadline = time.monotonic() + START_SECONDS
+        while "curl" not in self.banner:
+            if not selector.select(deadline - time.monotonic()):
+                raise AssertionError(f"no banner within {START_SECONDS} s:\n{self.banner}\n{self.errors()}")
+            piece = os.read(self.process.stdout.fileno(), 65536)
+            if not piece:
+                raise AssertionError(f"serve ended:\n{self.banner}\n{self.errors()}")
+            self.banner += piece.decode()
+        found = re.search(r"http://[0-9a-z.:\[\]]+", self.banner)
+        assert found is not None, self.banner
+        self.url = found[0]
+
+    def errors(self) -> str:
+        """What the processes wrote to standard error."""
+        return (self.directory / "stderr.log").read_text(errors="replace")
+
+    def get(self, path: str) -> tuple[int, Mapping[str, str], bytes]:
+        """A plain GET without credentials."""
+        with urlopen(self.url + path, timeout=10) as answer:
+            return answer.status, dict(answer.headers), answer.read()
+
+    def ready(self) -> Mapping[str, object]:
+        """What /readyz says."""
+        return json.loads(self.get("/readyz")[2])
+
+    def child_pids(self, word: str) -> list[int]:
+        """Processes under the supervisor whose command line holds ``word``."""
+        found: list[int] = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                parent = (entry / "stat").read_text().rsplit(")", 1)[1].split()[1]
+                line = (entry / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if int(parent) == self.process.pid and word in line:
+                found.append(int(entry.name))
+        return sorted(found)
+
+    def gateway_pids(self) -> list[int]:
+        """The gateway processes."""
+        return self.child_pids("switchgear.processes.gateway")
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()

@@ -1,0 +1,115 @@
+"""Model names: aliases, provider/model, and names that are neither."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import pytest
+from switchgear.wire.openai_chat import OpenAIChat
+
+from switchgear.kernel.dialect import Dialect
+from switchgear.kernel.errors import ModelNotFound
+from switchgear.kernel.ids import seeded_bits
+from switchgear.kernel.upstream import (
+    Origin,
+    Provider,
+    Quirks,
+    Target,
+    Timers,
+    Transport,
+    UpstreamReply,
+)
+from switchgear.routing.model import MAX_CACHED_NAMES, Connected, Deployment, RouteTable, choose, close_names
+
+
+class Vendor:
+    name = "acme"
+    quirks = Quirks()
+
+    def target(self, operation: str, dialect: str, model: str) -> Target | None:
+        if operation != "chat":
+            return None
+        origin = Origin(scheme="http", host="acme.example", port=80)
+        return Target(origin=origin, method="POST", path="/v1", headers=(), dialect="openai_chat")
+
+    def forwarded_headers(self, headers: Mapping[bytes, bytes]) -> tuple[tuple[str, str], ...]:
+        return ()
+
+
+class NoTransport:
+    async def send(
+        self, target: Target, body: bytes, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
+    ) -> UpstreamReply:
+        raise AssertionError("nothing is sent in these tests")
+
+    async def aclose(self) -> None: ...
+
+
+def speak(name: str, provider: Provider) -> Dialect:
+    return OpenAIChat()
+
+
+def connected(transport: Transport | None = None) -> Connected:
+    return Connected(provider=Vendor(), transport=transport or NoTransport(), dialects=speak)
+
+
+def table(*aliases: str) -> RouteTable:
+    made = {name: (Deployment(connected(), "m", weight=1, timers=Timers()),) for name in aliases}
+    return RouteTable(made, {"acme": connected()}, listed=["acme/known"], timers=Timers())
+
+
+def test_an_alias_finds_its_deployments() -> None:
+    assert table("fast").deployments("fast")[0].name == "acme/m"
+
+
+def test_provider_slash_model_always_names_a_model_of_a_provider() -> None:
+    assert table().deployments("acme/some/deep:name")[0].model == "some/deep:name"
+
+
+def test_an_unknown_model_is_told_its_close_matches() -> None:
+    with pytest.raises(ModelNotFound, match="did you mean 'fastest'"):
+        table("fastest", "slow").deployments("fastes")
+
+
+@pytest.mark.parametrize("name", ["acme/", "/m", "nobody/m", "acme/a\r\nx: y", "acme/é", "acme/" + "x" * 300])
+def test_what_cannot_be_a_name_is_not_found(name: str) -> None:
+    with pytest.raises(ModelNotFound):
+        table().deployments(name)
+
+
+def test_names_made_up_by_clients_stay_bounded() -> None:
+    routes = table()
+    for number in range(MAX_CACHED_NAMES + 10):
+        routes.deployments(f"acme/{number}")
+    assert routes.deployments("acme/0")[0].model == "0"
+
+
+def test_what_is_listed_holds_aliases_first_and_nothing_twice() -> None:
+    made = {"acme/known": (Deployment(connected(), "known", weight=1, timers=Timers()),)}
+    assert RouteTable(made, {}, listed=["acme/known", "b"], timers=Timers()).listed == ("acme/known", "b")
+
+
+def test_weights_are_chances() -> None:
+    heavy = Deployment(connected(), "heavy", weight=3, timers=Timers())
+    light = Deployment(connected(), "light", weight=1, timers=Timers())
+    marks = iter(range(400))
+    drawn = Counter(choose((heavy, light), lambda bits: (next(marks) << bits) // 400).model for _ in range(400))
+    assert drawn == {"heavy": 300, "light": 100}
+
+
+def test_a_single_deployment_needs_no_draw() -> None:
+    only = Deployment(connected(), "only", weight=1, timers=Timers())
+    assert choose((only,), seeded_bits()) is only
+
+
+def test_plans_are_made_once_and_say_when_an_operation_is_not_offered() -> None:
+    deployment = Deployment(connected(), "m", weight=1, timers=Timers())
+    plan = deployment.plan("chat", "anthropic")
+    assert plan is not None
+    assert not plan.same_dialect
+    assert deployment.plan("chat", "anthropic") is plan
+    assert deployment.plan("embeddings", "openai_embeddings") is None
+
+
+def test_close_names_look_at_a_bounded_number() -> None:
+    assert close_names("gpt-4o-mni", ["gpt-4o-mini", "claude"]) == ["gpt-4o-mini"]
+    assert close_names("zzz", [f"model-{number}" for number in range(100_000)]) == []

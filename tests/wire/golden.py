@@ -1,0 +1,226 @@
+"""Golden cases: one file holds an input, a line ``---``, and what a dialect must make of it.
+
+A case stands at ``cases/<dialect>/<kind>-<name>.case``; adding a case is adding a file. Lines at the top that
+begin with ``#`` say what the case is about. The kinds, with their input and output:
+
+=============  =============================================  ==============================================
+request        a client's body                                the canonical Chat (or Embed)
+write-request  a canonical Chat                               the body for an upstream
+reply          an upstream's body                             the canonical Completion (or Embeddings)
+write-reply    a canonical Completion                         the body for a client
+glance         an upstream's body                             the Tally
+stream         the bytes of a stream                          the canonical events, one to a line
+write-stream   ``options`` line, canonical events by line     the bytes for the client
+relay          ``options`` line, the bytes of a stream        the bytes for the client, a line ``===``, the Tally
+prepare        ``model`` line (``model stream``), a body      the body with the declared splices
+error          ``status [retry-after]`` line, a body          the UpstreamRefused
+write-error    an error                                       the body for the client
+write-failure  an error                                       the last frame for the client
+=============  =============================================  ==============================================
+
+An exception is an output as well. Only what differs from a field's default is shown.
+"""
+
+import importlib
+import inspect
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+from msgspec import Struct
+
+from switchgear.kernel import errors
+from switchgear.kernel.chat import Chat, Completion, Event
+from switchgear.kernel.dialect import Dialect, StreamOptions
+from switchgear.kernel.errors import SwitchgearError, UpstreamRefused
+
+CASES = Path(__file__).parent / "cases"
+MODULES = {"openai_embeddings": "embeddings"}
+"""Dialects whose module is not called like them."""
+
+REQUEST_ID = "req_1"
+_DIVIDER = re.compile(r"^---\n", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One file."""
+
+    path: Path
+    about: str
+    given: str
+    expected: str
+
+    @property
+    def dialect(self) -> str:
+        return self.path.parent.name
+
+    @property
+    def kind(self) -> str:
+        fitting = [kind for kind in RUNS if self.path.name.startswith(f"{kind}-")]
+        return max(fitting, key=len)
+
+    def outcome(self) -> str:
+        """What the dialect makes of the input."""
+        dialect = dialect_named(self.dialect)
+        try:
+            return RUNS[self.kind](dialect, self.given).rstrip("\n") + "\n"
+        except SwitchgearError as error:
+            return f"! {pretty(shown(error))}\n"
+
+    def text(self, outcome: str) -> str:
+        return f"{self.about}{self.given}---\n{outcome}"
+
+
+def load(path: Path) -> Case:
+    text = path.read_bytes().decode()
+    about = "".join(line for line in re.findall(r"\A(?:#.*\n)*", text)[:1])
+    parts = _DIVIDER.split(text[len(about) :], maxsplit=1)
+    return Case(path, about, parts[0], parts[1] if len(parts) > 1 else "")
+
+
+def all_cases() -> list[Case]:
+    return [load(path) for path in sorted(CASES.glob("*/*.case"))]
+
+
+def dialect_named(name: str) -> Dialect:
+    """The dialect whose class attribute ``name`` is the folder's name."""
+    module = importlib.import_module(f"switchgear.wire.{MODULES.get(name, name)}")
+    for _, kind in inspect.getmembers(module, inspect.isclass):
+        if getattr(kind, "name", None) == name:
+            return cast("Dialect", kind())
+    raise LookupError(f"no class in {module.__name__} is named {name!r}")
+
+
+def shown(value: object) -> object:
+    """Plain JSON values, without the fields that hold their default."""
+    if isinstance(value, SwitchgearError):
+        return shown_error(value)
+    if isinstance(value, msgspec.Raw):
+        return json.loads(bytes(value))
+    if isinstance(value, Struct):
+        fields = {field.name: field for field in msgspec.structs.fields(value)}
+        tag = value.__struct_config__.tag
+        said = {name: item for name in fields if (item := getattr(value, name)) != fields[name].default}
+        return ({"type": tag} if tag else {}) | {name: shown(item) for name, item in said.items()}
+    if isinstance(value, tuple | list):
+        return [shown(item) for item in cast("list[object]", value)]
+    return value
+
+
+def shown_error(error: SwitchgearError) -> dict[str, object]:
+    said: dict[str, object] = {"class": type(error).__name__, "message": error.message}
+    own = {"param": error.param, "retry_after_seconds": error.retry_after_seconds}
+    if isinstance(error, UpstreamRefused):
+        own |= {"status": error.status, "code": error.code, "kind": error.kind}
+    return said | {name: value for name, value in own.items() if value is not None}
+
+
+def error_from(fields: dict[str, Any]) -> SwitchgearError:
+    """The inverse of :func:`shown_error`."""
+    kind: Callable[..., SwitchgearError] = getattr(errors, fields["class"])
+    return kind(**{name: value for name, value in fields.items() if name != "class"})
+
+
+def pretty(value: object) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False)
+
+
+def canonical(kind: Any, text: str) -> Any:
+    """Decode canonical JSON; errors are objects as :func:`shown_error` writes them."""
+    return msgspec.json.decode(text, type=kind, dec_hook=lambda _, fields: error_from(fields))
+
+
+def _first_line(given: str) -> tuple[str, str]:
+    line, _, rest = given.partition("\n")
+    return line, rest
+
+
+def _request(dialect: Dialect, given: str) -> str:
+    return pretty(shown(dialect.read_request(given.encode())))
+
+
+def _write_request(dialect: Dialect, given: str) -> str:
+    return _body(dialect.write_request(canonical(Chat, given)))
+
+
+def _reply(dialect: Dialect, given: str) -> str:
+    return pretty(shown(dialect.read_reply(given.encode())))
+
+
+def _write_reply(dialect: Dialect, given: str) -> str:
+    return _body(dialect.write_reply(canonical(Completion, given)))
+
+
+def _glance(dialect: Dialect, given: str) -> str:
+    return pretty(shown(dialect.glance(given.encode())))
+
+
+def _stream(dialect: Dialect, given: str) -> str:
+    reader = dialect.events()
+    events = [*reader.feed(given.encode()), *reader.close()]
+    return "\n".join(json.dumps(shown(event), ensure_ascii=False) for event in events)
+
+
+def _options(line: str) -> StreamOptions:
+    return msgspec.json.decode(line.removeprefix("options "), type=StreamOptions)
+
+
+def _write_stream(dialect: Dialect, given: str) -> str:
+    line, rest = _first_line(given)
+    writer = dialect.writer(_options(line))
+    events = [canonical(Event, event) for event in rest.splitlines() if event]
+    return b"".join(writer.write(event) for event in events).decode()
+
+
+def _relay(dialect: Dialect, given: str) -> str:
+    line, rest = _first_line(given)
+    relay = dialect.relay(_options(line))
+    frames = [frame + b"\n\n" for frame in rest.encode().split(b"\n\n") if frame.strip()]
+    sent = b"".join(relay.forward(frame) for frame in frames).decode()
+    return f"{sent}===\n{pretty(shown(relay.tally))}"
+
+
+def _prepare(dialect: Dialect, given: str) -> str:
+    line, rest = _first_line(given)
+    model, _, stream = line.partition(" ")
+    return dialect.prepare(rest.encode(), model, stream=bool(stream)).decode()
+
+
+def _error(dialect: Dialect, given: str) -> str:
+    line, rest = _first_line(given)
+    status, _, retry_after = line.partition(" ")
+    body = rest.encode().removesuffix(b"\n")
+    return pretty(shown(dialect.read_error(int(status), body, float(retry_after) if retry_after else None)))
+
+
+def _write_error(dialect: Dialect, given: str) -> str:
+    return _body(dialect.write_error(error_from(json.loads(given)), REQUEST_ID))
+
+
+def _write_failure(dialect: Dialect, given: str) -> str:
+    return dialect.write_failure(error_from(json.loads(given)), REQUEST_ID).decode()
+
+
+def _body(body: bytes) -> str:
+    return pretty(json.loads(body))
+
+
+RUNS: dict[str, Callable[[Dialect, str], str]] = {
+    "request": _request,
+    "write-request": _write_request,
+    "reply": _reply,
+    "write-reply": _write_reply,
+    "glance": _glance,
+    "stream": _stream,
+    "write-stream": _write_stream,
+    "relay": _relay,
+    "prepare": _prepare,
+    "error": _error,
+    "write-error": _write_error,
+    "write-failure": _write_failure,
+}
