@@ -1,6 +1,7 @@
 """A simulator on a frozen clock: sleeping moves the clock and takes no time."""
 
 import asyncio
+from itertools import count
 
 import pytest
 
@@ -18,11 +19,12 @@ class Stage:
 
     def __init__(self) -> None:
         self.clock = FrozenClock()
+        numbers = count(1)
         self.simulator = Simulator(
             {"canonical": CanonicalDialect(), "other": CanonicalDialect()},
             CanonicalEmbeddings(),
             clock=self.clock,
-            random_bits=lambda count: (1 << count) - 1,
+            random_bits=lambda bits: next(numbers) & ((1 << bits) - 1),
             sleep=self.sleep,
         )
         self.provider = SimulatorProvider(ProviderSettings(name="sim"))

@@ -28,7 +28,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from types import UnionType
+from typing import Any, Union, cast, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
@@ -131,8 +132,34 @@ def pretty(value: object) -> str:
 
 
 def canonical(kind: Any, text: str) -> Any:
-    """Decode canonical JSON; errors are objects as :func:`shown_error` writes them."""
-    return msgspec.json.decode(text, type=kind, dec_hook=lambda _, fields: error_from(fields))
+    """Build canonical values from JSON; errors are objects as :func:`shown_error` writes them."""
+    return built(kind, json.loads(text))
+
+
+def built(kind: Any, value: Any) -> Any:
+    """``value`` as ``kind``: what msgspec does, but for ``Raw | None``, which it cannot decode."""
+    options = get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
+    if value is None or Any in options:
+        return value
+    if msgspec.Raw in options:
+        return msgspec.Raw(msgspec.json.encode(value))
+    if SwitchgearError in options:
+        return error_from(value)
+    structs = [option for option in options if inspect.isclass(option) and issubclass(option, Struct)]
+    if structs:
+        return built_struct(structs, value)
+    if get_origin(options[0]) is tuple:
+        items = get_args(options[0])
+        return tuple(built(items[0] if items[-1] is Ellipsis else items[at], item) for at, item in enumerate(value))
+    return msgspec.convert(value, kind)
+
+
+def built_struct(kinds: list[Any], value: dict[str, Any]) -> Any:
+    """The struct whose tag is the value's ``type``; the only one there is, when it has none."""
+    kind = next((kind for kind in kinds if kind.__struct_config__.tag == value.get("type")), kinds[0])
+    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    given = {name: item for name, item in value.items() if name != "type"}
+    return kind(**{name: built(fields[name], item) for name, item in given.items()})
 
 
 def _first_line(given: str) -> tuple[str, str]:

@@ -50,7 +50,7 @@ def _route_table(config: Config, outside: Outside) -> RouteTable:
         for name, entry in config.models.items()
     }
     simulators = [name for name, connected in providers.items() if connected.transport is outside.simulator]
-    listed = [f"{provider}/{model}" for provider in simulators for model in MODELS]
+    listed = [f"{provider}/{model.name}" for provider in simulators for model in MODELS]
     return RouteTable(aliases, providers, listed=listed, timers=Timers())
 
 
@@ -65,7 +65,7 @@ def _connect(provider: Provider, outside: Outside) -> Connected:
     return Connected(
         provider=provider,
         transport=outside.simulator if simulated else outside.http,
-        dialects=lambda name, spoken_by: _tuned(outside.dialects, name, spoken_by),
+        dialects=lambda name, provider: _tuned(outside.dialects, name, provider),
         missing_end_mark=OPENAI_END_MARK if provider.quirks.done_optional else b"",
     )
 

@@ -51,7 +51,7 @@ def check(
     schema_only: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema for editors instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Check the configuration, and print what it says; every problem is told with its line, and the status is then 1."""
+    """Check the configuration and print what it says, or every problem with its line, and then exit with status 1."""
     if schema_only:
         show_json(schema())
         return
@@ -91,7 +91,10 @@ def _show(summary: Summary) -> None:
     show_table(
         "Providers",
         ("name", "kind", "address", "key"),
-        [(one.name, one.kind, one.address or "its own", "yes" if one.authenticated else "no") for one in summary.providers],
+        [
+            (one.name, one.kind, one.address or "its own", "yes" if one.authenticated else "no")
+            for one in summary.providers
+        ],
     )
     if summary.deployments:
         show_table(

@@ -2,7 +2,7 @@
 
 import http.client
 import ssl
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -138,7 +138,7 @@ class Conversation:
         self._server = server
         self._messages = [Said("system", system)] if system else []
 
-    def ask(self, text: str) -> Iterator[str]:
+    def ask(self, text: str) -> Generator[str, None, None]:
         """The pieces of the answer as they come; a question whose answer fails or is cut short is forgotten.
 
         Raises UpstreamUnreachable, UpstreamRefused, UpstreamGarbled or UpstreamTruncated.

@@ -15,7 +15,9 @@ from switchgear.processes.options import ControlOptions, GatewayOptions, ServeOp
 from switchgear.processes.serve import serve as run_supervisor
 from switchgear.processes.supervisor import CONTROL_MODULE, GATEWAY_MODULE
 
-HostOption = Annotated[str | None, typer.Option(help="Address to listen on; overrides server.host.", show_default=False)]
+HostOption = Annotated[
+    str | None, typer.Option(help="Address to listen on; overrides server.host.", show_default=False)
+]
 PortOption = Annotated[
     int | None, typer.Option(min=0, max=65535, help="Port to listen on; overrides server.port.", show_default=False)
 ]

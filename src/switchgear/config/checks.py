@@ -1,11 +1,11 @@
 """What types cannot say: entries that must agree with each other."""
 
 import ipaddress
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, cast
 
 from msgspec import Struct
-from yaml.nodes import ScalarNode
+from yaml.nodes import Node, ScalarNode, SequenceNode
 
 from switchgear.config.document import problem_at
 from switchgear.config.model import Config, Key, ModelEntry, ProviderEntry
@@ -77,31 +77,54 @@ class Checks:
         return Problem(0, 0, text) if node is None else problem_at(node, text)
 
     def _key(self, key: Key) -> Iterator[Problem]:
+        name = shown(self._written(key, "name", key.name))
         if (key.hash is None) == (key.key is None) and not self._places.is_faulty(key):
-            yield self._at(key, "", f"the key {shown(key.name)} must have either 'hash' or 'key'")
+            yield self._at(key, "", f"the key {name} must have either 'hash' or 'key'")
         if key.key is not None and len(key.key.reveal()) < MIN_KEY_LENGTH:
-            yield self._at(key, "key", f"the key {shown(key.name)} is shorter than {MIN_KEY_LENGTH} characters")
-        for allowed in key.models:
-            yield from self._allowed(key, allowed)
+            yield self._at(key, "key", f"the key {name} is shorter than {MIN_KEY_LENGTH} characters")
+        for allowed, item in self._items(key, "models", key.models):
+            problem = self._allowed(allowed, str(item.value))
+            if problem:
+                yield problem_at(item, problem)
 
-    def _allowed(self, key: Key, allowed: str) -> Iterator[Problem]:
-        """A name that can never match is a mistake; a prefix may wait for models to come."""
+    def _items(self, made: Struct, field: str, texts: Sequence[str]) -> list[tuple[str, ScalarNode]]:
+        """Each text of a list with its node; none when some could not be read, which is told elsewhere."""
+        node = self._places.of(made, field)
+        nodes = cast("list[Node]", node.value) if isinstance(node, SequenceNode) else []
+        scalars = [item for item in nodes if isinstance(item, ScalarNode)]
+        return list(zip(texts, scalars, strict=True)) if len(texts) == len(nodes) == len(scalars) else []
+
+    def _allowed(self, allowed: str, written: str) -> str | None:
+        """What is wrong with a name in a key's list: it can never match. A prefix may wait for models to come."""
         if "*" in allowed[:-1]:
-            yield self._at(key, "models", f"{shown(allowed)}: a '*' may only stand at the end")
-        elif not allowed.endswith("*") and allowed not in self._declared.models:
-            yield from self._reachable(key, "models", allowed)
+            return f"{shown(written)}: a '*' may only stand at the end"
+        if allowed.endswith("*") or allowed in self._declared.models:
+            return None
+        provider, slash, rest = allowed.partition("/")
+        if not (slash and rest):
+            return f"unknown model {shown(written)}{suggestion(written, self._declared.models)}"
+        return self._unknown_provider(provider, written)
+
+    def _unknown_provider(self, provider: str, written: str) -> str | None:
+        if provider in self._declared.providers:
+            return None
+        said = written.partition("/")[0]
+        return f"unknown provider {shown(said)}{suggestion(said, self._declared.providers)}"
 
     def _repeated_keys(self) -> Iterator[Problem]:
         names: set[str] = set()
-        owners: dict[bytes, str] = {}
+        owners: dict[bytes, Key] = {}
         for key in self._config.keys:
+            name = shown(self._written(key, "name", key.name))
             if key.name in names:
-                yield self._at(key, "name", f"two keys are named {shown(key.name)}")
+                yield self._at(key, "name", f"two keys are named {name}")
             names.add(key.name)
-            owner = owners.setdefault(key.digest(), key.name) if key.hash or key.key else key.name
-            if owner != key.name:
-                field = "key" if key.key is not None else "hash"
-                yield self._at(key, field, f"the keys {shown(owner)} and {shown(key.name)} are the same key")
+            owner = owners.setdefault(key.digest(), key) if key.hash or key.key else key
+            if owner is not key:
+                first = shown(self._written(owner, "name", owner.name))
+                yield self._at(
+                    key, "hash" if key.key is None else "key", f"the keys {first} and {name} are the same key"
+                )
 
     def _provider(self, name: str, entry: ProviderEntry) -> Iterator[Problem]:
         kind = self._kinds.get(entry.kind)
@@ -139,17 +162,10 @@ class Checks:
         if slash and prefix in self._declared.providers:
             yield self._at(entry, "", f"the alias {shown(name)} would hide a model of the provider {shown(prefix)}")
         for deployment in entry.deployments:
-            yield from self._reachable(deployment, "model", deployment.model)
-
-    def _reachable(self, made: Struct, field: str, model: str) -> Iterator[Problem]:
-        """Whether ``model`` is ``provider/model`` of a declared provider."""
-        provider, slash, rest = model.partition("/")
-        written = self._written(made, field, model) if field == "model" else model
-        known = self._declared.providers
-        if not (slash and rest) and field == "models":
-            yield self._at(made, field, f"unknown model {shown(written)}{suggestion(written, self._declared.models)}")
-        elif not (slash and rest):
-            yield self._at(made, field, f"{shown(written)} must be 'provider/model'")
-        elif provider not in known:
-            said = written.partition("/")[0]
-            yield self._at(made, field, f"unknown provider {shown(said)}{suggestion(said, known)}")
+            written = self._written(deployment, "model", deployment.model)
+            if deployment.upstream_model:
+                problem = self._unknown_provider(deployment.provider, written)
+            else:
+                problem = f"{shown(written)} must be 'provider/model'"
+            if problem:
+                yield self._at(deployment, "model", problem)

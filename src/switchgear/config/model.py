@@ -14,6 +14,9 @@ from switchgear.kernel.upstream import ProviderSettings, Timers
 HASH_PREFIX: Final = "sha256:"
 MAX_SECONDS: Final = 86_400
 
+HIDDEN: Final = {"hidden": True}
+"""Marks a field whose value is never repeated in an error: a key may have been put there by mistake."""
+
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 ModelName = Annotated[str, Meta(pattern=r"^[!-~]{1,256}$")]
 Seconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
@@ -67,7 +70,10 @@ class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[Name, Meta(description="What the journal calls the key.")]
     hash: Annotated[
         Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")] | None,
-        Meta(description="`sha256:` and the SHA-256 of the key in hexadecimal; `switchgear key new` makes both."),
+        Meta(
+            description="`sha256:` and the SHA-256 of the key in hexadecimal; `switchgear key new` makes both.",
+            extra=HIDDEN,
+        ),
     ] = None
     key: Annotated[
         Secret | None,

@@ -13,6 +13,7 @@ from msgspec import UNSET, Struct, UnsetType
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from switchgear.config.document import problem_at
+from switchgear.config.model import HIDDEN
 from switchgear.config.problems import Problem, shown, suggestion
 from switchgear.config.references import BadReference, has_reference, resolve
 from switchgear.config.secret import Secret
@@ -71,6 +72,7 @@ class Reader:
             if self._visited == MAX_NODES + 1:
                 self._note(node, f"more than {MAX_NODES} values, counting those behind aliases")
             return UNSET
+        hidden = getattr(kind, "extra", None) == HIDDEN
         kind = plain_type(kind)
         if isinstance(kind, shape.StructType):
             return self._struct(node, kind, name)
@@ -78,7 +80,7 @@ class Reader:
             return self._mapping(node, kind, name)
         if isinstance(kind, shape.VarTupleType):
             return self._sequence(node, kind, name)
-        return self._scalar(node, kind, name)
+        return self._scalar(node, kind, name, hidden=hidden)
 
     def _note(self, node: Node, text: str) -> UnsetType:
         self.problems.append(problem_at(node, text))
@@ -86,7 +88,7 @@ class Reader:
 
     def _struct(self, node: Node, kind: shape.StructType, name: str) -> object:
         if not isinstance(node, MappingNode):
-            return self._note(node, f"{name} must be a mapping, not {_what(node)}")
+            return self._note(node, f"{name or 'the file'} must be a mapping, not {_what(node)}")
         fields = {field.encode_name: field for field in kind.fields}
         nodes: dict[str, Node] = {"": node}
         values: dict[str, object] = {}
@@ -132,7 +134,7 @@ class Reader:
         items = [self.read(child, kind.item_type, f"{name}[{at}]") for at, child in enumerate(node.value)]
         return tuple(item for item in items if item is not UNSET)
 
-    def _scalar(self, node: Node, kind: shape.Type, name: str) -> object:
+    def _scalar(self, node: Node, kind: shape.Type, name: str, *, hidden: bool) -> object:
         if not isinstance(node, ScalarNode):
             return self._note(node, f"{name} must be {expected(kind)}, not {_what(node)}")
         try:
@@ -143,8 +145,8 @@ class Reader:
             return self._secret(node, text, name)
         value = _parse(node, text, kind)
         if value is UNSET:
-            return self._note(node, f"{name} must be {expected(kind)}, not {shown(node.value)}")
-        return value if self._fits(node, value, kind, name) else UNSET
+            return self._note(node, f"{name} must be {expected(kind)}, not {_said(node)}")
+        return value if self._fits(node, value, kind, name, hidden=hidden) else UNSET
 
     def _secret(self, node: ScalarNode, text: str, name: str) -> object:
         text = text.strip()
@@ -153,10 +155,10 @@ class Reader:
             return self._note(node, f"{name} {what}")
         return Secret(text)
 
-    def _fits(self, node: Node, value: object, kind: shape.Type, name: str) -> bool:
+    def _fits(self, node: ScalarNode, value: object, kind: shape.Type, name: str, *, hidden: bool = False) -> bool:
         wrong = next(_violations(value, kind), None)
         if wrong is not None:
-            self._note(node, f"{name} {wrong}, not {shown(node.value)}")
+            self._note(node, f"{name} {wrong}" if hidden else f"{name} {wrong}, not {_said(node)}")
         return wrong is None
 
 
@@ -235,6 +237,10 @@ def _pairs(node: MappingNode) -> list[tuple[ScalarNode, Node]]:
 def _is_null(node: Node) -> bool:
     """A key with nothing behind it: as if it were not there."""
     return isinstance(node, ScalarNode) and node.style not in _QUOTED and node.value in _NULLS
+
+
+def _said(node: ScalarNode) -> str:
+    return f"the text {shown(node.value)}" if node.style in _QUOTED else shown(node.value)
 
 
 def _what(node: Node) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from switchgear.kernel.chat import Chat
 from switchgear.kernel.dialect import Dialect
@@ -28,8 +28,8 @@ class Head(Struct):
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     user: str | None = None
-    metadata: Raw | None = None
-    tools: Raw | None = None
+    metadata: Raw | UnsetType = UNSET
+    tools: Raw | UnsetType = UNSET
 
 
 class Caller(Struct, frozen=True, kw_only=True):

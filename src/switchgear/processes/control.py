@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,7 +26,7 @@ class _Server(uvicorn.Server):
     """Uvicorn without its own signal handling: the process decides when to stop."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         """Leave the signals alone."""
         yield
 
@@ -76,7 +76,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
 def _models(config: Config) -> list[str]:
     """Aliases, then the simulator's models when it is a provider."""
     simulators = [name for name, entry in config.providers.items() if entry.kind == "simulator"]
-    return [*config.models, *(f"{provider}/{model}" for provider in simulators for model in MODELS)]
+    return [*config.models, *(f"{provider}/{model.name}" for provider in simulators for model in MODELS)]
 
 
 def main(arguments: list[str]) -> int:

@@ -27,7 +27,7 @@ from switchgear.processes.options import GatewayOptions, read_options
 from switchgear.processes.signals import stop_event
 from switchgear.processes.sockets import bind
 from switchgear.processes.state import GatewayState
-from switchgear.traces.journal import JournalWriter
+from switchgear.traces.journal import JournalSettings, JournalWriter
 from switchgear.traces.meter import Meter
 from switchgear.traces.stage import Record
 from switchgear.upstream.client import HttpTransport
@@ -105,7 +105,14 @@ def _read(path: Path | None, environ: Mapping[str, str], options: GatewayOptions
 
 
 def _journal(config: Config, gateway_id: str, clock: SystemClock) -> JournalWriter:
-    raise AssertionError
+    declared = config.journal
+    settings = JournalSettings(
+        directory=Path(declared.directory),
+        strict=declared.fsync == "strict",
+        when_full=declared.when_full,
+        keep_bytes=declared.keep_bytes,
+    )
+    return JournalWriter(settings, gateway_id, clock)
 
 
 def _listener(config: Config, options: GatewayOptions) -> socket.socket:

@@ -11,7 +11,8 @@ from switchgear.kernel.reply import Headers, Reply
 class Health(Protocol):
     """Whether finished calls can be written down."""
 
-    healthy: bool
+    @property
+    def healthy(self) -> bool: ...
 
 
 class Exposition(Protocol):

@@ -106,12 +106,12 @@ class TransportPatienceContract(TransportStand):
             await peer.send(CHUNKED)
             for _ in range(12):
                 await peer.send(chunk(b"."))
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.06)
             await peer.send(chunk(b""))
             await peer.gone()
 
         async with self.stand(steady) as stand:
-            assert await stand.fetch(Timers(first_byte_seconds=0.2, idle_seconds=0.2)) == b"." * 12
+            assert await stand.fetch(Timers(first_byte_seconds=0.5, idle_seconds=0.5)) == b"." * 12
 
     # --------------------------------------------------------------------------------------------------------- lines
 

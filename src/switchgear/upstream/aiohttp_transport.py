@@ -187,6 +187,9 @@ class AiohttpReply:
 class AiohttpTransport:
     """A Transport on aiohttp; ``proxy`` is the URL of an egress proxy. Bound to the loop that it is first used in.
 
+    Less strict than HttpTransport: aiohttp takes a reset for the end of a body that has no length, and it keeps a
+    connection on which bytes came after the answer.
+
     ``tls`` defaults to the system's certificate authorities; ConfigError when it would not verify the upstream.
     """
 

@@ -49,7 +49,7 @@ class HttpTransport:
     async def send(
         self, target: Target, body: bytes, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
     ) -> Exchange:
-        """Also raises BadRequest or ConfigError when a header may not be sent."""
+        """Also raises BadRequest or ConfigError for a header that may not be sent: hop-by-hop, or with a line break."""
         if self._closed:
             raise Overloaded("this gateway is shutting down")
         loop = asyncio.get_running_loop()

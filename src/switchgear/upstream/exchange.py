@@ -88,6 +88,8 @@ class Exchange:
         return await self._read_raw()
 
     async def read_all(self, limit_bytes: int) -> bytes:
+        if self.ended and self.error is None and self._inflater is None and self.received_bytes <= limit_bytes:
+            return self._take()
         parts: list[bytes] = []
         size = 0
         while True:
@@ -129,6 +131,10 @@ class Exchange:
             except asyncio.CancelledError:
                 self.close()
                 raise
+        return self._take()
+
+    def _take(self) -> bytes:
+        chunks = self.chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self.taken_bytes = self.received_bytes

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct, json
 from switchgear.kernel.chat import Embed, Embeddings, Usage
 from switchgear.kernel.dialect import Tally
 from switchgear.kernel.errors import UpstreamGarbled
-from switchgear.wire.json_body import decode, decode_answer, object_text, splice, text, unknown_members
+from switchgear.wire.json_body import ABSENT, decode, decode_answer, object_text, splice, text, unknown_members
 from switchgear.wire.openai_chat import OpenAIShared
 from switchgear.wire.openai_chat_reply import refuse_error
 from switchgear.wire.openai_usage import WireUsage, read_usage
@@ -39,20 +39,20 @@ class WireReply(Struct):
     model: str | None = None
     object: str | None = None
     usage: WireUsage | None = None
-    error: Raw | None = None
+    error: Raw = ABSENT
 
 
 class _Glance(Struct):
-    data: Raw | None = None
+    data: Raw = ABSENT
     object: str | None = None
     usage: WireUsage | None = None
-    error: Raw | None = None
+    error: Raw = ABSENT
 
 
 class OpenAIEmbeddings(OpenAIShared):
     """Embeddings; there is nothing to stream."""
 
-    name: Final = "openai_embeddings"
+    name: str = "openai_embeddings"
 
     def read_request(self, body: bytes) -> Embed:
         """Raises BadRequest, naming the field."""
@@ -101,7 +101,7 @@ class OpenAIEmbeddings(OpenAIShared):
         """Raises UpstreamGarbled or UpstreamRefused."""
         seen = decode_answer(_Glance, body)
         refuse_error(seen.error, seen.object, body)
-        if seen.data is None:
+        if not seen.data:
             raise UpstreamGarbled("the upstream's answer has no data")
         return Tally(usage=None if seen.usage is None else read_usage(seen.usage), complete=True)
 

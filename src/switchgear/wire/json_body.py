@@ -23,6 +23,8 @@ Members = dict[str, Raw]
 Extra = tuple[tuple[str, Raw], ...]
 
 NULL: Final = b"null"
+ABSENT: Final = Raw()
+"""The default of a ``Raw`` field. (``Raw | None`` is no way to say it: msgspec then decodes nothing but null.)"""
 
 _MEMBERS: Final = json.Decoder(Members)
 _COLON: Final = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
@@ -70,12 +72,10 @@ def unknown_members(kind: type[Struct], body: bytes, blame: type[SwitchgearError
     return found
 
 
-def said(value: Raw | None) -> Raw | None:
+def said(value: Raw) -> Raw | None:
     """``None`` for a member that is absent or null, else its own bytes, free of the body they were cut from."""
-    if value is None:
-        return None
-    text = bytes(value)
-    return None if text == NULL else Raw(text)
+    own = bytes(value)
+    return None if own in {b"", NULL} else Raw(own)
 
 
 def text(value: str) -> bytes:

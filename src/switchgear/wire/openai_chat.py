@@ -3,7 +3,7 @@
 Specification: platform.openai.com/docs/api-reference/chat, read together with what the vendor's SDKs accept.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from switchgear.kernel.chat import Chat, Completion
 from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, StreamOptions, Tally
@@ -18,7 +18,7 @@ from switchgear.wire.openai_relay import ChatRelay
 class OpenAIShared:
     """What OpenAI's dialects have in common: errors, and how a body is prepared for an upstream."""
 
-    keepalive: Final = KEEPALIVE
+    keepalive: bytes = KEEPALIVE
 
     def prepare(self, body: bytes, model: str, *, stream: bool) -> bytes:
         edits = {"model": text(model)}
@@ -43,7 +43,7 @@ class OpenAIChat(OpenAIShared):
     OpenAI's reasoning models refuse ``max_tokens``; many compatible servers know nothing else. Reading takes both.
     """
 
-    name: Final = "openai_chat"
+    name: str = "openai_chat"
 
     def __init__(self, output_limit_field: str = "max_completion_tokens") -> None:
         self._output_limit_field = output_limit_field

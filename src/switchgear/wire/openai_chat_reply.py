@@ -11,7 +11,7 @@ from msgspec import Raw, Struct, json
 from switchgear.kernel.chat import Audio, Choice, Completion, Part, Refusal, Text, ToolCall
 from switchgear.kernel.dialect import Tally
 from switchgear.kernel.errors import UpstreamGarbled
-from switchgear.wire.json_body import decode_answer, object_text, said, unknown_members
+from switchgear.wire.json_body import ABSENT, decode_answer, object_text, said, unknown_members
 from switchgear.wire.openai_chat_parts import (
     CalledFunction,
     Citations,
@@ -63,7 +63,7 @@ class WireChoice(Struct):
     message: WireAnswer
     index: int | None = None
     finish_reason: str | None = None
-    logprobs: Raw | None = None
+    logprobs: Raw = ABSENT
     stop_reason: str | int | None = None
     """vLLM: the stop string, or the id of the stop token."""
     matched_stop: str | int | None = None
@@ -79,18 +79,18 @@ class WireReply(Struct):
     usage: WireUsage | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
-    error: Raw | None = None
+    error: Raw = ABSENT
 
 
 class _Finished(Struct):
     finish_reason: str | None = None
-    stop_reason: Raw | None = None
+    stop_reason: str | int | None = None
 
 
 class _Glance(Struct):
     choices: list[_Finished] | None = None
     usage: WireUsage | None = None
-    error: Raw | None = None
+    error: Raw = ABSENT
     object: str | None = None
 
 
@@ -101,12 +101,14 @@ def glance(body: bytes, content_bytes: Callable[[bytes], int]) -> Tally:
     if seen.choices is None:
         raise UpstreamGarbled("the upstream's answer has no choices")
     first = seen.choices[0] if seen.choices else None
-    finish = None if first is None or first.finish_reason is None else read_finish(first.finish_reason)
+    reason = None if first is None else first.finish_reason
+    stop_sequence = None if first is None else read_stop_sequence(first.stop_reason)
+    finish = None if reason is None else read_finish(reason, stop_sequence)
     usage = None if seen.usage is None else read_usage(seen.usage)
     return Tally(usage=usage, finish=finish, content_bytes=0 if usage else content_bytes(body), complete=True)
 
 
-def refuse_error(error: Raw | None, kind: str | None, body: bytes) -> None:
+def refuse_error(error: Raw, kind: str | None, body: bytes) -> None:
     """Raise UpstreamRefused when an answer under status 200 is really an error."""
     if kind == "error" or said(error) is not None:
         raise read_stream_error(json.decode(body, type=dict[str, object]))

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeVar
 from msgspec import Raw, Struct, json
 
 from switchgear.kernel.chat import AudioOutput, Chat, Reasoning, ResponseFormat, Tool, ToolChoice
-from switchgear.wire.json_body import decode, object_text, said, unknown_members
+from switchgear.wire.json_body import ABSENT, decode, object_text, said, unknown_members
 from switchgear.wire.openai_chat_messages import WireMessage, read_messages, write_messages
 from switchgear.wire.openai_chat_parts import CacheControl, read_cache, write_cache
 
@@ -31,7 +31,7 @@ class WireStreamOptions(Struct, forbid_unknown_fields=True):
 class WireFunction(Struct, omit_defaults=True):
     name: str
     description: str | None = None
-    parameters: Raw | None = None
+    parameters: Raw = ABSENT
     strict: bool | None = None
 
 
@@ -53,7 +53,7 @@ class NamedTool(Struct, forbid_unknown_fields=True):
 class JsonSchema(Struct, omit_defaults=True, forbid_unknown_fields=True):
     name: str
     description: str | None = None
-    schema: Raw | None = None
+    schema: Raw = ABSENT
     strict: bool | None = None
 
 
@@ -82,7 +82,7 @@ class WireRequest(Struct):
     seed: int | None = None
     stop: str | list[str] | None = None
     n: int | None = None
-    logit_bias: Raw | None = None
+    logit_bias: Raw = ABSENT
     logprobs: bool | None = None
     top_logprobs: int | None = None
     tools: list[WireTool] | None = None
@@ -95,7 +95,7 @@ class WireRequest(Struct):
     modalities: list[str] | None = None
     audio: WireAudioOutput | None = None
     user: str | None = None
-    metadata: Raw | None = None
+    metadata: Raw = ABSENT
     service_tier: str | None = None
 
 
@@ -205,7 +205,7 @@ def _read_function(function: WireFunction, cache: CacheControl | None) -> Tool:
 
 def _write_tool(tool: Tool) -> WireTool:
     function = WireFunction(
-        name=tool.name, description=tool.description, parameters=tool.parameters, strict=tool.strict
+        name=tool.name, description=tool.description, parameters=tool.parameters or ABSENT, strict=tool.strict
     )
     return WireTool(type="function", function=function, cache_control=write_cache(tool.cache))
 
@@ -247,7 +247,10 @@ def _write_response_format(wanted: ResponseFormat | None) -> WireResponseFormat 
         return None if wanted is None else WireResponseFormat(type=wanted.kind)
     # OpenAI insists on a name; dialects without one mean no more than "the answer".
     schema = JsonSchema(
-        name=wanted.name or "answer", description=wanted.description, schema=wanted.schema, strict=wanted.strict
+        name=wanted.name or "answer",
+        description=wanted.description,
+        schema=wanted.schema or ABSENT,
+        strict=wanted.strict,
     )
     return WireResponseFormat(type="json_schema", json_schema=schema)
 

@@ -26,7 +26,7 @@ from switchgear.kernel.chat import (
     UsageReport,
 )
 from switchgear.kernel.errors import SwitchgearError, UpstreamGarbled, UpstreamTruncated
-from switchgear.wire.json_body import decode_answer, said
+from switchgear.wire.json_body import ABSENT, decode_answer, said
 from switchgear.wire.openai_chat_parts import ThinkingBlock, WireToolCall
 from switchgear.wire.openai_chat_reply import WireAnswer, read_stop_sequence, split_content
 from switchgear.wire.openai_errors import read_stream_error
@@ -43,7 +43,7 @@ class ChunkChoice(Struct):
     """Legacy completions stream their text here."""
     index: int = 0
     finish_reason: str | None = None
-    logprobs: Raw | None = None
+    logprobs: Raw = ABSENT
     stop_reason: str | int | None = None
     matched_stop: str | int | None = None
 
@@ -56,7 +56,7 @@ class Chunk(Struct):
     usage: WireUsage | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
-    error: Raw | None = None
+    error: Raw = ABSENT
     object: str | None = None
 
 
@@ -236,7 +236,7 @@ class ChatEventReader:
             yield from self._finish()
             return
         chunk = decode_answer(Chunk, data)
-        if chunk.object == "error" or chunk.error is not None:
+        if chunk.error or chunk.object == "error":
             raise_stream_error(chunk, data)
         choices = chunk.choices or ()
         if not self._started and (choices or chunk.id):
@@ -274,6 +274,6 @@ class ChatEventReader:
 
 def raise_stream_error(chunk: Chunk, data: bytes) -> None:
     """Raise UpstreamRefused for a chunk that is an error; an ``error`` that says nothing is none."""
-    error = None if chunk.error is None else json.decode(chunk.error)
+    error = json.decode(chunk.error) if chunk.error else None
     if chunk.object == "error" or error:
         raise read_stream_error(json.decode(data, type=dict[str, object]))

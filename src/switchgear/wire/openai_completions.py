@@ -29,7 +29,7 @@ from switchgear.kernel.chat import (
 )
 from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, StreamOptions, Tally
 from switchgear.kernel.errors import UnsupportedField
-from switchgear.wire.json_body import decode, decode_answer, object_text, said, text, unknown_members
+from switchgear.wire.json_body import ABSENT, decode, decode_answer, object_text, said, text, unknown_members
 from switchgear.wire.openai_chat import OpenAIShared
 from switchgear.wire.openai_chat_reply import glance, read_stop_sequence, refuse_error
 from switchgear.wire.openai_chat_request import WireStreamOptions, read_stop, sampling_fields
@@ -56,7 +56,7 @@ class WireRequest(Struct):
     seed: int | None = None
     stop: str | list[str] | None = None
     n: int | None = None
-    logit_bias: Raw | None = None
+    logit_bias: Raw = ABSENT
     logprobs: int | None = None
     user: str | None = None
 
@@ -65,7 +65,7 @@ class WireChoice(Struct):
     text: str = ""
     index: int | None = None
     finish_reason: str | None = None
-    logprobs: Raw | None = None
+    logprobs: Raw = ABSENT
     stop_reason: str | int | None = None
     matched_stop: str | int | None = None
 
@@ -79,13 +79,13 @@ class WireReply(Struct):
     usage: WireUsage | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
-    error: Raw | None = None
+    error: Raw = ABSENT
 
 
 class OpenAICompletions(OpenAIShared):
     """Legacy completions."""
 
-    name: Final = "openai_completions"
+    name: str = "openai_completions"
 
     def read_request(self, body: bytes) -> Chat:
         wire = decode(WireRequest, body)

@@ -22,6 +22,7 @@ from switchgear.wire.openai_usage import estimated_usage, read_finish, read_usag
 from switchgear.wire.sse import read_events
 
 _FRAME: Final = re.compile(rb"(.*?(?:\r\n\r\n|\n\r\n|\r\n\n|\n\n|\r\r))", re.DOTALL)
+_BREAKING_LINE: Final = re.compile(rb"^(?:id|retry)(?::[^\r\n]*)?(?:\r\n|\n|\r)", re.MULTILINE)
 _TEXT_MARK: Final = b'content":"'
 _QUOTE: Final = 34
 _BACKSLASH: Final = 92
@@ -86,15 +87,17 @@ class ChatRelay:
         return b"".join(sent)
 
     def _forward_one(self, frame: bytes) -> bytes:
+        # One `id:` or `retry:` line makes the SDKs stumble over every later comment, and the gateway sends comments.
+        frame = _BREAKING_LINE.sub(b"", frame)
         found = next(read_events(frame), None)
         if found is None:
-            return frame
+            return frame if frame.strip() else b""
         data = found[1]
         if data.startswith(DONE):
             return self._finish() + frame
         try:
             chunk = decode_answer(Chunk, data)
-            if chunk.error is not None or chunk.object == "error":
+            if chunk.error or chunk.object == "error":
                 raise_stream_error(chunk, data)
         except SwitchgearError as error:
             return self._fail(error, frame, data)

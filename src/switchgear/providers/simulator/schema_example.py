@@ -13,7 +13,7 @@ from msgspec.json import decode, encode
 
 _DEEPEST: Final = 32
 _MOST_ITEMS: Final = 1000
-_MOST_VALUES: Final = 10_000
+_MOST_VALUES: Final = 1000
 
 Schema = Mapping[str, object]
 

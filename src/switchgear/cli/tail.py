@@ -1,0 +1,43 @@
+"""``switchgear tail``: calls as they end, read from the journal."""
+
+import errno
+import os
+import sys
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+import typer
+from msgspec import json
+
+from switchgear.cli.settings import ConfigOption, effective_config
+from switchgear.config import read_environment
+from switchgear.kernel.errors import ConfigError
+from switchgear.traces.tail import follow, format_line
+
+
+def tail(
+    config: ConfigOption = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Journal folder. Default: the configuration's.", show_default=False),
+    ] = None,
+    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest call that is kept.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each call as one line of JSON.")] = False,
+) -> None:
+    """Print each call as it ends, until Ctrl-C."""
+    directory = journal or Path(effective_config(config, read_environment()).journal.directory)
+    if not directory.is_dir():
+        raise ConfigError(f"{directory} is no journal: there is no such folder")
+    stop = Event()
+    try:
+        for record in follow(directory, from_start, stop):
+            sys.stdout.write(f"{json.encode(record).decode() if as_json else format_line(record)}\n")
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        stop.set()
+    except OSError as error:
+        if error.errno != errno.EPIPE:
+            raise
+        # The reader went away, which ends the command well; what Python flushes at exit must go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

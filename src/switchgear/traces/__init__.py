@@ -1,0 +1,1 @@
+"""What happened: the journal of finished calls, the Record stage that writes it, and the counts made of it."""

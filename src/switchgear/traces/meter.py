@@ -1,0 +1,165 @@
+"""Counts made of records, in Prometheus' text format (version 0.0.4).
+
+Labels are bounded: models are counted under their own names only while there are few, and what clients made up under
+``unknown``; the rest is ``other``.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from switchgear.kernel.record import Attempt, CallRecord
+
+MAX_MODELS: Final = 200
+MAX_SERIES: Final = 5000
+
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_OVERHEAD_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0)
+_BUCKETS: Final = (
+    "input",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "output",
+    "reasoning",
+    "audio_input",
+    "audio_output",
+    "image_input",
+)
+
+Labels = tuple[str, ...]
+
+
+class Family:
+    """A metric's name, help and label names, and its lines."""
+
+    def __init__(self, name: str, kind: str, about: str, labels: Sequence[str]) -> None:
+        self.name = name
+        self._head = f"# HELP {name} {about}\n# TYPE {name} {kind}\n"
+        self._labels = labels
+
+    def text(self, lines: Iterable[str]) -> str:
+        """The exposition of the family."""
+        return self._head + "".join(lines)
+
+    def line(self, values: Labels, number: float, suffix: str = "", extra: str = "") -> str:
+        """One sample."""
+        pairs = [f'{label}="{_escaped(value)}"' for label, value in zip(self._labels, values, strict=True)]
+        if extra:
+            pairs.append(extra)
+        written = str(int(number)) if number == int(number) else repr(number)
+        return f"{self.name}{suffix}{{{','.join(pairs)}}} {written}\n"
+
+
+class Counts(Family):
+    """A counter with labels."""
+
+    def __init__(self, name: str, about: str, labels: Sequence[str]) -> None:
+        super().__init__(name, "counter", about, labels)
+        self._series: dict[Labels, float] = {}
+
+    def add(self, values: Labels, amount: float = 1) -> None:
+        """Count; series beyond the bound are folded into ``other``."""
+        if values not in self._series and len(self._series) >= MAX_SERIES:
+            values = ("other",) * len(values)
+        self._series[values] = self._series.get(values, 0) + amount
+
+    def render(self) -> str:
+        """The exposition."""
+        return self.text(self.line(values, number) for values, number in self._series.items())
+
+
+class Histogram(Family):
+    """A histogram with labels and fixed bounds, in seconds."""
+
+    def __init__(self, name: str, about: str, labels: Sequence[str], bounds: Sequence[float]) -> None:
+        super().__init__(name, "histogram", about, labels)
+        self._bounds = bounds
+        self._series: dict[Labels, list[float]] = {}
+
+    def observe(self, values: Labels, seconds: float) -> None:
+        """Count one duration."""
+        if values not in self._series and len(self._series) >= MAX_SERIES:
+            values = ("other",) * len(values)
+        row = self._series.setdefault(values, [0.0] * (len(self._bounds) + 2))
+        row[bisect_left(self._bounds, seconds)] += 1
+        row[-1] += seconds
+
+    def render(self) -> str:
+        """The exposition: cumulative buckets, sum and count."""
+        return self.text(line for values, row in self._series.items() for line in self._lines(values, row))
+
+    def _lines(self, values: Labels, row: Sequence[float]) -> Iterable[str]:
+        total = 0.0
+        for bound, number in zip((*self._bounds, float("inf")), row[:-1], strict=True):
+            total += number
+            written = "+Inf" if bound == float("inf") else f"{bound:g}"
+            yield self.line(values, total, "_bucket", f'le="{written}"')
+        yield self.line(values, row[-1], "_sum")
+        yield self.line(values, total, "_count")
+
+
+class Meter:
+    """All metrics that finished calls give."""
+
+    def __init__(self) -> None:
+        self._models: set[str] = set()
+        self._calls = Counts(
+            "switchgear_calls_total", "Finished calls.", ("door", "operation", "model", "status", "outcome")
+        )
+        self._duration = Histogram(
+            "switchgear_call_duration_seconds", "From a call's arrival to its end.", ("door", "model"), _SECONDS
+        )
+        self._first_byte = Histogram(
+            "switchgear_first_byte_seconds", "From a call's arrival to its answer's first byte.", ("door", "model"),
+            _SECONDS,
+        )  # fmt: skip
+        self._overhead = Histogram(
+            "switchgear_overhead_seconds", "What the gateway added before the first byte.", ("door",), _OVERHEAD_SECONDS
+        )
+        self._attempts = Counts(
+            "switchgear_attempts_total", "Tries at deployments.", ("provider", "deployment", "status", "outcome")
+        )
+        self._tokens = Counts("switchgear_tokens_total", "Tokens by bucket.", ("model", "bucket", "estimated"))
+
+    def count(self, record: CallRecord) -> None:
+        """Take one finished call in."""
+        model = self._model(record)
+        self._calls.add((record.door, record.operation, model, str(record.status), record.outcome))
+        self._duration.observe((record.door, model), record.duration_ns / 1e9)
+        self._first_byte.observe((record.door, model), record.first_byte_ns / 1e9)
+        for attempt in record.attempts:
+            self._count_attempt(attempt, model)
+        if record.outcome == "ok" and record.attempts:
+            waited_ns = sum(attempt.first_byte_ns or attempt.duration_ns for attempt in record.attempts)
+            self._overhead.observe((record.door,), max(record.first_byte_ns - waited_ns, 0) / 1e9)
+
+    def _count_attempt(self, attempt: Attempt, model: str) -> None:
+        deployment = attempt.deployment if model != "other" else "other"
+        self._attempts.add((attempt.provider, deployment, str(attempt.status), attempt.outcome))
+        usage = attempt.usage
+        if usage is None:
+            return
+        estimated = "true" if usage.estimated else "false"
+        for bucket in _BUCKETS:
+            tokens: int = getattr(usage, bucket)
+            if tokens:
+                self._tokens.add((model, bucket, estimated), tokens)
+
+    def _model(self, record: CallRecord) -> str:
+        if not record.attempts:
+            return "unknown" if record.model else ""
+        if record.model not in self._models:
+            if len(self._models) >= MAX_MODELS:
+                return "other"
+            self._models.add(record.model)
+        return record.model
+
+    def render(self) -> str:
+        """Everything, as Prometheus reads it."""
+        families = (self._calls, self._duration, self._first_byte, self._overhead, self._attempts, self._tokens)
+        return "".join(family.render() for family in families)
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,117 @@
+"""The Record stage, outermost: whatever becomes of a call, one record says it, before the reply ends."""
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Protocol
+
+from switchgear.kernel.call import Call
+from switchgear.kernel.clock import Clock
+from switchgear.kernel.errors import Overloaded, SwitchgearError
+from switchgear.kernel.pipeline import Next, Stage
+from switchgear.kernel.record import CallRecord, Outcome
+from switchgear.kernel.reply import Reply
+
+_CLIENT_GONE: Final = 499
+"""The status recorded for a client that left before it was answered, as nginx writes it."""
+_MAX_NAME: Final = 256
+_MAX_ERROR: Final = 2000
+"""What clients and upstreams wrote is kept to a length, so that a record stays a record."""
+
+
+class Journal(Protocol):
+    """Where records go."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether new calls may begin."""
+        ...
+
+    def append(self, record: CallRecord) -> None:
+        """Write one record down."""
+        ...
+
+
+class Counter(Protocol):
+    """Counts records as they are made; only for a gateway that runs without a control process."""
+
+    def count(self, record: CallRecord) -> None: ...
+
+
+class Record:
+    """Opens a record when the call comes and appends it when its outcome is known.
+
+    Raises Overloaded while the journal cannot be written and its policy is to refuse.
+    """
+
+    __slots__ = ("_append", "_clock", "_count", "_gateway", "_journal")
+
+    def __init__(self, journal: Journal, clock: Clock, gateway: str, counter: Counter | None = None) -> None:
+        self._journal = journal
+        self._append = journal.append
+        self._clock = clock
+        self._gateway = gateway
+        self._count = counter.count if counter is not None else None
+
+    async def __call__(self, call: Call, next: Next) -> Reply:
+        try:
+            if not self._journal.healthy:
+                raise Overloaded(
+                    "the gateway's journal cannot be written (is the disk full?); it takes calls again once it can",
+                    retry_after_seconds=1,
+                )
+            reply = await next(call)
+        except SwitchgearError as error:
+            outcome: Outcome = "refused" if error.fault == "caller" else "failed"
+            self._write(call, error.status, outcome, f"{error.code}: {error.message}")
+            raise
+        except asyncio.CancelledError:
+            self._write(call, _CLIENT_GONE, "cancelled", "")
+            raise
+        except Exception as error:
+            self._write(call, 500, "failed", f"internal_error: {type(error).__name__}")
+            raise
+        if reply.frames is None or reply.settled:
+            self._write(call, reply.status, "ok", "")
+        else:
+            self._write_at_end(call, reply)
+        return reply
+
+    def _write_at_end(self, call: Call, reply: Reply) -> None:
+        first_byte_ns = self._clock.monotonic_ns() - call.started_monotonic_ns
+        status = reply.status
+
+        def ended(error: SwitchgearError | None, *, cancelled: bool) -> None:
+            outcome: Outcome = "failed" if error is not None else "cancelled" if cancelled else "ok"
+            text = "" if error is None else f"{error.code}: {error.message}"
+            self._write(call, status, outcome, text, first_byte_ns)
+
+        reply.on_end(ended)
+
+    def _write(self, call: Call, status: int, outcome: Outcome, error: str, first_byte_ns: int = 0) -> None:
+        duration_ns = self._clock.monotonic_ns() - call.started_monotonic_ns
+        head = call.head
+        record = CallRecord(
+            id=call.id,
+            started_ns=call.started_wall_ns,
+            door=call.door,
+            operation=call.operation,
+            model=head.model[:_MAX_NAME],
+            key=call.caller.key if call.caller is not None else "",
+            user=(head.user or "")[:_MAX_NAME],
+            stream=head.stream is True,
+            status=status,
+            outcome=outcome,
+            error=error[:_MAX_ERROR],
+            duration_ns=duration_ns,
+            first_byte_ns=first_byte_ns or duration_ns,
+            request_bytes=len(call.body),
+            config=call.snapshot.version,
+            attempts=call.attempts,
+            gateway=self._gateway,
+        )
+        self._append(record)
+        if self._count is not None:
+            self._count(record)
+
+
+if TYPE_CHECKING:
+    _: type[Stage] = Record
