@@ -1,20 +1,78 @@
 """Reference tables for docs/, written from the code itself (see scripts/docs.py)."""
 
-from collections.abc import Iterator
+import ast
+import inspect
+import re
+import tempfile
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import fields
 
 from switchgear.kernel import errors
+from switchgear.kernel.chat import Usage
+from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import CallerError, ConfigError, SwitchgearError, UpstreamRefused
+from switchgear.kernel.record import Attempt, CallRecord
+from switchgear.kernel.upstream import ProviderSettings
+from switchgear.providers.kind import Environment, Kind
+from switchgear.providers.registry import discover
+from switchgear.providers.simulator.catalogue import MODELS
+from switchgear.providers.simulator.script import Parameters
+from switchgear.traces.journal import JournalSettings, JournalWriter
+from switchgear.traces.journal_reader import FileOffsets, JournalReader
+from switchgear.traces.meter import Meter
 
-FAULTS = {
+FAULTS: Final = {
     "caller": "the caller",
     "gateway": "this gateway",
     "upstream": "the upstream",
     "operator": "the operator",
 }
 
-
 # Never raised themselves: they say whose doing their members are.
-FAMILIES = (SwitchgearError, CallerError)
+FAMILIES: Final = (SwitchgearError, CallerError)
+
+REMEDIES: Final[Mapping[str, str]] = {
+    "BadRequest": "Correct the field that the message names.",
+    "UnsupportedField": "Leave the field out, or call a model whose provider speaks your client's dialect.",
+    "NotOffered": "Call a model that performs the operation ([Providers](providers.md) lists who does).",
+    "ContextTooLong": "Shorten the prompt, or call a model with a larger context window.",
+    "ContentFiltered": "Change the prompt; the upstream decided, the gateway only reports.",
+    "Unauthenticated": "Send a key that `switchgear.yaml` declares and does not disable; `switchgear check` lists them.",
+    "Forbidden": "Call a model that the key's `models` allow, or have them widened.",
+    "NotFound": "Check the base URL: `/v1` for OpenAI's SDK, no path for Anthropic's.",
+    "ModelNotFound": "Use one of the close matches, or a name that `GET /v1/models` lists.",
+    "MethodNotAllowed": "Use the method that the message names.",
+    "BodyTimeout": "Send the request without pauses; look for a slow proxy in between.",
+    "BodyTooLarge": "Send less, refer to media by URL, or raise `server.max_body_bytes`.",
+    "HeadersTooLarge": "Send fewer or shorter headers; cookies and tracing baggage are the usual ones.",
+    "RateLimited": "Wait as long as `retry-after` says.",
+    "UpstreamError": "Try again; if it stays, ask the provider.",
+    "UpstreamUnreachable": "Check that the server at the address in the message runs, and `base_url`.",
+    "UpstreamGarbled": "Check that `base_url` leads to the API, with its `/v1`, and not to a web page or another kind.",
+    "UpstreamTruncated": "Do not take what came for the whole answer; ask again if a second answer may cost twice.",
+    "UpstreamTimeout": "Try again; raise the deployment's `timers` if the model is that slow.",
+    "UpstreamRefused": "Read the upstream's message; 401 and 403 here mean the provider's key, not the virtual one.",
+    "Overloaded": "Try again after `retry-after`; operators: see [the journal](operations.md#the-journal).",
+    "Internal": "Report it with the `x-request-id` and the traceback that the log holds under it.",
+    "ConfigError": "Correct the line; `switchgear check` tells every problem at once.",
+}
+
+OPERATIONS: Final = ("chat", "completions", "embeddings", "count_tokens")
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def quoted(text: str | None) -> str:
+    """Text as code; nothing for nothing."""
+    return f"`{text}`" if text else ""
 
 
 def error_classes(root: type[SwitchgearError] = SwitchgearError) -> Iterator[type[SwitchgearError]]:
@@ -32,8 +90,8 @@ def first_sentence(kind: type[SwitchgearError]) -> str:
 
 
 def errors_table() -> str:
-    """Status, code, whose fault, whether a retry helps, and the meaning of each error."""
-    lines = ["| status | code | whose doing | retry helps | meaning |", "|---|---|---|---|---|"]
+    """Status, code, whose fault, whether a retry helps, the meaning and the remedy of each error."""
+    rows: list[list[str]] = []
     for kind in error_classes():
         if kind in FAMILIES:
             continue
@@ -43,5 +101,98 @@ def errors_table() -> str:
             status, code, retry = "its own", "its own", "408, 409, 429, 5xx"
         if kind is ConfigError:
             status = "none"
-        lines.append(f"| {status} | {code} | {FAULTS[kind.fault]} | {retry} | {first_sentence(kind)} |")
-    return "\n".join(lines)
+        rows.append([status, code, FAULTS[kind.fault], retry, first_sentence(kind), REMEDIES[kind.__name__]])
+    return table(["status", "code", "whose doing", "retry helps", "meaning", "what to do"], rows)
+
+
+def kinds() -> Mapping[str, Kind]:
+    """The kinds of provider that come with Switchgear; what else is installed here does not belong in the docs."""
+    return discover(plug_ins=())
+
+
+def providers_table() -> str:
+    """Kind, default address, environment variables and operations of each kind of provider."""
+    return table(
+        ["kind", "address", "key from", "address from", "operations"],
+        [_provider_row(kind) for kind in kinds().values()],
+    )
+
+
+def _provider_row(kind: Kind) -> list[str]:
+    names = kind.environment or Environment()
+    address = "built in" if names.always else quoted(kind.base_url) or "`base_url` must say it"
+    both = " (both are needed)" if names.needs_both else ""
+    provider = kind.build(ProviderSettings(name=kind.name, base_url=kind.base_url or "http://localhost/v1"))
+    offered = [operation for operation in OPERATIONS if provider.target(operation, "openai_chat", "any") is not None]
+    return [quoted(kind.name), address, quoted(names.key), quoted(names.url) + both, ", ".join(offered)]
+
+
+def simulator_models_table() -> str:
+    """Name, behaviour and default parameters of each of the simulator's models."""
+    rows = [
+        [f"`sim/{model.name}`", model.description, ", ".join(f"`{name}={value}`" for name, value in model.parameters)]
+        for model in MODELS
+    ]
+    return table(["model", "what it does", "parameters of its own"], rows)
+
+
+def simulator_parameters_table() -> str:
+    """Name, default and meaning of each parameter of the simulator."""
+    meanings = field_docs(Parameters)
+    rows = [
+        [quoted(field.name), quoted("" if field.default is None else str(field.default)), meanings[field.name]]
+        for field in fields(Parameters)
+    ]
+    return table(["parameter", "default", "meaning"], rows)
+
+
+def field_docs(kind: type) -> Mapping[str, str]:
+    """The text under each field of a class."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found: dict[str, str] = {}
+    for field, text in zip(body.body, body.body[1:], strict=False):
+        named = isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if named and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            found[field.target.id] = " ".join(str(text.value.value).split())
+    return found
+
+
+def metrics_table() -> str:
+    """Name, type, labels and meaning of each metric that calls give."""
+    meter = Meter()
+    meter.count(_sample_call())
+    return _metrics_in(meter.render())
+
+
+def journal_metrics_table() -> str:
+    """The same for what a journal's writer and its readers count."""
+    meter = Meter()
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        writer = JournalWriter(JournalSettings(directory=directory), "docs", SystemClock())
+        meter.watch(writer.counts)
+        meter.watch(JournalReader(directory, FileOffsets(directory / "docs.offsets")).counts)
+        exposition = meter.render()
+        writer.close()
+    journal = exposition[exposition.index("# HELP switchgear_journal_") :]
+    return _metrics_in(journal)
+
+
+def _sample_call() -> CallRecord:
+    usage = Usage(input=1, output=1)
+    attempt = Attempt(deployment="d", provider="p", model="m", started_ns=0, status=200, duration_ns=1, usage=usage)
+    return CallRecord(
+        id="0", started_ns=0, door="openai", operation="chat", model="m", outcome="ok", attempts=[attempt]
+    )
+
+
+def _metrics_in(exposition: str) -> str:
+    """The families of a text in Prometheus' format, with the labels of their first sample."""
+    rows: list[list[str]] = []
+    for family in exposition.split("# HELP ")[1:]:
+        head, kind, sample = family.split("\n")[:3]
+        name, _, about = head.partition(" ")
+        labels = [label for label in re.findall(r'(\w+)="', sample) if label != "le"]
+        rows.append([quoted(name), kind.split()[-1], ", ".join(quoted(label) for label in labels), about])
+    return table(["metric", "type", "labels", "meaning"], rows)

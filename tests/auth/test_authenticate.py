@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 import pytest
-from switchgear.wire.openai_chat import OpenAIChat
 
 from switchgear.auth.model import KeyRing, VirtualKey, digest_of, model_allowed
 from switchgear.auth.stage import Authenticate
 from switchgear.kernel.call import Call, Head, Snapshot
 from switchgear.kernel.errors import Forbidden, Unauthenticated
 from switchgear.kernel.reply import Reply
+from switchgear.wire.openai_chat import OpenAIChat
 
 KEY = "sk-sg-0123456789abcdef"
 

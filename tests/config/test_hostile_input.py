@@ -107,6 +107,15 @@ def test_a_file_that_is_not_utf_8_is_refused_with_its_line(tmp_path: Path) -> No
         load(path, {}, KINDS)
 
 
+def test_a_byte_order_mark_and_the_line_ends_of_windows_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "windows.yaml"
+    path.write_bytes(b"\xef\xbb\xbfproviders:\r\n  sim: {kind: simulator}\r\nserver: {port: 1}\r\n")
+    assert load(path, {}, KINDS).server.port == 1
+    path.write_bytes(b"\xef\xbb\xbfproviders:\r\n  sim: {kind: simulator}\r\nserver: {prot: 1}\r\n")
+    with pytest.raises(ConfigError, match=r"windows\.yaml:3:10: unknown key 'prot'"):
+        load(path, {}, KINDS)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"missing\.yaml: cannot be read: No such file"):
         load(tmp_path / "missing.yaml", {}, KINDS)

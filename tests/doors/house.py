@@ -6,8 +6,6 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from switchgear.traces.stage import Record
-
 from switchgear.app.gateway import Machinery, dialects, gateway, outside
 from switchgear.app.models import build_snapshot
 from switchgear.config.model import Config, DeploymentEntry, Key, ModelEntry, ProviderEntry
@@ -21,6 +19,7 @@ from switchgear.kernel.errors import NotFound
 from switchgear.kernel.ids import Ids, seeded_bits
 from switchgear.kernel.record import CallRecord
 from switchgear.kernel.reply import Reply
+from switchgear.traces.stage import Record
 from switchgear.upstream.client import HttpTransport
 
 KEY = "sk-sg-test-0123456789abcdef"

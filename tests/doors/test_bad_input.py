@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from house import KEY, House, chat, parse, running
 
 from switchgear.doors.intake import Bounds
+from tests.doors.house import KEY, House, chat, parse, running
 
 OPENAI = "/v1/chat/completions"
 ANTHROPIC = "/v1/messages"

@@ -3,9 +3,8 @@
 import asyncio
 import json
 
-from house import KEY, chat, parse, running
-
 from switchgear.doors.intake import Bounds
+from tests.doors.house import KEY, chat, parse, running
 
 OPENAI = "/v1/chat/completions"
 

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping
 
 import pytest
-from switchgear.wire.openai_chat import OpenAIChat
 
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import ModelNotFound
@@ -19,6 +18,7 @@ from switchgear.kernel.upstream import (
     UpstreamReply,
 )
 from switchgear.routing.model import MAX_CACHED_NAMES, Connected, Deployment, RouteTable, choose, close_names
+from switchgear.wire.openai_chat import OpenAIChat
 
 
 class Vendor:

@@ -168,7 +168,7 @@ def _first_line(given: str) -> tuple[str, str]:
 
 
 def _request(dialect: Dialect, given: str) -> str:
-    return pretty(shown(dialect.read_request(given.encode())))
+    return pretty(shown(dialect.read_request(_one_body(given))))
 
 
 def _write_request(dialect: Dialect, given: str) -> str:
@@ -176,7 +176,7 @@ def _write_request(dialect: Dialect, given: str) -> str:
 
 
 def _reply(dialect: Dialect, given: str) -> str:
-    return pretty(shown(dialect.read_reply(given.encode())))
+    return pretty(shown(dialect.read_reply(_one_body(given))))
 
 
 def _write_reply(dialect: Dialect, given: str) -> str:
@@ -184,7 +184,7 @@ def _write_reply(dialect: Dialect, given: str) -> str:
 
 
 def _glance(dialect: Dialect, given: str) -> str:
-    return pretty(shown(dialect.glance(given.encode())))
+    return pretty(shown(dialect.glance(_one_body(given))))
 
 
 def _stream(dialect: Dialect, given: str) -> str:
@@ -215,14 +215,13 @@ def _relay(dialect: Dialect, given: str) -> str:
 def _prepare(dialect: Dialect, given: str) -> str:
     line, rest = _first_line(given)
     model, _, stream = line.partition(" ")
-    return dialect.prepare(rest.encode(), model, stream=bool(stream)).decode()
+    return dialect.prepare(_one_body(rest), model, stream=bool(stream)).decode()
 
 
 def _error(dialect: Dialect, given: str) -> str:
     line, rest = _first_line(given)
     status, _, retry_after = line.partition(" ")
-    body = rest.encode().removesuffix(b"\n")
-    return pretty(shown(dialect.read_error(int(status), body, float(retry_after) if retry_after else None)))
+    return pretty(shown(dialect.read_error(int(status), _one_body(rest), float(retry_after) if retry_after else None)))
 
 
 def _write_error(dialect: Dialect, given: str) -> str:
@@ -231,6 +230,11 @@ def _write_error(dialect: Dialect, given: str) -> str:
 
 def _write_failure(dialect: Dialect, given: str) -> str:
     return dialect.write_failure(error_from(json.loads(given)), REQUEST_ID).decode()
+
+
+def _one_body(given: str) -> bytes:
+    """A body without the line end that the file's format adds."""
+    return given.removesuffix("\n").encode()
 
 
 def _body(body: bytes) -> str:

@@ -20,13 +20,15 @@ _EXIT: Final = ("/exit", "/quit")
 
 def chat(
     model: Annotated[
-        str | None, typer.Argument(help="Alias or provider/model. Default: the first one listed.", show_default=False)
+        str | None,
+        typer.Argument(help="Alias or provider/model. Default: the first one listed.", show_default=False),
     ] = None,
-    url: Annotated[str, typer.Option(help="Address of the gateway.")] = DEFAULT_URL,
+    url: Annotated[str, typer.Option(metavar="URL", help="Address of the gateway.")] = DEFAULT_URL,
     key: Annotated[
-        str | None, typer.Option(help=f"Virtual key. Default: the variable {KEY_VARIABLE}.", show_default=False)
+        str | None,
+        typer.Option(metavar="KEY", help=f"Virtual key. Default: the variable {KEY_VARIABLE}.", show_default=False),
     ] = None,
-    system: Annotated[str | None, typer.Option(help="System prompt.", show_default=False)] = None,
+    system: Annotated[str | None, typer.Option(metavar="TEXT", help="System prompt.", show_default=False)] = None,
     once: Annotated[
         str | None, typer.Option("--once", metavar="TEXT", help="Ask this one question.", show_default=False)
     ] = None,

@@ -81,9 +81,8 @@ def summarise(config: Config, source: str) -> Summary:
 
 
 def _provider_line(name: str, entry: ProviderEntry) -> ProviderLine:
-    address = (entry.base_url or "").split("?")[0].rpartition("@")[2]
     authenticated = entry.api_key is not None or bool(entry.headers)
-    return ProviderLine(name=name, kind=entry.kind, address=address, authenticated=authenticated)
+    return ProviderLine(name=name, kind=entry.kind, address=entry.base_url or "", authenticated=authenticated)
 
 
 def _show(summary: Summary) -> None:

@@ -58,7 +58,7 @@ def init(
     typer.echo(key)
     note(
         f"\nNext:\n  switchgear check --config {path}\n  switchgear serve --config {path}\n"
-        f"  SWITCHGEAR_KEY={key} switchgear chat fast"
+        f"  SWITCHGEAR_KEY=THE-KEY-ABOVE switchgear chat fast"
     )
 
 

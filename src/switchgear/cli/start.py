@@ -16,10 +16,13 @@ from switchgear.processes.serve import serve as run_supervisor
 from switchgear.processes.supervisor import CONTROL_MODULE, GATEWAY_MODULE
 
 HostOption = Annotated[
-    str | None, typer.Option(help="Address to listen on; overrides server.host.", show_default=False)
+    str | None, typer.Option(metavar="ADDRESS", help="Address to listen on; overrides server.host.", show_default=False)
 ]
 PortOption = Annotated[
-    int | None, typer.Option(min=0, max=65535, help="Port to listen on; overrides server.port.", show_default=False)
+    int | None,
+    typer.Option(
+        metavar="PORT", min=0, max=65535, help="Port to listen on; overrides server.port.", show_default=False
+    ),
 ]
 
 
@@ -40,8 +43,8 @@ def gateway(config: ConfigOption = None, host: HostOption = None, port: PortOpti
 
 def control(
     config: ConfigOption = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 4001,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on.")] = 4001,
     socket: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Unix socket to listen on instead.", show_default=False)
     ] = None,

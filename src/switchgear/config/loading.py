@@ -15,7 +15,8 @@ from switchgear.config.problems import Problem, refusal
 from switchgear.config.reader import Reader
 from switchgear.config.secret import Secret
 from switchgear.kernel.errors import ConfigError
-from switchgear.providers import Kind, found_in
+from switchgear.kernel.upstream import ProviderSettings
+from switchgear.providers import Environment, Kind, found_in
 from switchgear.providers import discover as discover_kinds
 
 DEFAULT_FILE: Final = "switchgear.yaml"
@@ -63,7 +64,7 @@ def discover(environ: Mapping[str, str], kinds: Mapping[str, Kind] | None = None
     known = discover_kinds() if kinds is None else kinds
     providers: dict[str, ProviderEntry] = {}
     for kind, settings in found_in(environ, known):
-        kind.build(settings)
+        _try(kind, settings)
         providers[settings.name] = ProviderEntry(
             kind=kind.name,
             base_url=settings.base_url,
@@ -86,6 +87,19 @@ def listening(config: Config, host: str | None, port: int | None) -> Config:
     if needs_key(changed):
         raise ConfigError(f"{server.host}: {NEEDS_KEY}")
     return changed
+
+
+def _try(kind: Kind, settings: ProviderSettings) -> None:
+    """Raises ConfigError, naming the variables and none of their values."""
+    try:
+        kind.build(settings)
+    except ConfigError as error:
+        names = kind.environment or Environment()
+        message = error.message
+        for value, name in ((settings.base_url, names.url), (settings.api_key, names.key)):
+            if value and name:
+                message = message.replace(value, f"${{{name}}}").replace(repr(value)[1:-1], f"${{{name}}}")
+        raise ConfigError(f"the environment: {message}") from None
 
 
 def _declared(root: Node, config: Config) -> Declared:

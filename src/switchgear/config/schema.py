@@ -15,7 +15,7 @@ _SAID_OUTSIDE: Final = ("description", "default")
 
 def schema() -> dict[str, object]:
     """JSON Schema 2020-12 of the configuration, with descriptions; any single value may be a ``${...}`` reference."""
-    made = json.schema(Config, schema_hook=_secret)
+    made = json.decode(json.encode(json.schema(Config, schema_hook=_secret)), type=dict[str, object])
     changed = {name: _with_references(part) for name, part in made.items()}
     return {"$schema": DIALECT, "title": "switchgear.yaml", **changed}
 

@@ -36,7 +36,7 @@ def nameless(head: Head) -> BadRequest | None:
     return BadRequest("'model' is empty; name a model, GET /v1/models lists them", param="model")
 
 
-def unreadable(body: bytes, error: DecodeError | UnicodeDecodeError) -> BadRequest:
+def unreadable(body: bytes, error: DecodeError | UnicodeDecodeError | RecursionError) -> BadRequest:
     """The refusal of a body that is no JSON object with the fields every call must have."""
     if not body:
         return BadRequest("the request has no body; send a JSON object")
@@ -47,6 +47,8 @@ def unreadable(body: bytes, error: DecodeError | UnicodeDecodeError) -> BadReque
         return BadRequest(f"{where} cannot be used: {reason[:1].lower()}{reason[1:]}", param=field or None)
     if isinstance(error, UnicodeDecodeError):
         return BadRequest(f"the body is not UTF-8: {error.reason} at byte {error.start}")
+    if isinstance(error, RecursionError):
+        return BadRequest("the body is nested too deeply; no request needs so many levels")
     return BadRequest(f"the body is not JSON: {error}")
 
 

@@ -50,7 +50,9 @@ class ForwardToControl:
             dialect="",
         )
         try:
-            upstream = await self._transport.send(target, request.body, _TIMERS, (*self._state.headers(), _peer(request)))
+            upstream = await self._transport.send(
+                target, request.body, _TIMERS, (*self._state.headers(), _peer(request))
+            )
         except UpstreamError as error:
             raise Overloaded(
                 "the control process does not answer; model calls go on, management waits for it", retry_after_seconds=1

@@ -97,7 +97,7 @@ class Gateway:
                 if not request.body.isascii():
                     request.body.decode()
                 defect = nameless(head)
-            except (DecodeError, UnicodeDecodeError) as error:
+            except (DecodeError, UnicodeDecodeError, RecursionError) as error:
                 defect = unreadable(request.body, error)
         elif request.model_in_path:
             head = Head(model=request.model_in_path)

@@ -1,9 +1,14 @@
 """Reading requests off a connection: httptools' callbacks fill a request until it is whole, within bounds.
 
 Nothing here writes or waits. A request that breaks a bound, or is no HTTP at all, is delivered with its refusal.
+
+The parser is strict about framing (line ends, chunk sizes, lengths, both lengths at once). What it lets through and two
+servers might read differently is refused here: other transfer codings than ``chunked``, other versions than 1.0 and 1.1,
+HTTP/1.0 with a transfer coding, a missing or second Host (RFC 9112 §3.2, §6.1). Trailers are dropped (RFC 9110 §6.5):
+what comes after the body must not authenticate it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import unquote
 
@@ -26,6 +31,9 @@ _SINGULAR: Final = frozenset(
     )
 )
 """Headers of which two would leave open which one counts."""
+_VERSIONS: Final = ("1.1", "1.0")
+_HEADER_OVERHEAD_BYTES: Final = 4
+"""The colon, the space and the line end: headers of no length cost memory too."""
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
@@ -49,8 +57,8 @@ Find = Callable[[Request], object]
 class Intake:
     """The request being read on one connection."""
 
-    __slots__ = ("_body", "_body_bytes", "_bounds", "_deliver", "_find", "_head_bytes", "_headers", "_invite", "_loopback",
-                 "_parser", "_refusal", "_request", "_url", "receiving")  # fmt: skip
+    __slots__ = ("_body", "_bounds", "_deliver", "_find", "_head_bytes", "_header_count", "_headers", "_invite",
+                 "_loopback", "_parser", "_refusal", "_request", "_unparsed_bytes", "_url", "receiving")  # fmt: skip
 
     def __init__(
         self,
@@ -70,9 +78,10 @@ class Intake:
         self._parser = httptools.HttpRequestParser(self)
         self._headers: dict[bytes, bytes] = {}
         self._head_bytes = 0
+        self._header_count = 0
+        self._unparsed_bytes = 0
         self._url = b""
-        self._body: list[bytes] = []
-        self._body_bytes = 0
+        self._body: bytes | bytearray = b""
         self._request: Request | None = None
         self._refusal: SwitchgearError | None = None
         self.receiving = False
@@ -82,10 +91,24 @@ class Intake:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refusal = BadRequest("the gateway does not switch protocols; leave out the Upgrade header")
+            self._refusal = self._refusal or BadRequest("the gateway does not switch protocols; leave out the Upgrade header")
         except httptools.HttpParserError as error:
             self._refusal = self._refusal or BadRequest(f"the request is not well-formed HTTP/1.1: {error}")
+        if self._request is None and self.receiving:
+            self._count_unparsed(len(data))
         return self.refuse(self._refusal) if self._refusal is not None else None
+
+    def _count_unparsed(self, byte_count: int) -> None:
+        """The parser tells of a header when it is whole; one that never ends must not grow for ever.
+
+        A request that began in the middle of these bytes is given them for nothing.
+        """
+        if self._unparsed_bytes < 0:
+            self._unparsed_bytes = 0
+            return
+        self._unparsed_bytes += byte_count
+        if self._unparsed_bytes > self._bounds.max_head_bytes:
+            self._refusal = self._refusal or self._head_too_large()
 
     def refuse(self, refusal: SwitchgearError) -> Request:
         """The request as far as it came, with its refusal."""
@@ -102,9 +125,10 @@ class Intake:
     def on_message_begin(self) -> None:
         self._headers = {}
         self._head_bytes = 0
+        self._header_count = 0
+        self._unparsed_bytes = -1
         self._url = b""
-        self._body = []
-        self._body_bytes = 0
+        self._body = b""
         self._request = None
         self.receiving = True
 
@@ -113,6 +137,10 @@ class Intake:
         self._count_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_count += 1
+        self._count_head(len(name) + len(value) + _HEADER_OVERHEAD_BYTES)
+        if self._request is not None or self._refusal is not None:
+            return
         name = name.lower()
         headers = self._headers
         if name not in headers:
@@ -121,21 +149,27 @@ class Intake:
             self._refusal = BadRequest(f"the header {name.decode('latin-1')!r} was sent twice")
         else:
             headers[name] += b", " + value
-        self._count_head(len(name) + len(value))
 
     def _count_head(self, byte_count: int) -> None:
         self._head_bytes += byte_count
         bounds = self._bounds
-        if self._head_bytes > bounds.max_head_bytes or len(self._headers) > bounds.max_headers:
-            self._refusal = HeadersTooLarge(
-                f"the request line and headers are over {bounds.max_head_bytes} bytes or {bounds.max_headers} headers"
-            )
+        if self._head_bytes > bounds.max_head_bytes or self._header_count > bounds.max_headers:
+            self._refusal = self._refusal or self._head_too_large()
+
+    def _head_too_large(self) -> HeadersTooLarge:
+        bounds = self._bounds
+        return HeadersTooLarge(
+            f"the request line and headers are over {bounds.max_head_bytes} bytes or {bounds.max_headers} headers"
+        )
 
     def on_headers_complete(self) -> None:
         if self._refusal is not None:
             return
         request = self._request = self._make_request(self._parser.get_method().decode("latin-1"))
         headers = self._headers
+        self._refusal = self._ambiguity(headers)
+        if self._refusal is not None:
+            return
         try:
             self._find(request)
         except MethodNotAllowed as error:
@@ -146,6 +180,18 @@ class Intake:
             self._refusal = self._too_large()
         elif headers.get(b"expect", b"").lower() == b"100-continue":
             self._invite()
+
+    def _ambiguity(self, headers: Mapping[bytes, bytes]) -> BadRequest | None:
+        """What the parser takes, but another server might read in another way."""
+        version = self._parser.get_http_version()
+        if version not in _VERSIONS:
+            return BadRequest(f"HTTP version {version[:8]} is not spoken here; send HTTP/1.1")
+        coding = headers.get(b"transfer-encoding")
+        if coding is not None and (version != "1.1" or coding.strip().lower() != b"chunked"):
+            return BadRequest("the only Transfer-Encoding taken is 'chunked', and only in HTTP/1.1")
+        if b"host" not in headers and version == "1.1":
+            return BadRequest("the request has no Host header; HTTP/1.1 requires one")
+        return None
 
     def _make_request(self, method: str) -> Request:
         path, _, query = self._url.decode("latin-1").partition("?")
@@ -158,10 +204,15 @@ class Intake:
     def on_body(self, body: bytes) -> None:
         if self._refusal is not None:
             return
-        self._body.append(body)
-        self._body_bytes += len(body)
-        if self._body_bytes > self._bounds.max_body_bytes:
-            self._body = []
+        if not self._body:
+            self._body = body
+        else:
+            # One growing buffer, because a body in millions of tiny chunks would cost fifty times its size in a list.
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += body
+        if len(self._body) > self._bounds.max_body_bytes:
+            self._body = b""
             self._refusal = self._too_large()
 
     def _too_large(self) -> BodyTooLarge:
@@ -171,10 +222,9 @@ class Intake:
         request = self._request
         if request is None or self._refusal is not None:
             return
-        body = self._body
-        request.body = body[0] if len(body) == 1 else b"".join(body)
+        request.body = bytes(self._body)
         request.keep_alive = self._parser.should_keep_alive()
         request.chunked_reply = self._parser.get_http_version() == "1.1"
-        self._body = []
+        self._body = b""
         self.receiving = False
         self._deliver(request)

@@ -15,7 +15,11 @@ def banner(config: Config, host: str, port: int, config_path: str | None) -> str
     providers = ", ".join(list(config.providers)[:_SHOWN]) or "none"
     aliases = ", ".join(list(config.models)[:_SHOWN]) or "none; provider/model names any model of a provider"
     source = config_path or "no file; providers found in the environment, and the simulator"
-    keys = f"{len(config.keys)} virtual keys" if config.keys else "none needed from this machine, none accepted from others"
+    keys = (
+        f"{len(config.keys)} virtual keys"
+        if config.keys
+        else "none needed from this machine, none accepted from others"
+    )
     return (
         f"Switchgear listens on {url}\n"
         f"  configuration  {source}\n"

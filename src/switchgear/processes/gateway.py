@@ -94,9 +94,7 @@ def build(config: Config, options: GatewayOptions) -> Parts:
         forward = ForwardToControl(transport, options.control_socket, state)
     made = gateway(snapshots, spoken, machinery, Record(journal, clock, gateway_id, meter), forward)
     server = GatewayServer(made, Bounds(max_body_bytes=config.server.max_body_bytes))
-    return Parts(
-        snapshots=snapshots, state=state, server=server, journal=journal, transport=transport, outside=out
-    )
+    return Parts(snapshots=snapshots, state=state, server=server, journal=journal, transport=transport, outside=out)
 
 
 def _read(path: Path | None, environ: Mapping[str, str], options: GatewayOptions) -> Config:

@@ -176,4 +176,3 @@ class Supervisor:
             await self._control.ended(_CONTROL_STOP_SECONDS)
         for task in tuple(self._watchers):
             task.cancel()
-

@@ -1,13 +1,13 @@
 """The journal: each finished call is on disk, in the system's hands, before its reply ends.
 
 ``append`` is one ``write`` to the page cache, which survives the death of the process. What survives the death of the
-machine is what was flushed: a thread does it at most every 100 ms, or, when strict, ``append`` itself does.
+machine is what was flushed: a thread does it at most every 100 ms, or, when strict, at once; ``flushed`` waits for it.
 """
 
 import errno
 import logging
 import os
-import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,13 +15,18 @@ from msgspec import Struct
 
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.record import CallRecord
-from switchgear.traces.segment import HEADER, EntryWriter, segment_name, segments
+from switchgear.traces.flusher import Flusher
+from switchgear.traces.retention import Retention, WhenUnread
+from switchgear.traces.segment import HEADER, EntryWriter, create_segment, segment_name
 
 WhenFull = Literal["refuse", "continue"]
 
 _FLUSH_SECONDS: Final = 0.1
-_PROBE_NS: Final = 1_000_000_000
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS)
+_RETRY_NS: Final = 1_000_000_000
+"""Between two tries to write after one failed, and between two words about it in the log."""
+_RETRY_BYTES: Final = 1024 * 1024
+_PROBE: Final = bytes(4096)
+"""Zeros read as an end that is not written yet, so that a reader who comes by takes no harm."""
 
 
 class JournalSettings(Struct, frozen=True, kw_only=True):
@@ -29,63 +34,95 @@ class JournalSettings(Struct, frozen=True, kw_only=True):
 
     directory: Path
     strict: bool = False
-    """Flush to the disk before ``append`` returns."""
+    """Flush at once, and have every reply wait for it."""
     when_full: WhenFull = "refuse"
     keep_bytes: int = 1024 * 1024 * 1024
+    when_unread: WhenUnread = "keep"
     segment_bytes: int = 64 * 1024 * 1024
+    segment_seconds: float = 3600.0
+    """A segment older than this is followed by a new one."""
 
 
 class JournalWriter:
-    """Appends records to segments of its own; one for each process. Raises OSError when the directory cannot be used."""
+    """Appends records to segments of its own, new ones at each start; one writer for each process.
+
+    Appends come from one thread. Raises OSError when the directory cannot be used.
+    """
 
     def __init__(self, settings: JournalSettings, gateway: str, clock: Clock) -> None:
+        self.strict = settings.strict
         self._settings = settings
         self._gateway = gateway
         self._clock = clock
+        self._monotonic_ns = clock.monotonic_ns
         self._entry = EntryWriter().entry
         self._log = logging.getLogger("switchgear.journal")
         self._sequence = 0
         self._size = 0
-        self._dirty = False
-        self._failed_ns = 0
+        self._rotate_ns = 0
+        self._retry_ns = 0
+        self._next_word_ns = 0
+        self._rotate_at_bytes = 0
+        self._needs_segment = False
+        self.last_error = ""
+        """Why the last write failed; empty while all is well."""
+        self.appended_records = 0
         self.lost_records = 0
         """Records that could not be written."""
-        self.last_error = ""
+        self.failed_flushes = 0
         settings.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._file = self._open()
-        self._closing = threading.Event()
-        self._flusher = threading.Thread(target=self._flush_forever, name="journal-flush", daemon=True)
-        if not settings.strict:
-            self._flusher.start()
+        self._retention = Retention(settings.directory, settings.keep_bytes, settings.when_unread)
+        self._file = self._create()
+        delay_seconds = 0.0 if settings.strict else _FLUSH_SECONDS
+        self._flusher = Flusher(self._file, delay_seconds, self._tidy, self._flush_failed)
+        self._wrote = self._flusher.wrote
 
     @property
     def healthy(self) -> bool:
-        """Whether new calls may begin: false after a failed write, under ``refuse``, until a try after a second."""
-        if not self.last_error or self._settings.when_full == "continue":
+        """Whether new calls may begin: false after a failed write, under ``refuse``, until a try succeeds.
+
+        There is a try at each look, but not within a second of the last one.
+        """
+        if not self.last_error:
             return True
-        if self._clock.monotonic_ns() - self._failed_ns < _PROBE_NS:
-            return False
-        self._probe()
-        return not self.last_error
+        if self._monotonic_ns() >= self._retry_ns:
+            self._probe()
+        return not self.last_error or self._settings.when_full == "continue"
 
     def append(self, record: CallRecord) -> None:
         """Write one record down. A full disk is no exception: the loss is counted, and :attr:`healthy` tells."""
-        if self._write(self._entry(record)):
-            self._dirty = True
-            if self._settings.strict:
-                os.fdatasync(self._file)
-            if self._size >= self._settings.segment_bytes:
-                self._rotate()
-        else:
+        try:
+            data = self._entry(record)
+        except ValueError as error:
             self.lost_records += 1
+            self._log.error("call %s is not in the journal: %s", record.id, error)
+            return
+        if not self._write(data):
+            self.lost_records += 1
+            return
+        self.appended_records += 1
+        self._wrote()
+        if self._size >= self._rotate_at_bytes or self._monotonic_ns() >= self._rotate_ns:
+            self._rotate()
+
+    async def flushed(self) -> None:
+        """Return when all that was appended before is on the disk (or failed to get there, which is counted)."""
+        await self._flusher.flushed()
+
+    def counts(self) -> Mapping[str, int]:
+        """What happened to records here, for the meter."""
+        return {
+            "appended_records": self.appended_records,
+            "lost_records": self.lost_records,
+            "failed_flushes": self.failed_flushes,
+            "deleted_segments": self._retention.deleted_segments,
+            "deleted_unread_bytes": self._retention.deleted_unread_bytes,
+        }
 
     def close(self) -> None:
-        """Flush and close."""
-        self._closing.set()
-        if self._flusher.is_alive():
-            self._flusher.join()
-        os.fsync(self._file)
-        os.close(self._file)
+        """Flush and close; what is appended afterwards counts as lost."""
+        self._file = -1
+        self._flusher.close()
 
     def _write(self, data: bytes) -> bool:
         written = 0
@@ -93,7 +130,8 @@ class JournalWriter:
             while written < len(data):
                 written += os.write(self._file, data[written:] if written else data)
         except OSError as error:
-            self._failed(error, written)
+            self._take_back(written)
+            self._failed(error)
             return False
         self._size += written
         if self.last_error:
@@ -101,63 +139,67 @@ class JournalWriter:
             self._log.warning("the journal can be written again; %d records were lost", self.lost_records)
         return True
 
-    def _failed(self, error: OSError, written: int) -> None:
-        if error.errno not in _FULL:
-            raise error
-        if written:
+    def _take_back(self, written: int) -> None:
+        """Cut a write that broke off, so that no torn entry stands in the middle of a segment."""
+        if not written:
+            return
+        try:
             os.ftruncate(self._file, self._size)
-            os.lseek(self._file, self._size, os.SEEK_SET)
-        self._failed_ns = self._clock.monotonic_ns()
+        except OSError as error:
+            # What cannot be cut ends its segment: readers know a torn end.
+            self._log.error("a torn entry could not be cut off: %s", error)
+            self._file = -1
+            self._needs_segment = True
+
+    def _failed(self, error: OSError) -> None:
+        now_ns = self._monotonic_ns()
         if not self.last_error:
-            self._log.error("the journal cannot be written: %s", error)
+            self._retry_ns = now_ns + _RETRY_NS
         self.last_error = str(error)
+        self._needs_segment |= error.errno == errno.EFBIG
+        if now_ns >= self._next_word_ns:
+            self._next_word_ns = now_ns + _RETRY_NS
+            self._log.error("the journal cannot be written, records are being lost: %s", error)
+
+    def _flush_failed(self, error: OSError) -> None:
+        self.failed_flushes += 1
+        self._failed(error)
+
+    def _tidy(self) -> None:
+        try:
+            self._retention.enforce()
+        except OSError as error:
+            self._log.error("old segments cannot be deleted: %s", error)
 
     def _probe(self) -> None:
         """Try whether there is room again, and take the try back."""
+        self._retry_ns = self._monotonic_ns() + _RETRY_NS
+        if self._needs_segment:
+            self._rotate()
         before = self._size
-        if self._write(bytes(4096)):
-            os.ftruncate(self._file, before)
-            os.lseek(self._file, before, os.SEEK_SET)
+        if self._write(_PROBE):
             self._size = before
+            self._take_back(len(_PROBE))
 
-    def _open(self) -> int:
+    def _create(self) -> int:
+        """A new segment. Raises OSError."""
+        now_ns = self._monotonic_ns()
+        self._rotate_ns = now_ns + round(self._settings.segment_seconds * 1e9)
         name = segment_name(self._gateway, self._clock.wall_ns(), self._sequence)
         self._sequence += 1
-        opened = os.open(self._settings.directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        os.write(opened, HEADER)
+        file = create_segment(self._settings.directory, name)
         self._size = len(HEADER)
-        return opened
+        self._rotate_at_bytes = self._settings.segment_bytes
+        return file
 
     def _rotate(self) -> None:
+        """Go on in a new segment; where there is none to be had, in the old one for another while."""
         try:
-            fresh = self._open()
+            self._file = self._create()
         except OSError as error:
-            self._failed(error, 0)
+            self._rotate_ns = self._monotonic_ns() + _RETRY_NS
+            self._rotate_at_bytes = self._size + _RETRY_BYTES
+            self._log.error("the journal's next segment cannot be made: %s", error)
             return
-        old, self._file = self._file, fresh
-        os.fsync(old)
-        os.close(old)
-        self._delete_old()
-
-    def _delete_old(self) -> None:
-        """Delete the oldest segments beyond ``keep_bytes``; the one in use is the newest and stays."""
-        found = segments(self._settings.directory)
-        excess = sum(path.stat().st_size for path in found) - self._settings.keep_bytes
-        for path in found[:-1]:
-            if excess <= 0:
-                return
-            excess -= path.stat().st_size
-            path.unlink(missing_ok=True)
-            self._log.info("deleted %s: the journal is over journal.keep_bytes", path.name)
-
-    def _flush_forever(self) -> None:
-        while not self._closing.wait(_FLUSH_SECONDS):
-            if self._dirty:
-                self._dirty = False
-                self._flush()
-
-    def _flush(self) -> None:
-        try:
-            os.fdatasync(self._file)
-        except OSError as error:
-            self._log.error("the journal could not be flushed to the disk: %s", error)  # noqa: TRY400 (one line)
+        self._needs_segment = False
+        self._flusher.change(self._file)

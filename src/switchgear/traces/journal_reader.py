@@ -5,54 +5,20 @@ then nothing is stored twice or missed, whatever is killed in between. Where the
 may come again after a crash; their ids make that harmless.
 """
 
-import os
+import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal
 
 from msgspec import Struct
-from msgspec.json import decode, encode
 
 from switchgear.kernel.record import CallRecord
-from switchgear.traces.segment import SegmentReader, segments
+from switchgear.traces.offsets import SKIPPED, FileOffsets, Offsets, Position
+from switchgear.traces.segment import Scan, SegmentReader, is_final, segments
+
+__all__ = ["BATCH_BYTES", "Batch", "Damage", "FileOffsets", "JournalReader", "Offsets", "Position"]
 
 BATCH_BYTES: Final = 1024 * 1024
-
-Position = dict[str, int]
-"""Offset behind the last record taken, by the segment's name."""
-
-
-class Offsets(Protocol):
-    """Where a reader's position is kept."""
-
-    def load(self) -> Position:
-        """The last committed position; empty at first."""
-        ...
-
-    def commit(self, position: Position) -> None:
-        """Keep ``position``, durably."""
-        ...
-
-
-class FileOffsets:
-    """Keeps a position in a file, replaced atomically."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def load(self) -> Position:
-        try:
-            return decode(self._path.read_bytes(), type=Position)
-        except FileNotFoundError:
-            return {}
-
-    def commit(self, position: Position) -> None:
-        fresh = self._path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.write(encode(position))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
 
 
 class Batch(Struct, frozen=True, kw_only=True):
@@ -63,45 +29,53 @@ class Batch(Struct, frozen=True, kw_only=True):
 
 
 class Damage(Struct, frozen=True, kw_only=True):
-    """A place where a segment cannot be read on."""
+    """A place from which on a segment is not read."""
 
     segment: str
     offset: int
+    kind: Literal["torn", "corrupt"]
+    """``torn``: the writer was killed in the middle of its last entry. ``corrupt``: these bytes nobody wrote."""
 
 
 class JournalReader:
-    """Reads all segments of a directory, oldest first, and goes on when they grow."""
+    """Reads all segments of a directory, oldest first, and goes on when they grow.
+
+    Each batch begins where the last one ended, committed or not. A caller whose store refused a batch makes a new
+    reader, which begins where the last commit stood.
+    """
 
     def __init__(self, directory: Path, offsets: Offsets) -> None:
         self._directory = directory
         self._offsets = offsets
-        self._position = offsets.load()
+        self._position = dict(offsets.load())
         self._reader = SegmentReader()
-        self.damages: dict[str, Damage] = {}
-        """Segments that hold something else than records behind an offset; the rest of such a segment is skipped."""
+        self._log = logging.getLogger("switchgear.journal")
+        self._read_records = 0
+        self.damages: list[Damage] = []
+        """What was found broken; the rest of such a segment is skipped."""
 
     def read_batch(self) -> Batch | None:
-        """The next records; None when there are none yet."""
-        position = dict(self._position)
+        """The next records, about a mebibyte of them; None when there are none yet.
+
+        A batch without records moves the position past something broken.
+        """
+        before = self._position
+        position: Position = {}
         records: list[CallRecord] = []
-        found = segments(self._directory)
-        for path in found:
-            before = position.get(path.name, 0)
-            if path.name in self.damages or not self._has_more(path, before):
+        room = BATCH_BYTES
+        for path in segments(self._directory):
+            offset = before.get(path.name, 0)
+            scan = self._scan(path, offset, room) if room > 0 else None
+            if scan is None:
+                position[path.name] = offset
                 continue
-            scan = self._reader.scan(path, before, BATCH_BYTES)
             records += scan.records
-            position[path.name] = scan.end
-            if scan.state == "corrupt":
-                self.damages[path.name] = Damage(segment=path.name, offset=scan.end)
-            if len(records) * 100 > BATCH_BYTES:
-                break
-        if not records:
-            return None
-        existing = {path.name for path in found}
-        kept = {name: offset for name, offset in position.items() if name in existing}
-        self._position = kept
-        return Batch(records=records, position=kept)
+            position[path.name] = self._end(path, scan)
+            room = 0 if scan.more else room - (scan.end - offset)
+        self._position = position
+        self._read_records += len(records)
+        moved = any(position[name] == SKIPPED != before.get(name) for name in position)
+        return Batch(records=records, position=dict(position)) if records or moved else None
 
     def commit(self, position: Mapping[str, int]) -> None:
         """Keep a batch's position by the reader's own offsets; for stores that do not do it themselves."""
@@ -110,13 +84,47 @@ class JournalReader:
     def skip_to_end(self) -> None:
         """Take everything that is there now as read."""
         for path in segments(self._directory):
+            if is_final(path):
+                self._position[path.name] = SKIPPED
+                continue
             offset = self._position.get(path.name, 0)
             while (scan := self._reader.scan(path, offset, BATCH_BYTES)).records:
                 offset = scan.end
             self._position[path.name] = offset
 
-    def _has_more(self, path: Path, offset: int) -> bool:
+    def counts(self) -> Mapping[str, int]:
+        """What was read here, for the meter."""
+        torn = sum(damage.kind == "torn" for damage in self.damages)
+        return {
+            "read_records": self._read_records,
+            "torn_segments": torn,
+            "corrupt_segments": len(self.damages) - torn,
+        }
+
+    def _scan(self, path: Path, offset: int, room: int) -> Scan | None:
+        """What comes next in a segment, ``torn`` only where nothing will follow; None when nothing is there."""
         try:
-            return path.stat().st_size > offset
+            if path.stat().st_size <= offset:
+                return None
+            # Asked before reading: what is read after the writer has gone is all there will ever be.
+            final = is_final(path)
+            scan = self._reader.scan(path, offset, room)
+            if scan.state == "corrupt" and not final:
+                scan = self._confirmed(path, scan)
         except FileNotFoundError:
-            return False
+            return None
+        if scan.state == "torn" and not final:
+            return Scan(records=scan.records, end=scan.end, state="whole") if scan.records else None
+        return scan
+
+    def _confirmed(self, path: Path, scan: Scan) -> Scan:
+        """Look again: a write that was cut off and done anew may have been read half old, half new."""
+        again = self._reader.scan(path, scan.end, 1)
+        return scan if again.state == "corrupt" else Scan(records=scan.records, end=scan.end, state="whole")
+
+    def _end(self, path: Path, scan: Scan) -> int:
+        if scan.state == "whole":
+            return scan.end
+        self.damages.append(Damage(segment=path.name, offset=scan.end, kind=scan.state))
+        self._log.warning("%s is %s at byte %d; the rest of it is skipped", path, scan.state, scan.end)
+        return SKIPPED

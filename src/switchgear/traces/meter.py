@@ -1,17 +1,21 @@
 """Counts made of records, in Prometheus' text format (version 0.0.4).
 
-Labels are bounded: models are counted under their own names only while there are few, and what clients made up under
-``unknown``; the rest is ``other``.
+Labels are bounded, for clients make up names: a model is counted under its own once an upstream has known it and while
+there are few; one that no upstream has known is ``unknown``, one too many ``other``.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from switchgear.kernel.record import Attempt, CallRecord
 
 MAX_MODELS: Final = 200
 MAX_SERIES: Final = 5000
+
+_UNKNOWN: Final = "unknown"
+_OTHER: Final = "other"
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _OVERHEAD_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0)
@@ -26,6 +30,17 @@ _BUCKETS: Final = (
     "audio_output",
     "image_input",
 )
+
+_JOURNAL: Final[Mapping[str, str]] = {
+    "appended_records": "Records written to the journal by this process.",
+    "lost_records": "Records that could not be written to the journal.",
+    "failed_flushes": "Flushes of the journal to the disk that failed.",
+    "deleted_segments": "Segments deleted because the journal was over keep_bytes.",
+    "deleted_unread_bytes": "Bytes of the journal deleted before every registered reader had them.",
+    "read_records": "Records read from the journal by this process.",
+    "torn_segments": "Segments whose last entry was cut off when their writer was killed.",
+    "corrupt_segments": "Segments skipped from a damaged entry on.",
+}
 
 Labels = tuple[str, ...]
 
@@ -48,7 +63,8 @@ class Family:
         if extra:
             pairs.append(extra)
         written = str(int(number)) if number == int(number) else repr(number)
-        return f"{self.name}{suffix}{{{','.join(pairs)}}} {written}\n"
+        labelled = f"{{{','.join(pairs)}}}" if pairs else ""
+        return f"{self.name}{suffix}{labelled} {written}\n"
 
 
 class Counts(Family):
@@ -61,7 +77,7 @@ class Counts(Family):
     def add(self, values: Labels, amount: float = 1) -> None:
         """Count; series beyond the bound are folded into ``other``."""
         if values not in self._series and len(self._series) >= MAX_SERIES:
-            values = ("other",) * len(values)
+            values = (_OTHER,) * len(values)
         self._series[values] = self._series.get(values, 0) + amount
 
     def render(self) -> str:
@@ -80,7 +96,7 @@ class Histogram(Family):
     def observe(self, values: Labels, seconds: float) -> None:
         """Count one duration."""
         if values not in self._series and len(self._series) >= MAX_SERIES:
-            values = ("other",) * len(values)
+            values = (_OTHER,) * len(values)
         row = self._series.setdefault(values, [0.0] * (len(self._bounds) + 2))
         row[bisect_left(self._bounds, seconds)] += 1
         row[-1] += seconds
@@ -100,10 +116,11 @@ class Histogram(Family):
 
 
 class Meter:
-    """All metrics that finished calls give."""
+    """All metrics that finished calls give, and those of the journals that it is told to watch."""
 
     def __init__(self) -> None:
         self._models: set[str] = set()
+        self._journals: list[Callable[[], Mapping[str, int]]] = []
         self._calls = Counts(
             "switchgear_calls_total", "Finished calls.", ("door", "operation", "model", "status", "outcome")
         )
@@ -122,6 +139,10 @@ class Meter:
         )
         self._tokens = Counts("switchgear_tokens_total", "Tokens by bucket.", ("model", "bucket", "estimated"))
 
+    def watch(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Show a journal's counts too: those of a writer, of a reader, or of several together."""
+        self._journals.append(counts)
+
     def count(self, record: CallRecord) -> None:
         """Take one finished call in."""
         model = self._model(record)
@@ -135,7 +156,7 @@ class Meter:
             self._overhead.observe((record.door,), max(record.first_byte_ns - waited_ns, 0) / 1e9)
 
     def _count_attempt(self, attempt: Attempt, model: str) -> None:
-        deployment = attempt.deployment if model != "other" else "other"
+        deployment = model if model in {_UNKNOWN, _OTHER} else attempt.deployment
         self._attempts.add((attempt.provider, deployment, str(attempt.status), attempt.outcome))
         usage = attempt.usage
         if usage is None:
@@ -147,18 +168,33 @@ class Meter:
                 self._tokens.add((model, bucket, estimated), tokens)
 
     def _model(self, record: CallRecord) -> str:
-        if not record.attempts:
-            return "unknown" if record.model else ""
-        if record.model not in self._models:
-            if len(self._models) >= MAX_MODELS:
-                return "other"
-            self._models.add(record.model)
+        if record.model in self._models or not record.model:
+            return record.model
+        if not any(_knew_model(attempt) for attempt in record.attempts):
+            return _UNKNOWN
+        if len(self._models) >= MAX_MODELS:
+            return _OTHER
+        self._models.add(record.model)
         return record.model
 
     def render(self) -> str:
         """Everything, as Prometheus reads it."""
         families = (self._calls, self._duration, self._first_byte, self._overhead, self._attempts, self._tokens)
-        return "".join(family.render() for family in families)
+        return "".join(family.render() for family in families) + "".join(self._journal_counts())
+
+    def _journal_counts(self) -> Iterable[str]:
+        totals = Counter[str]()
+        for counts in self._journals:
+            totals.update(counts())
+        for name, number in totals.items():
+            family = Counts(f"switchgear_journal_{name}_total", _JOURNAL[name], ())
+            family.add((), number)
+            yield family.render()
+
+
+def _knew_model(attempt: Attempt) -> bool:
+    """Whether the upstream's answer leaves open that the model exists; a wrong model is refused with a 4xx."""
+    return not 400 <= attempt.status < 500 or attempt.status in {401, 403, 408, 429}
 
 
 def _escaped(value: str) -> str:

@@ -1,25 +1,33 @@
 """The bytes of a journal segment.
 
 A segment is a header and entries: length (u32), CRC-32 of the payload (u32), both little-endian, then the payload, a
-msgpack :class:`CallRecord`. One process writes a segment; anybody may read it while it grows. A torn entry can only
-stand at the end of a segment: the process or the machine died in the middle of a write.
+msgpack :class:`CallRecord`. One process writes a segment, and holds a shared lock on it while it does; anybody may read
+it while it grows. A segment appears under its name only with its header and its lock, so that a segment without a lock
+has lost its writer and grows no more. A torn entry can only stand at the end of a segment: the process or the machine
+died in the middle of a write. After a power cut the end may also be zeros.
 """
 
+import fcntl
+import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
-from msgspec import DecodeError, Struct
+from msgspec import DecodeError, Struct, convert, to_builtins
 from msgspec.msgpack import Decoder, Encoder
 
 from switchgear.kernel.record import CallRecord
 
 HEADER: Final = b"SGJ1\n\x00\x00\x00"
+"""Magic, format version 1, and room."""
 SUFFIX: Final = ".seg"
 MAX_ENTRY_BYTES: Final = 16 * 1024 * 1024
 
 _PREFIX: Final = struct.Struct("<II")
+_MAX_NUMBER: Final = 2**63 - 1
+
+State = Literal["whole", "torn", "corrupt"]
 
 
 class EntryWriter:
@@ -31,15 +39,17 @@ class EntryWriter:
         self._encode = Encoder().encode
 
     def entry(self, record: CallRecord) -> bytes:
-        """The bytes to append for ``record``."""
-        payload = self._encode(record)
+        """The bytes to append for ``record``; what msgpack cannot hold is mended. ValueError when it is too large."""
+        try:
+            payload = self._encode(record)
+        except (UnicodeEncodeError, OverflowError):
+            payload = self._encode(_mended(record))
+        if len(payload) > MAX_ENTRY_BYTES:
+            raise ValueError(f"a record of {len(payload)} bytes is over the journal's {MAX_ENTRY_BYTES}")
         return _PREFIX.pack(len(payload), zlib.crc32(payload)) + payload
 
 
-State = Literal["whole", "torn", "corrupt"]
-
-
-class Scan(Struct, frozen=True, kw_only=True):
+class Scan(Struct, kw_only=True):
     """What reading a stretch of a segment found."""
 
     records: list[CallRecord]
@@ -47,6 +57,8 @@ class Scan(Struct, frozen=True, kw_only=True):
     """Offset behind the last whole entry."""
     state: State
     """``torn``: the last entry is not all there (yet). ``corrupt``: an entry is all there and wrong."""
+    more: bool = False
+    """Reading stopped for its bound; the segment goes on."""
 
 
 class SegmentReader:
@@ -58,7 +70,7 @@ class SegmentReader:
         self._decode = Decoder(CallRecord).decode
 
     def scan(self, path: Path, offset: int, max_bytes: int) -> Scan:
-        """The records from ``offset`` on, up to about ``max_bytes`` of them."""
+        """The records from ``offset`` on, up to ``max_bytes`` of them, but at least one. FileNotFoundError."""
         with path.open("rb") as file:
             if offset == 0:
                 start = file.read(len(HEADER))
@@ -66,23 +78,27 @@ class SegmentReader:
                     return Scan(records=[], end=0, state="torn" if HEADER.startswith(start) else "corrupt")
                 offset = len(HEADER)
             file.seek(offset)
-            data = file.read(max_bytes)
-            if len(data) == max_bytes:
-                data += file.read(MAX_ENTRY_BYTES)
-        return self._entries(data, offset, max_bytes)
+            data = file.read(max(max_bytes, _PREFIX.size))
+            data += file.read(max(_first_entry_bytes(data) - len(data), 0))
+            behind = os.fstat(file.fileno()).st_size - offset - len(data)
+        scan = self._entries(data, offset)
+        if scan.state == "torn" and scan.records and behind > 0:
+            return Scan(records=scan.records, end=scan.end, state="whole", more=True)
+        scan.more = behind > 0
+        return scan
 
-    def _entries(self, data: bytes, offset: int, max_bytes: int) -> Scan:
+    def _entries(self, data: bytes, offset: int) -> Scan:
         records: list[CallRecord] = []
         at = 0
         state: State = "whole"
-        while at < min(len(data), max_bytes):
+        while at < len(data):
             if len(data) - at < _PREFIX.size:
                 state = "torn"
                 break
             length, checksum = _PREFIX.unpack_from(data, at)
             end = at + _PREFIX.size + length
-            if length == 0 or length > MAX_ENTRY_BYTES:
-                state = "corrupt"
+            if not 0 < length <= MAX_ENTRY_BYTES:
+                state = "corrupt" if data[at:].strip(b"\x00") else "torn"
                 break
             if end > len(data):
                 state = "torn"
@@ -104,6 +120,33 @@ class SegmentReader:
             return None
 
 
+def create_segment(directory: Path, name: str) -> int:
+    """Make a segment and return its descriptor: for appending, locked, its header written. Raises OSError."""
+    draft = directory / f"{name}.new"
+    file = os.open(draft, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        os.write(file, HEADER)
+        draft.rename(directory / name)
+    except OSError:
+        os.close(file)
+        draft.unlink(missing_ok=True)
+        raise
+    return file
+
+
+def is_final(path: Path) -> bool:
+    """Whether no process writes the segment any more. Raises FileNotFoundError."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(file)
+    return True
+
+
 def segment_name(gateway: str, opened_ns: int, sequence: int) -> str:
     """Names sort by the time the segment was opened."""
     return f"{opened_ns:020d}-{gateway}-{sequence:06d}{SUFFIX}"
@@ -112,3 +155,31 @@ def segment_name(gateway: str, opened_ns: int, sequence: int) -> str:
 def segments(directory: Path) -> list[Path]:
     """All segments of a journal, oldest first."""
     return sorted(directory.glob(f"*{SUFFIX}"))
+
+
+def _first_entry_bytes(data: bytes) -> int:
+    if len(data) < _PREFIX.size:
+        return 0
+    length: int = _PREFIX.unpack_from(data)[0]
+    return _PREFIX.size + length if length <= MAX_ENTRY_BYTES else 0
+
+
+def _mended(record: CallRecord) -> CallRecord:
+    """The record with lone surrogates as question marks and numbers within 64 bits: outsiders can say anything."""
+    return convert(_mended_value(to_builtins(record)), CallRecord)
+
+
+def _mended_value(value: object) -> object:
+    match value:
+        case bool():
+            return value
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case int():
+            return max(-_MAX_NUMBER, min(value, _MAX_NUMBER))
+        case dict():
+            return {name: _mended_value(item) for name, item in cast("dict[str, object]", value).items()}
+        case list():
+            return [_mended_value(item) for item in cast("list[object]", value)]
+        case _:
+            return value

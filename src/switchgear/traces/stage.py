@@ -1,14 +1,15 @@
 """The Record stage, outermost: whatever becomes of a call, one record says it, before the reply ends."""
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from switchgear.kernel.call import Call
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import Overloaded, SwitchgearError
 from switchgear.kernel.pipeline import Next, Stage
 from switchgear.kernel.record import CallRecord, Outcome
-from switchgear.kernel.reply import Reply
+from switchgear.kernel.reply import Frame, Frames, Reply
 
 _CLIENT_GONE: Final = 499
 """The status recorded for a client that left before it was answered, as nginx writes it."""
@@ -30,19 +31,61 @@ class Journal(Protocol):
         ...
 
 
+@runtime_checkable
+class DurableJournal(Protocol):
+    """A journal that can also tell when records are safe from a power cut."""
+
+    @property
+    def strict(self) -> bool:
+        """Whether replies wait for that."""
+        ...
+
+    async def flushed(self) -> None:
+        """Return when all that was appended before is on the disk."""
+        ...
+
+
 class Counter(Protocol):
     """Counts records as they are made; only for a gateway that runs without a control process."""
 
     def count(self, record: CallRecord) -> None: ...
 
 
+class _Awaited:
+    """Frames of which the last waits until the record that its making settled is on the disk."""
+
+    __slots__ = ("_flushed", "_frames", "_reply", "_waited")
+
+    def __init__(self, reply: Reply, frames: Frames, flushed: Callable[[], Awaitable[None]]) -> None:
+        self._reply = reply
+        self._frames = frames
+        self._flushed = flushed
+        self._waited = False
+
+    def __aiter__(self) -> "_Awaited":
+        return self
+
+    async def __anext__(self) -> Frame:
+        try:
+            return await self._frames.__anext__()
+        finally:
+            if self._reply.settled and not self._waited:
+                self._waited = True
+                await self._flushed()
+
+    def close(self) -> None:
+        self._frames.close()
+
+
 class Record:
     """Opens a record when the call comes and appends it when its outcome is known.
+
+    With a strict journal the end of every reply waits until its record is on the disk.
 
     Raises Overloaded while the journal cannot be written and its policy is to refuse.
     """
 
-    __slots__ = ("_append", "_clock", "_count", "_gateway", "_journal")
+    __slots__ = ("_append", "_clock", "_count", "_flushed", "_gateway", "_journal")
 
     def __init__(self, journal: Journal, clock: Clock, gateway: str, counter: Counter | None = None) -> None:
         self._journal = journal
@@ -50,6 +93,9 @@ class Record:
         self._clock = clock
         self._gateway = gateway
         self._count = counter.count if counter is not None else None
+        self._flushed: Callable[[], Awaitable[None]] | None = None
+        if isinstance(journal, DurableJournal) and journal.strict:
+            self._flushed = journal.flushed
 
     async def __call__(self, call: Call, next: Next) -> Reply:
         try:
@@ -62,6 +108,7 @@ class Record:
         except SwitchgearError as error:
             outcome: Outcome = "refused" if error.fault == "caller" else "failed"
             self._write(call, error.status, outcome, f"{error.code}: {error.message}")
+            await self._safe()
             raise
         except asyncio.CancelledError:
             self._write(call, _CLIENT_GONE, "cancelled", "")
@@ -71,9 +118,16 @@ class Record:
             raise
         if reply.frames is None or reply.settled:
             self._write(call, reply.status, "ok", "")
+            await self._safe()
         else:
             self._write_at_end(call, reply)
+            if self._flushed is not None:
+                reply.frames = _Awaited(reply, reply.frames, self._flushed)
         return reply
+
+    async def _safe(self) -> None:
+        if self._flushed is not None:
+            await self._flushed()
 
     def _write_at_end(self, call: Call, reply: Reply) -> None:
         first_byte_ns = self._clock.monotonic_ns() - call.started_monotonic_ns

@@ -8,7 +8,8 @@ from typing import Final
 
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.record import CallRecord
-from switchgear.traces.journal_reader import JournalReader, Position
+from switchgear.traces.journal_reader import JournalReader
+from switchgear.traces.offsets import Position
 
 _POLL_SECONDS: Final = 0.1
 
@@ -47,7 +48,7 @@ def format_line(record: CallRecord) -> str:
         record.outcome,
         record.key or "-",
         f"{record.door}/{record.operation}",
-        _shown(record.model) + (f" → {attempt.deployment}" if attempt is not None else ""),
+        _shown(record.model + (f" → {attempt.deployment}" if attempt is not None else "")),
         f"{record.duration_ns / 1e6:.1f} ms",
     ]
     if record.stream and record.first_byte_ns:

@@ -2,7 +2,7 @@
 
 A splice replaces the values of a few top-level members and leaves every other byte as it came, so that unknown
 fields and signed content survive. It is exact: a key is only ever found where a JSON parser finds it. A body that
-different parsers could read differently (duplicate or escaped keys) is written anew from the members the gateway
+different parsers could read differently, because a key stands twice, is written anew from the members the gateway
 itself decoded, so that gateway and upstream never act on different values.
 """
 
@@ -27,13 +27,19 @@ ABSENT: Final = Raw()
 """The default of a ``Raw`` field. (``Raw | None`` is no way to say it: msgspec then decodes nothing but null.)"""
 
 _MEMBERS: Final = json.Decoder(Members)
+_ESCAPED_ASCII: Final = re.compile(rb"\\u00")
 _COLON: Final = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
 _MEMBER_HEAD: Final = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*')
 _MEMBER_END: Final = re.compile(rb"[ \t\r\n]*([,}])")
 _PLACE: Final = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 _FIELD: Final = re.compile(r"field `([^`]*)`")
+_MISSING_FIELD: Final = "Object missing required field"
 _UNKNOWN_FIELD: Final = "Object contains unknown field"
 _EXCERPT_CHARACTERS: Final = 120
+_MODEL_KEY: Final = b'"model"'
+_MODEL_MEMBER: Final = re.compile(rb'"model"\s*:\s*("[^"\\]*")')
+_ESCAPE_START: Final = b"\\u00"
+"""A letter of ASCII can only be hidden in an escape that begins like this (RFC 8259 §7)."""
 
 
 def decode(kind: type[T], body: bytes) -> T:
@@ -72,9 +78,9 @@ def unknown_members(kind: type[Struct], body: bytes, blame: type[SwitchgearError
     return found
 
 
-def said(value: Raw) -> Raw | None:
+def said(value: Raw | None) -> Raw | None:
     """``None`` for a member that is absent or null, else its own bytes, free of the body they were cut from."""
-    own = bytes(value)
+    own = b"" if value is None else bytes(value)
     return None if own in {b"", NULL} else Raw(own)
 
 
@@ -97,14 +103,35 @@ def members(body: bytes) -> Members:
         return decode(Members, body)
 
 
+def set_model(body: bytes, model: bytes) -> bytes:
+    """``splice(body, {"model": model})`` for a body that is known to have a top-level ``model``, at a tenth of the cost.
+
+    Where the quoted key occurs once and no letter is written as an escape, that occurrence is the member.
+    """
+    if body.count(_MODEL_KEY) == 1 and _ESCAPE_START not in body:
+        found = _MODEL_MEMBER.search(body)
+        if found is not None:
+            start, end = found.span(1)
+            return b"%b%b%b" % (body[:start], model, body[end:])
+    return splice(body, {"model": model})
+
+
+def add_first(body: bytes, name: bytes, member: bytes) -> bytes | None:
+    """The object ``body``, which is not empty, with ``member`` before the others; None when it may have one already."""
+    if name in body or _ESCAPE_START in body:
+        return None
+    at = body.index(b"{") + 1
+    return b"%b%b,%b" % (body[:at], member, body[at:])
+
+
 def splice(body: bytes, edits: Mapping[str, bytes]) -> bytes:
     """``body`` with the top-level members named in ``edits`` set to these JSON texts; new ones come first.
 
-    Every other byte stays, unless a key stands twice or is written with escapes: then the object is joined anew
-    from its decoded members. Raises BadRequest when the body is no JSON object.
+    Every other byte stays, unless a key stands twice: then the object is joined anew from its decoded members.
+    Raises BadRequest when the body is no JSON object.
     """
     found = members(body)
-    if b"\\u00" not in body:
+    if b"\\" not in body or _ESCAPED_ASCII.search(body) is None:
         spliced = _splice_unique_keys(body, found, edits)
         if spliced is not None:
             return spliced
@@ -125,25 +152,28 @@ def _splice_unique_keys(body: bytes, found: Members, edits: Mapping[str, bytes])
         if raw is None:
             added[name] = value
             continue
-        key = b'"%b"' % name.encode()
+        key = f'"{name}"'.encode()
         at = body.find(key)
-        colon = _COLON.match(body, at + len(key))
-        if at < 0 or colon is None or body.find(key, at + len(key)) >= 0:
+        start = at + len(key)
+        if at < 0 or body.find(key, start) >= 0:
+            return None
+        colon = _COLON.match(body, start)
+        if colon is None:
             return None
         start = colon.end()
         changes.append((start, start + len(memoryview(raw)), value))
-    return _insert(_replace(body, changes), added, empty=not found)
+    return _insert(_replace(body, changes), added, empty=not found) if added else _replace(body, changes)
 
 
 def _value_spans(body: bytes, found: Members) -> dict[str, tuple[int, int]] | None:
-    """Where each member's value stands; None when a key is there twice or is written with escapes."""
+    """Where each member's value stands; None when a key is there twice."""
     spans: dict[str, tuple[int, int]] = {}
     position = body.index(b"{") + 1
     end: re.Match[bytes] | None = None
     for name, raw in found.items():
         head = _MEMBER_HEAD.match(body, position)
         value = bytes(raw)
-        if head is None or head[1] != b'"%b"' % name.encode() or not body.startswith(value, head.end()):
+        if head is None or json.decode(head[1]) != name or not body.startswith(value, head.end()):
             return None
         spans[name] = (head.end(), head.end() + len(value))
         end = _MEMBER_END.match(body, spans[name][1])
@@ -188,6 +218,8 @@ def _misfit(error: ValidationError) -> BadRequest:
     if field is not None:
         path = f"{path}.{field[1]}" if path else field[1]
     what = message[: place.start()] if place else message
+    if what.startswith(_MISSING_FIELD):
+        return BadRequest(f"{path} is required", param=path)
     if what.startswith(_UNKNOWN_FIELD):
         return UnsupportedField(f"{path} is not a field this gateway knows how to carry over", param=path)
     return BadRequest(f"{path or 'the request body'}: {what[0].lower()}{what[1:]}", param=path or None)

@@ -3,16 +3,18 @@
 Specification: platform.openai.com/docs/api-reference/chat, read together with what the vendor's SDKs accept.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from switchgear.kernel.chat import Chat, Completion
 from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, StreamOptions, Tally
 from switchgear.kernel.errors import SwitchgearError, UpstreamRefused
 from switchgear.wire import openai_chat_reply, openai_chat_request, openai_errors
-from switchgear.wire.json_body import splice, text
+from switchgear.wire.json_body import add_first, set_model, splice, text
 from switchgear.wire.openai_chat_stream import ChatEventReader
 from switchgear.wire.openai_chat_writer import KEEPALIVE, ChatEventWriter
 from switchgear.wire.openai_relay import ChatRelay
+
+_ASKING_FOR_USAGE: Final = b'"stream_options":{"include_usage":true}'
 
 
 class OpenAIShared:
@@ -21,11 +23,14 @@ class OpenAIShared:
     keepalive: bytes = KEEPALIVE
 
     def prepare(self, body: bytes, model: str, *, stream: bool) -> bytes:
-        edits = {"model": text(model)}
-        options = openai_chat_request.usage_asked(body) if stream else None
-        if options is not None:
-            edits["stream_options"] = options
-        return splice(body, edits)
+        prepared = set_model(body, text(model))
+        if not stream:
+            return prepared
+        asking = add_first(prepared, b'"stream_options"', _ASKING_FOR_USAGE)
+        if asking is not None:
+            return asking
+        options = openai_chat_request.usage_asked(prepared)
+        return prepared if options is None else splice(prepared, {"stream_options": options})
 
     def read_error(self, status: int, body: bytes, retry_after_seconds: float | None) -> UpstreamRefused:
         return openai_errors.read_error(status, body, retry_after_seconds)
@@ -47,6 +52,13 @@ class OpenAIChat(OpenAIShared):
 
     def __init__(self, output_limit_field: str = "max_completion_tokens") -> None:
         self._output_limit_field = output_limit_field
+
+    def prepare(self, body: bytes, model: str, *, stream: bool) -> bytes:
+        """As for all of OpenAI's dialects; and a limit that the upstream knows by its older name gets that name too."""
+        prepared = super().prepare(body, model, stream=stream)
+        if self._output_limit_field == "max_tokens" and b'"max_completion_tokens"' in prepared:
+            return openai_chat_request.with_older_limit(prepared)
+        return prepared
 
     def read_request(self, body: bytes) -> Chat:
         return openai_chat_request.read_request(body)

@@ -5,10 +5,11 @@ object under status 200 UpstreamRefused. Several texts become one ``content``: O
 """
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
-from msgspec import Raw, Struct, json
+from msgspec import DecodeError, Raw, Struct, json
 
-from switchgear.kernel.chat import Audio, Choice, Completion, Part, Refusal, Text, ToolCall
+from switchgear.kernel.chat import Audio, Choice, Completion, Finish, Part, Refusal, Text, ToolCall
 from switchgear.kernel.dialect import Tally
 from switchgear.kernel.errors import UpstreamGarbled
 from switchgear.wire.json_body import ABSENT, decode_answer, object_text, said, unknown_members
@@ -94,16 +95,22 @@ class _Glance(Struct):
     object: str | None = None
 
 
+_READ_GLANCE: Final = json.Decoder(_Glance).decode
+
+
 def glance(body: bytes, content_bytes: Callable[[bytes], int]) -> Tally:
     """Usage and finish; ``content_bytes`` measures the answer of an upstream that reports no usage."""
-    seen = decode_answer(_Glance, body)
-    refuse_error(seen.error, seen.object, body)
+    try:
+        seen = _READ_GLANCE(body)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        seen = decode_answer(_Glance, body)
+    if seen.error is not ABSENT or seen.object == "error":
+        refuse_error(seen.error, seen.object, body)
     if seen.choices is None:
         raise UpstreamGarbled("the upstream's answer has no choices")
-    first = seen.choices[0] if seen.choices else None
-    reason = None if first is None else first.finish_reason
-    stop_sequence = None if first is None else read_stop_sequence(first.stop_reason)
-    finish = None if reason is None else read_finish(reason, stop_sequence)
+    finish: Finish | None = None
+    if seen.choices and (reason := seen.choices[0].finish_reason) is not None:
+        finish = read_finish(reason, read_stop_sequence(seen.choices[0].stop_reason))
     usage = None if seen.usage is None else read_usage(seen.usage)
     return Tally(usage=usage, finish=finish, content_bytes=0 if usage else content_bytes(body), complete=True)
 

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeVar
 from msgspec import Raw, Struct, json
 
 from switchgear.kernel.chat import AudioOutput, Chat, Reasoning, ResponseFormat, Tool, ToolChoice
-from switchgear.wire.json_body import ABSENT, decode, object_text, said, unknown_members
+from switchgear.wire.json_body import ABSENT, decode, members, object_text, said, splice, unknown_members
 from switchgear.wire.openai_chat_messages import WireMessage, read_messages, write_messages
 from switchgear.wire.openai_chat_parts import CacheControl, read_cache, write_cache
 
@@ -284,3 +284,12 @@ def usage_asked(body: bytes) -> bytes | None:
     if bytes(options.get("include_usage", b"")) == b"true":
         return None
     return json.encode(options | {"include_usage": True})
+
+
+def with_older_limit(body: bytes) -> bytes:
+    """``body`` with ``max_tokens`` beside ``max_completion_tokens``, for servers that read only the former."""
+    found = members(body)
+    limit = found.get("max_completion_tokens")
+    if limit is None or "max_tokens" in found:
+        return body
+    return splice(body, {"max_tokens": bytes(limit)})

@@ -1,12 +1,12 @@
 """Passing OpenAI streams through untouched, but for the declared splices.
 
-Most frames carry one token and nothing that accounting needs: a few byte searches say so, and they go on as they are.
+Most frames carry one token and nothing that accounting needs. A frame that differs from the last such one in a single
+string is known at once; for others a few byte searches say so. They go on as they are.
 Only frames that may tell of usage, an error, a finish or the end are decoded. A string inside the content can never
 look like a member: its quotes are escaped.
 """
 
 import re
-from collections.abc import Callable
 from typing import Final
 
 from msgspec import Raw, Struct
@@ -15,6 +15,7 @@ from switchgear.kernel.chat import Start
 from switchgear.kernel.dialect import StreamOptions, Tally
 from switchgear.kernel.errors import SwitchgearError, UpstreamGarbled
 from switchgear.wire.json_body import as_object, decode_answer
+from switchgear.wire.openai_chat_reply import read_stop_sequence
 from switchgear.wire.openai_chat_stream import DONE, Chunk, raise_stream_error
 from switchgear.wire.openai_chat_writer import ChunkFrame
 from switchgear.wire.openai_errors import is_well_formed, write_failure
@@ -23,18 +24,12 @@ from switchgear.wire.sse import read_events
 
 _FRAME: Final = re.compile(rb"(.*?(?:\r\n\r\n|\n\r\n|\r\n\n|\n\n|\r\r))", re.DOTALL)
 _BREAKING_LINE: Final = re.compile(rb"^(?:id|retry)(?::[^\r\n]*)?(?:\r\n|\n|\r)", re.MULTILINE)
-_TEXT_MARK: Final = b'content":"'
-_QUOTE: Final = 34
-_BACKSLASH: Final = 92
+_NO_FRAME: Final = b"\x00"
 # Escapes count as they are written (two bytes for a line end): near enough for an estimate.
 _CONTENT: Final = re.compile(
     rb'"(?:content|reasoning_content|reasoning|refusal|arguments|text)": ?"((?:[^"\\]+|\\.)+)"'
 )
-# Both members are written on every chunk by servers that were asked for usage, and say nothing there.
-_QUIET: Final = (b'"usage":null', b'"usage": null', b'"finish_reason":null', b'"finish_reason": null')
 _PERHAPS_ERROR: Final = b'"error"'
-
-ReadChunk = Callable[[bytes], Chunk]
 
 
 class _Identity(Struct):
@@ -46,7 +41,7 @@ class _Identity(Struct):
 class ChatRelay:
     """The Relay of OpenAI's streams; ``kind`` is the ``object`` of a chunk that must be made up."""
 
-    __slots__ = ("_kind", "_last", "_options", "_over", "tally")
+    __slots__ = ("_kind", "_last", "_options", "_over", "_prefix", "_suffix", "tally")
 
     def __init__(self, options: StreamOptions, kind: str) -> None:
         self.tally = Tally()
@@ -54,24 +49,30 @@ class ChatRelay:
         self._kind = kind
         self._last = b""
         self._over = False
+        self._prefix = self._suffix = _NO_FRAME
 
     def forward(self, frames: bytes) -> bytes:
+        if frames.startswith(self._prefix) and frames.endswith(self._suffix):
+            piece = frames[len(self._prefix) : -len(self._suffix)]
+            # No quote and no line end: one more frame of the kind last seen, with another string in its place.
+            if piece and b'"' not in piece and b"\n" not in piece:
+                self.tally.content_bytes += len(piece)
+                self.tally.content_frames += 1
+                self._last = frames
+                return frames
         if self._over or _must_be_read(frames):
             return self._forward_each(frames)
-        tally = self.tally
-        start = frames.find(_TEXT_MARK)
-        if start >= 0 and frames.find(b"\n\ndata", start) < 0:
-            start += len(_TEXT_MARK)
-            end = frames.find(b'"', start)
-            while end > 0 and frames[end - 1] == _BACKSLASH:
-                end = frames.find(b'"', end + 1)
-            if end > start:
-                tally.content_bytes += end - start
-                tally.content_frames += 1
-        else:
-            self._count(frames)
+        self._count(frames)
+        self._learn(frames)
         self._last = frames
         return frames
+
+    def _learn(self, frames: bytes) -> None:
+        """Remember what stands around the content of a frame that says nothing else."""
+        content = _CONTENT.search(frames)
+        if content is not None and frames.find(b"\n\n") == len(frames) - 2:
+            self._prefix = frames[: content.start(1)]
+            self._suffix = frames[content.end(1) :]
 
     def _count(self, frames: bytes) -> None:
         for piece in _CONTENT.findall(frames):
@@ -109,7 +110,8 @@ class ChatRelay:
         """Keep what accounting needs; a chunk that only tells usage goes to those alone who asked for it."""
         for choice in chunk.choices or ():
             if choice.finish_reason is not None and choice.index == 0:
-                self.tally.finish = read_finish(choice.finish_reason)
+                stop_sequence = read_stop_sequence(choice.stop_reason, choice.matched_stop)
+                self.tally.finish = read_finish(choice.finish_reason, stop_sequence)
         if chunk.usage is None:
             return frame
         self.tally.usage = read_usage(chunk.usage)
@@ -118,7 +120,7 @@ class ChatRelay:
     def _fail(self, error: SwitchgearError, frame: bytes, data: bytes) -> bytes:
         """Let the SDKs raise: an error they can read goes on as it is, any other is written anew."""
         self.tally.error = error
-        self._over = True
+        self._end()
         if not isinstance(error, UpstreamGarbled) and is_well_formed(as_object(Raw(data)).get("error")):
             return frame
         return write_failure(error)
@@ -127,13 +129,17 @@ class ChatRelay:
         """Complete; where nothing told usage, an estimate is the usage, for the client as for accounting."""
         tally = self.tally
         tally.complete = True
-        self._over = True
+        self._end()
         if tally.usage is not None:
             return b""
         tally.usage = estimated_usage(self._options, tally.content_frames, tally.content_bytes)
         if not self._options.include_usage:
             return b""
         return self._made_up_frame().usage(tally.usage)
+
+    def _end(self) -> None:
+        self._over = True
+        self._prefix = self._suffix = _NO_FRAME
 
     def _made_up_frame(self) -> ChunkFrame:
         last = [data for _, data in read_events(self._last)]
@@ -146,6 +152,15 @@ def _must_be_read(frames: bytes) -> bool:
     """Whether anything but content may be in these frames, or anything but plain ``data:`` lines."""
     if not frames.startswith(b"data: {") or not frames.endswith(b"}\n\n") or _PERHAPS_ERROR in frames:
         return True
-    quiet = sum(frames.count(mark) for mark in _QUIET)
-    told = frames.count(b'"usage"') + frames.count(b'"finish_reason"')
-    return told != quiet or b"[DONE]" in frames
+    if b"[DONE]" in frames:
+        return True
+    return _tells(frames, b'"usage"') or _tells(frames, b'"finish_reason"')
+
+
+def _tells(frames: bytes, member: bytes) -> bool:
+    """Whether ``member`` stands there with a value: servers asked for usage write both as null on every chunk."""
+    times = frames.count(member)
+    if not times:
+        return False
+    quiet = frames.count(member + b":null")
+    return times != quiet and times != quiet + frames.count(member + b": null")

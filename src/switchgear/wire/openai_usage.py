@@ -71,6 +71,10 @@ def _count(value: int | None) -> int:
 
 def read_usage(wire: WireUsage) -> Usage:
     """Disjoint buckets; a part that is larger than its whole leaves the whole's remainder at 0, never below."""
+    if wire.prompt_tokens_details is wire.completion_tokens_details is wire.prompt_cache_hit_tokens is None:
+        return Usage(
+            input=_count(wire.prompt_tokens), output=_count(wire.completion_tokens), estimated=wire.estimated is True
+        )
     prompt = wire.prompt_tokens_details or PromptDetails()
     answer = wire.completion_tokens_details or CompletionDetails()
     written = _count(prompt.cache_write_tokens)

@@ -1,0 +1,85 @@
+"""The keys of switchgear.yaml for docs/configuration.md, written from the structs themselves (see scripts/docs.py)."""
+
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from switchgear.config import schema
+
+ORDER = ("Config", "Server", "Journal", "Key", "ProviderEntry", "ModelEntry", "DeploymentEntry", "TimersEntry")
+HEADINGS = {
+    "Config": "The file",
+    "Server": "`server`",
+    "Journal": "`journal`",
+    "Key": "`keys[]`",
+    "ProviderEntry": "`providers.<name>`",
+    "ModelEntry": "`models.<name>`",
+    "DeploymentEntry": "`models.<name>.deployments[]`",
+    "TimersEntry": "`models.<name>.deployments[].timers`",
+}
+REFERENCE = "#/$defs/"
+
+Node = Mapping[str, object]
+
+
+def settings_reference() -> str:
+    """A heading and a table for each part of the configuration."""
+    definitions = cast("Mapping[str, Node]", schema()["$defs"])
+    assert set(definitions) == set(ORDER)
+    parts: list[str] = []
+    for name in ORDER:
+        parts += [f"### {HEADINGS[name]}", str(definitions[name]["description"]), "\n".join(_table(definitions[name]))]
+    return "\n\n".join(parts)
+
+
+def _table(definition: Node) -> Iterator[str]:
+    yield "| key | value | default | meaning |"
+    yield "|---|---|---|---|"
+    required = cast("list[str]", definition["required"])
+    for field, node in cast("Mapping[str, Node]", definition["properties"]).items():
+        default = "required" if field in required else _default(node.get("default"))
+        yield f"| `{field}` | {_kind(node)} | {default} | {node['description']} |".replace("\\|", "|")
+
+
+def _default(value: object) -> str:
+    if value is None or value in ("", (), [], {}) or isinstance(value, dict):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _kind(node: Node) -> str:
+    """What may stand there, in words."""
+    if "anyOf" in node:
+        return _kind(cast("list[Node]", node["anyOf"])[0])
+    if "$ref" in node:
+        return f"a mapping, see {_link(node)}"
+    if "enum" in node:
+        return " or ".join(f"`{value}`" for value in cast("list[str]", node["enum"]))
+    kind = node.get("type")
+    if kind == "object":
+        return f"a mapping of names to {_member(cast('Node', node['additionalProperties']))}"
+    if kind == "array":
+        return f"a list of {_member(cast('Node', node['items']))}"
+    return {"integer": "whole number", "number": "number", "boolean": "`true` or `false`"}.get(
+        str(kind), "text"
+    ) + _range(node)
+
+
+def _member(node: Node) -> str:
+    return f"mappings, see {_link(node)}" if "$ref" in node else "texts"
+
+
+def _link(node: Node) -> str:
+    heading = HEADINGS[str(node["$ref"]).removeprefix(REFERENCE)]
+    anchor = "".join(character for character in heading.lower() if character.isalnum() or character in "-_ ")
+    return f"[{heading}](#{anchor.strip().replace(' ', '-')})"
+
+
+def _range(node: Node) -> str:
+    low, above, high = node.get("minimum"), node.get("exclusiveMinimum"), node.get("maximum")
+    words = [
+        f"from {low}" if low is not None else "",
+        f"more than {above}" if above is not None else "",
+        f"to {high}" if high is not None else "",
+    ]
+    said = " ".join(word for word in words if word)
+    return f", {said}" if said else ""

@@ -1,0 +1,195 @@
+"""The commands as a user meets them: output, exit status, and errors in one block on standard error."""
+
+import hashlib
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+from msgspec import json
+from typer.testing import CliRunner, Result
+
+from scripts.cli_reference import command_paths, help_text
+from switchgear.cli import application
+from switchgear.config import load, schema
+
+SECRET: Final = "sk-a-value-nobody-may-see"
+GOOD: Final = """
+providers:
+  openai: {kind: openai, api_key: ${OPENAI_API_KEY}, base_url: http://127.0.0.1:1/v1}
+  sim: {kind: simulator}
+models:
+  fast: {deployments: [{model: openai/gpt-4o-mini, weight: 3}, {model: sim/echo}]}
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Each command runs in an empty folder, in an environment that configures nothing."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "OLLAMA_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def run(*arguments: str, environment: Mapping[str, str] | None = None) -> Result:
+    return CliRunner().invoke(application(), list(arguments), env=environment)
+
+
+def test_version_names_the_product_and_python() -> None:
+    done = run("version")
+    assert done.exit_code == 0
+    assert re.fullmatch(r"switchgear \d+\.\d+\.\d+\S* \(Python 3\.\d+\.\d+\S*\)\n", done.stdout)
+
+
+def test_init_writes_a_configuration_that_loads_and_prints_its_key_once(folder: Path) -> None:
+    done = run("init")
+    assert done.exit_code == 0
+    key = done.stdout.strip()
+    assert re.fullmatch(r"sk-sg-[0-9a-f]{48}", key)
+    assert key not in done.stderr
+    text = (folder / "switchgear.yaml").read_text(encoding="utf-8")
+    assert key not in text
+    assert text.startswith("# yaml-language-server: $schema=./switchgear.schema.json\n")
+    config = load(folder / "switchgear.yaml", {})
+    assert config.keys[0].digest() == hashlib.sha256(key.encode()).digest()
+    assert json.decode((folder / "switchgear.schema.json").read_bytes()) == schema()
+    assert run("check").exit_code == 0
+
+
+def test_init_refers_to_the_providers_of_the_environment_and_copies_no_secret(folder: Path) -> None:
+    environment = {"OPENAI_API_KEY": SECRET, "OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OLLAMA_HOST": "0.0.0.0"}
+    assert run("init", "--path", "own.yaml", environment=environment).exit_code == 0
+    text = (folder / "own.yaml").read_text(encoding="utf-8")
+    assert SECRET not in text
+    assert "api_key: ${OPENAI_API_KEY}" in text
+    assert "base_url: ${OPENAI_BASE_URL}" in text
+    config = load(folder / "own.yaml", environment)
+    assert config.providers["ollama"].base_url == "http://127.0.0.1:11434/v1"
+    assert run("check", "-c", "own.yaml", environment=environment).exit_code == 0
+
+
+def test_init_leaves_a_file_that_is_there_alone_unless_forced(folder: Path) -> None:
+    (folder / "switchgear.yaml").write_text(GOOD, encoding="utf-8")
+    done = run("init")
+    assert done.exit_code == 1
+    assert done.stderr == "error: switchgear.yaml is already there; --force overwrites it\n"
+    assert (folder / "switchgear.yaml").read_text(encoding="utf-8") == GOOD
+    assert run("init", "--force").exit_code == 0
+    assert (folder / "switchgear.yaml").read_text(encoding="utf-8") != GOOD
+
+
+def test_init_into_a_folder_that_is_not_there_says_so() -> None:
+    done = run("init", "--path", "nowhere/switchgear.yaml")
+    assert (done.exit_code, done.stderr) == (
+        1,
+        "error: nowhere/switchgear.yaml cannot be written: No such file or directory\n",
+    )
+
+
+def test_check_prints_what_the_configuration_says_and_no_secret(folder: Path) -> None:
+    (folder / "switchgear.yaml").write_text(GOOD, encoding="utf-8")
+    done = run("check", environment={"OPENAI_API_KEY": SECRET})
+    assert done.exit_code == 0
+    assert re.search(r"fast +openai/gpt-4o-mini +75%", done.stdout)
+    assert re.search(r"openai +openai +http://127\.0\.0\.1:1/v1 +yes", done.stdout)
+    assert SECRET not in done.output
+
+
+def test_check_prints_json_for_programs(folder: Path) -> None:
+    (folder / "switchgear.yaml").write_text(GOOD, encoding="utf-8")
+    done = run("check", "--json", environment={"OPENAI_API_KEY": SECRET})
+    summary = json.decode(done.stdout, type=dict[str, object])
+    assert summary["listens"] == "127.0.0.1:4000"
+    assert summary["deployments"] == [
+        {"model": "fast", "deployment": "openai/gpt-4o-mini", "share": 0.75},
+        {"model": "fast", "deployment": "sim/echo", "share": 0.25},
+    ]
+    assert SECRET not in done.output
+
+
+def test_check_without_a_file_shows_what_the_environment_offers() -> None:
+    done = run("check", "--json", environment={"ANTHROPIC_API_KEY": SECRET})
+    assert done.exit_code == 0
+    assert '"source": "the environment"' in done.stdout
+    assert '"name": "anthropic"' in done.stdout
+
+
+def test_check_tells_all_problems_in_one_block_and_fails(folder: Path) -> None:
+    (folder / "bad.yaml").write_text(GOOD.replace("weight", "wieght").replace("sim/echo", "smi/echo"), encoding="utf-8")
+    done = run("check", "--config", "bad.yaml", environment={"OPENAI_API_KEY": SECRET})
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        "error: 2 problems\n"
+        "  bad.yaml:6:52: unknown key 'wieght' in models.fast.deployments[0]; did you mean 'weight'?\n"
+        "  bad.yaml:6:72: unknown provider 'smi'; did you mean 'sim'?\n"
+    )
+
+
+def test_check_prints_the_schema() -> None:
+    assert json.decode(run("check", "--schema").stdout) == schema()
+
+
+def test_a_new_key_and_its_entry_belong_together(folder: Path) -> None:
+    done = run("key", "new", "support-bot")
+    key, entry = done.stdout.split("\n", 1)
+    (folder / "keys.yaml").write_text(f"providers: {{sim: {{kind: simulator}}}}\n{entry}", encoding="utf-8")
+    (made,) = load(folder / "keys.yaml", {}).keys
+    assert (made.name, made.digest()) == ("support-bot", hashlib.sha256(key.encode()).digest())
+    assert run("key", "new", "support-bot").stdout != done.stdout
+
+
+def test_a_name_that_cannot_name_a_key_is_refused() -> None:
+    done = run("key", "new", "a/b")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: 'a/b' cannot name a key")
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_a_configuration_that_is_not_there_ends_with_status_1(command: str) -> None:
+    assert run(command, "--config", "missing.yaml").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["serve", "--port", "70000"], ["serve", "--nonsense"], ["key", "new"]]
+)
+def test_what_is_not_understood_ends_with_status_2(arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["gateway", "control"])
+def test_a_process_of_its_own_ends_with_status_1_when_its_configuration_is_not_there(command: str) -> None:
+    program = [sys.executable, "-c", "from switchgear.cli import main; main()", command, "--config", "missing.yaml"]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=50)
+    assert done.returncode == 1
+    assert "missing.yaml: cannot be read: No such file or directory" in done.stderr
+
+
+def test_serve_refuses_strangers_without_a_key() -> None:
+    assert run("serve", "--host", "0.0.0.0", "--port", "0").exit_code == 1
+
+
+@pytest.mark.parametrize("path", list(command_paths()), ids=" ".join)
+def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
+    assert help_text(path).startswith(f"Usage: switchgear {' '.join(path)}")
+
+
+def test_the_command_line_loads_fast_and_without_servers() -> None:
+    program = (
+        "import sys, time; began = time.perf_counter(); import switchgear.cli; print(time.perf_counter() - began);"
+        "print(*(name for name in ('fastapi', 'pydantic', 'uvicorn', 'aiohttp') if name in sys.modules))"
+    )
+    seconds: list[float] = []
+    for _ in range(3):
+        taken, loaded = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout.split("\n")[:2]
+        assert loaded == ""
+        seconds.append(float(taken))
+    assert min(seconds) < 0.4
