@@ -41,7 +41,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "NotOffered": "Call a model that performs the operation ([Providers](providers.md) lists who does).",
     "ContextTooLong": "Shorten the prompt, or call a model with a larger context window.",
     "ContentFiltered": "Change the prompt; the upstream decided, the gateway only reports.",
-    "Unauthenticated": "Send a key that `switchgear.yaml` declares and does not disable; `switchgear check` lists them.",
+    "Unauthenticated": "Send a key that `switchgear.yaml` declares and leaves enabled; `switchgear check` lists them.",
     "Forbidden": "Call a model that the key's `models` allow, or have them widened.",
     "NotFound": "Check the base URL: `/v1` for OpenAI's SDK, no path for Anthropic's.",
     "ModelNotFound": "Use one of the close matches, or a name that `GET /v1/models` lists.",
@@ -61,13 +61,16 @@ REMEDIES: Final[Mapping[str, str]] = {
     "ConfigError": "Correct the line; `switchgear check` tells every problem at once.",
 }
 
+# What the class itself leaves unsaid.
+UNSAID: Final = {"retry_after_seconds": "When an error says to come back; without it, it does not say."}
+
 OPERATIONS: Final = ("chat", "completions", "embeddings", "count_tokens")
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    head, *lines = (f"| {' | '.join(line)} |" for line in (headings, *rows))
+    return "\n".join([head, f"|{'---|' * len(headings)}", *lines])
 
 
 def quoted(text: str | None) -> str:
@@ -138,7 +141,7 @@ def simulator_models_table() -> str:
 
 def simulator_parameters_table() -> str:
     """Name, default and meaning of each parameter of the simulator."""
-    meanings = field_docs(Parameters)
+    meanings = {**UNSAID, **field_docs(Parameters)}
     rows = [
         [quoted(field.name), quoted("" if field.default is None else str(field.default)), meanings[field.name]]
         for field in fields(Parameters)
@@ -147,14 +150,16 @@ def simulator_parameters_table() -> str:
 
 
 def field_docs(kind: type) -> Mapping[str, str]:
-    """The text under each field of a class."""
+    """The text under each field of a class that has one."""
     body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
     assert isinstance(body, ast.ClassDef)
     found: dict[str, str] = {}
-    for field, text in zip(body.body, body.body[1:], strict=False):
-        named = isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-        if named and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            found[field.target.id] = " ".join(str(text.value.value).split())
+    name = ""
+    for node in body.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            name = node.target.id
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and name:
+            found[name] = " ".join(str(node.value.value).split())
     return found
 
 
@@ -177,6 +182,13 @@ def journal_metrics_table() -> str:
         writer.close()
     journal = exposition[exposition.index("# HELP switchgear_journal_") :]
     return _metrics_in(journal)
+
+
+def make_table() -> str:
+    """Each target of the Makefile, with its help."""
+    makefile = (Path(__file__).resolve().parent.parent / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z-]+):.*?## (.*)$", makefile, re.MULTILINE)
+    return table(["target", "what it does"], [[f"`make {name}`", about] for name, about in targets])
 
 
 def _sample_call() -> CallRecord:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import FrameType
@@ -63,7 +63,7 @@ class Crossed:
 
 
 @asynccontextmanager
-async def gateway(directory: Path, upstream: ScriptedUpstream) -> AsyncIterator[int]:
+async def gateway(directory: Path, upstream: ScriptedUpstream) -> AsyncGenerator[int]:
     """The gateway as its process builds it under a supervisor, real journal included; gives its port."""
     base_url = f"http://127.0.0.1:{upstream.origin.port}/v1"
     config = Config(

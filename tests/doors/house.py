@@ -110,7 +110,9 @@ async def running(bounds: Bounds | None = None, *, keepalive_after_seconds: floa
     snapshots = Snapshots(build_snapshot(config, "test", outside(spoken, machinery, http)))
     journal = ListJournal()
     made = gateway(snapshots, spoken, machinery, Record(journal, clock, "g0"), nobody)
-    server = GatewayServer(made, bounds or Bounds(), keepalive_after_seconds=keepalive_after_seconds)
+    server = GatewayServer(
+        made, bounds or Bounds(), keepalive_after_seconds=keepalive_after_seconds, tick_seconds=0.005
+    )
     listening = socket.create_server(("127.0.0.1", 0))
     await server.start(listening)
     try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live import LiveServer
+from tests.e2e.live import LiveServer
 
 
 @pytest.fixture(scope="session")

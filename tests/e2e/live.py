@@ -40,7 +40,7 @@ class LiveServer:
         if config is not None:
             self.write_config(config)
         self._has_config = config is not None
-        self._environ = {"PATH": os.environ["PATH"], "HOME": str(directory), **(environ or {})}
+        self._environ = {"HOME": str(directory), **(environ or {})}
         self.url = ""
         self.banner = ""
 
@@ -53,14 +53,15 @@ class LiveServer:
 
     def __enter__(self) -> Self:
         arguments = ["--config", str(self._config_path)] if self._has_config else ["--port", "0"]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "switchgear", "serve", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=(self.directory / "stderr.log").open("ab"),
-            env=self._environ,
-            cwd=self.directory,
-            start_new_session=True,
-        )
+        with (self.directory / "stderr.log").open("ab") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "switchgear", "serve", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=self._environ,
+                cwd=self.directory,
+                start_new_session=True,
+            )
         self._read_banner()
         return self
 

@@ -6,7 +6,7 @@ import json
 import re
 from urllib.parse import urlsplit
 
-from live import KEY
+from tests.e2e.live import KEY
 
 _REQUEST_ID = re.compile(rb"x-request-id: req_([0-9a-f]{32})")
 
@@ -17,7 +17,8 @@ class Load:
     def __init__(self, url: str, *, stream: bool = False, model: str = "echo") -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
-        body = json.dumps({"model": model, "stream": stream, "messages": [{"role": "user", "content": "load"}]}).encode()
+        messages = [{"role": "user", "content": "load"}]
+        body = json.dumps({"model": model, "stream": stream, "messages": messages}).encode()
         self._request = (
             f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"

@@ -3,7 +3,7 @@
 import anthropic
 import pytest
 from anthropic.types import ToolParam
-from live import KEY, LiveServer
+from tests.e2e.live import KEY, LiveServer
 
 WEATHER: ToolParam = {
     "name": "get_weather",
@@ -75,8 +75,8 @@ def test_parallel_tools_are_called_and_their_results_answered(client: anthropic.
         tools=[WEATHER, NEWS],
         messages=[
             question,  # type: ignore[list-item]
-            {"role": "assistant", "content": first.content},  # type: ignore[typeddict-item]
-            {"role": "user", "content": results},  # type: ignore[typeddict-item]
+            {"role": "assistant", "content": first.content},
+            {"role": "user", "content": results},
         ],
     )
     assert second.content[-1].type == "text"

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from live import CONFIG, KEY, LiveServer
-from load import Load
+from tests.e2e.live import CONFIG, KEY, LiveServer
+from tests.e2e.load import Load
 
 from switchgear.kernel.record import CallRecord
 from switchgear.traces.journal_reader import FileOffsets, JournalReader
@@ -28,7 +28,7 @@ def records(server: LiveServer) -> list[CallRecord]:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait until ``condition()`` holds; the test's timeout bounds it."""
-    while not condition():  # noqa: ASYNC110 (the condition is another process's)
+    while not condition():
         await asyncio.sleep(0.01)
 
 
@@ -145,6 +145,7 @@ async def test_metrics_and_the_console_show_the_calls(tmp_path: Path) -> None:
 
 
 def test_without_a_configuration_the_simulator_answers_without_a_key(tmp_path: Path) -> None:
-    with LiveServer(tmp_path, config=None, environ={"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}) as server:
+    environ = {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    with LiveServer(tmp_path, config=None, environ=environ) as server:
         assert "openai" in server.banner
         assert json.loads(server.get("/v1/models")[2])["data"]

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +78,14 @@ def test_a_writer_never_appends_to_a_segment_of_an_earlier_run(tmp_path: Path) -
     write(directory, 2, clock=FrozenClock(wall_ns=1_700_000_001_000_000_000))
     assert old.read_bytes() == before
     assert len(segments(directory)) == 2
+
+
+def test_a_segment_never_takes_the_place_of_another(tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    write(directory, 1)
+    with pytest.raises(FileExistsError):
+        write(directory, 2)
+    assert read_numbers(directory) == [1]
 
 
 def test_a_large_journal_comes_in_batches_that_miss_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import cast
 
 from msgspec import Struct
 
@@ -20,7 +21,7 @@ from switchgear.providers.registry import discover
 from switchgear.providers.simulator.transport import Simulator
 from switchgear.routing.stage import Route
 from switchgear.wire.anthropic import Anthropic
-from switchgear.wire.anthropic_count import AnthropicCountTokens
+from switchgear.wire.anthropic_count_tokens import AnthropicCountTokens
 from switchgear.wire.embeddings import OpenAIEmbeddings
 from switchgear.wire.openai_chat import OpenAIChat
 from switchgear.wire.openai_completions import OpenAICompletions
@@ -36,8 +37,10 @@ class Machinery(Struct, frozen=True, kw_only=True):
 
 def dialects() -> dict[str, Dialect]:
     """Every wire format by its name."""
-    chat = (OpenAIChat(), OpenAICompletions(), Anthropic())
-    return {dialect.name: dialect for dialect in (*chat, OpenAIEmbeddings(), AnthropicCountTokens())}
+    # Embeddings are neither translated nor streamed: they have the half of the seam that routing then uses.
+    embeddings = cast("Dialect", OpenAIEmbeddings())
+    spoken = (OpenAIChat(), OpenAICompletions(), Anthropic(), AnthropicCountTokens(), embeddings)
+    return {dialect.name: dialect for dialect in spoken}
 
 
 def outside(spoken: Mapping[str, Dialect], machinery: Machinery, http: Transport) -> Outside:
@@ -67,7 +70,7 @@ def gateway(
     )
     endpoints = [
         *openai.endpoints(spoken, pipelines),
-        *anthropic.endpoints(spoken, pipelines, AnthropicCountTokens().write_count),
+        *anthropic.endpoints(spoken, pipelines),
     ]
     return Gateway(
         Directory(endpoints),

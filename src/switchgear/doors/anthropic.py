@@ -1,11 +1,12 @@
 """The Anthropic door: messages, and counting their tokens."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from switchgear.doors.endpoint import Endpoint, Pipelines
 from switchgear.doors.errors import raise_defect
 from switchgear.kernel.call import Call
+from switchgear.kernel.chat import Completion, Usage
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import NotOffered
 from switchgear.kernel.pipeline import Next
@@ -15,14 +16,11 @@ from switchgear.routing.accounting import estimate_tokens
 DOOR: Final = "anthropic"
 PREFIXES: Final = ("/v1", "/anthropic/v1")
 
-WriteCount = Callable[[int], bytes]
-
-
-def endpoints(dialects: Mapping[str, Dialect], pipelines: Pipelines, write_count: WriteCount) -> list[Endpoint]:
-    """All that the door offers; ``write_count`` words an estimate where the provider cannot count."""
+def endpoints(dialects: Mapping[str, Dialect], pipelines: Pipelines) -> list[Endpoint]:
+    """All that the door offers."""
     bad_body = pipelines.wrap(raise_defect)
     answering = pipelines.wrap(pipelines.route)
-    counting = pipelines.wrap(CountTokens(pipelines.route, write_count))
+    counting = pipelines.wrap(CountTokens(pipelines.route))
     offered: list[Endpoint] = []
     for prefix in PREFIXES:
         for operation, path, dialect, pipeline in (
@@ -47,16 +45,16 @@ def endpoints(dialects: Mapping[str, Dialect], pipelines: Pipelines, write_count
 class CountTokens:
     """Counts at the provider when it can; elsewhere estimates, and says so in ``x-switchgear-estimated``."""
 
-    __slots__ = ("_route", "_write_count")
+    __slots__ = ("_route",)
 
-    def __init__(self, route: Next, write_count: WriteCount) -> None:
+    def __init__(self, route: Next) -> None:
         self._route = route
-        self._write_count = write_count
 
     async def __call__(self, call: Call) -> Reply:
         try:
             return await self._route(call)
         except NotOffered:
             call.chat()
-            tokens = estimate_tokens(len(call.body))
-            return Reply(200, [(b"x-switchgear-estimated", b"true")], self._write_count(tokens))
+            usage = Usage(input=estimate_tokens(len(call.body)), estimated=True)
+            body = call.dialect.write_reply(Completion(id="", model="", usage=usage))
+            return Reply(200, [(b"x-switchgear-estimated", b"true")], body)

@@ -13,7 +13,7 @@ from typing import Final, Protocol, cast
 from switchgear.doors.endpoint import Request
 from switchgear.doors.gateway import Gateway
 from switchgear.doors.intake import Bounds, Intake
-from switchgear.doors.response import CONTINUE, LAST_CHUNK, ResponseWriter, chunk
+from switchgear.doors.response import CONTINUE, LAST_CHUNK, NO_BODY, ResponseWriter, chunk
 from switchgear.kernel.errors import BodyTimeout, Overloaded, SwitchgearError
 from switchgear.kernel.reply import Frames, Reply
 
@@ -119,6 +119,13 @@ class Connection(asyncio.Protocol):
                     await self._write_frames(request, reply, reply.frames)
             finally:
                 reply.close()
+            # Answers to a client that does not read them must not pile up: the next request waits.
+            if self._writable is not None:
+                await self._writable
+        except asyncio.CancelledError:
+            if not self._expired:
+                raise
+            self._transport.abort()
         except Exception as error:  # noqa: BLE001 (the server's edge: one broken answer must not end the process)
             self._hub.failed(error)
             self._transport.abort()
@@ -137,10 +144,13 @@ class Connection(asyncio.Protocol):
 
     async def _write_frames(self, request: Request, reply: Reply, frames: Frames) -> None:
         write = self._transport.write
-        chunked = request.chunked_reply
-        request.keep_alive = request.keep_alive and chunked
+        with_body = request.method != "HEAD" and reply.status not in NO_BODY
+        chunked = request.chunked_reply and with_body
+        request.keep_alive = request.keep_alive and request.chunked_reply
         framing = _CHUNKED if chunked else b""
         write(self._hub.responses.head(reply.status, reply.headers, framing, close=not request.keep_alive))
+        if not with_body:
+            return
         self._keepalive_frame = b"" if request.endpoint is None else request.endpoint.dialect.keepalive
         try:
             async for frame in frames:
@@ -177,8 +187,9 @@ class Connection(asyncio.Protocol):
         if not request.keep_alive:
             self._finish(transport)
         elif self._waiting:
-            transport.resume_reading()
             self._start(self._waiting.popleft())
+            if len(self._waiting) < self._hub.bounds.max_pipelined:
+                transport.resume_reading()
         else:
             bounds = self._hub.bounds
             seconds = bounds.request_seconds if self._intake.receiving else bounds.keepalive_seconds
@@ -186,11 +197,16 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, transport: asyncio.Transport) -> None:
         if not self._discarding:
-            transport.close()
+            self._close(transport)
             return
         if transport.can_write_eof():
             transport.write_eof()
         self._deadline = self._now() + _LINGER_SECONDS
+
+    def _close(self, transport: asyncio.Transport) -> None:
+        """Close once all is written; what nobody reads in time is thrown away."""
+        transport.close()
+        self._deadline = self._now() + self._hub.bounds.stalled_seconds
 
     def pause_writing(self) -> None:
         self._writable = self._hub.loop.create_future()
@@ -219,13 +235,13 @@ class Connection(asyncio.Protocol):
 
     def _overdue(self) -> None:
         self._deadline = _NEVER
-        if self._writable is not None:
+        if self._writable is not None or self._transport.is_closing():
             self._transport.abort()
         elif self._intake.receiving and not self._discarding:
             late = BodyTimeout("the request did not arrive in time; send it without pauses")
             self._accept_last(self._intake.refuse(late))
         else:
-            self._transport.close()
+            self._close(self._transport)
 
     def drain(self) -> None:
         """Finish what is under way, then close; called once when the server stops."""

@@ -1,6 +1,7 @@
 """Everything that is not a door's goes to the control process, over its Unix socket."""
 
 from typing import Final, Protocol
+from urllib.parse import quote
 
 from switchgear.doors.endpoint import Request
 from switchgear.kernel.errors import NotFound, Overloaded, UpstreamError
@@ -123,7 +124,4 @@ def _headers(request: Request) -> tuple[tuple[str, str], ...]:
 
 def _as_sent(path: str) -> str:
     """The path with everything percent-encoded that may not stand in a request line."""
-    return "".join(character if character in _SAFE else f"%{ord(character):02X}" for character in path)
-
-
-_SAFE: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/")
+    return quote(path, safe="/!$&'()*+,;=:@")

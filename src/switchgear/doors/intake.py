@@ -58,7 +58,7 @@ class Intake:
     """The request being read on one connection."""
 
     __slots__ = ("_body", "_bounds", "_deliver", "_find", "_head_bytes", "_header_count", "_headers", "_invite",
-                 "_loopback", "_parser", "_refusal", "_request", "_unparsed_bytes", "_url", "receiving")  # fmt: skip
+                 "_loopback", "_over", "_parser", "_refusal", "_request", "_unparsed_bytes", "_url", "receiving")  # fmt: skip
 
     def __init__(
         self,
@@ -84,15 +84,21 @@ class Intake:
         self._body: bytes | bytearray = b""
         self._request: Request | None = None
         self._refusal: SwitchgearError | None = None
+        self._over = False
+        """What follows a request that asked for the connection to be closed is no request (RFC 9112 §9.6)."""
         self.receiving = False
 
     def feed(self, data: bytes) -> Request | None:
         """Read more bytes; a request that must be refused comes back, after which nothing more can be read."""
+        if self._over:
+            return None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refusal = self._refusal or BadRequest("the gateway does not switch protocols; leave out the Upgrade header")
+            self._refusal = self._refusal or BadRequest("there is nothing here to connect or upgrade to")
         except httptools.HttpParserError as error:
+            if self._over:
+                return None
             self._refusal = self._refusal or BadRequest(f"the request is not well-formed HTTP/1.1: {error}")
         if self._request is None and self.receiving:
             self._count_unparsed(len(data))
@@ -123,16 +129,17 @@ class Intake:
         return request
 
     def on_message_begin(self) -> None:
+        if self._refusal is not None:
+            return
         self._headers = {}
         self._head_bytes = 0
         self._header_count = 0
         self._unparsed_bytes = -1
-        self._url = b""
-        self._body = b""
-        self._request = None
         self.receiving = True
 
     def on_url(self, url: bytes) -> None:
+        if self._refusal is not None:
+            return
         self._url += url
         self._count_head(len(url))
 
@@ -167,7 +174,7 @@ class Intake:
             return
         request = self._request = self._make_request(self._parser.get_method().decode("latin-1"))
         headers = self._headers
-        self._refusal = self._ambiguity(headers)
+        self._refusal = self._ambiguity(request.method, headers)
         if self._refusal is not None:
             return
         try:
@@ -181,7 +188,7 @@ class Intake:
         elif headers.get(b"expect", b"").lower() == b"100-continue":
             self._invite()
 
-    def _ambiguity(self, headers: Mapping[bytes, bytes]) -> BadRequest | None:
+    def _ambiguity(self, method: str, headers: Mapping[bytes, bytes]) -> BadRequest | None:
         """What the parser takes, but another server might read in another way."""
         version = self._parser.get_http_version()
         if version not in _VERSIONS:
@@ -191,6 +198,8 @@ class Intake:
             return BadRequest("the only Transfer-Encoding taken is 'chunked', and only in HTTP/1.1")
         if b"host" not in headers and version == "1.1":
             return BadRequest("the request has no Host header; HTTP/1.1 requires one")
+        if self._parser.should_upgrade() or method == "CONNECT":
+            return BadRequest("the gateway does not switch protocols; leave out the Upgrade header")
         return None
 
     def _make_request(self, method: str) -> Request:
@@ -225,6 +234,9 @@ class Intake:
         request.body = bytes(self._body)
         request.keep_alive = self._parser.should_keep_alive()
         request.chunked_reply = self._parser.get_http_version() == "1.1"
+        self._over = not request.keep_alive
         self._body = b""
+        self._url = b""
+        self._request = None
         self.receiving = False
         self._deliver(request)

@@ -5,7 +5,7 @@ from typing import Final
 
 from switchgear.kernel.reply import Headers
 
-_NO_BODY: Final = (204, 304)
+NO_BODY: Final = (204, 304)
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
@@ -35,9 +35,9 @@ class ResponseWriter:
 
     def whole(self, status: int, headers: Headers, body: bytes, *, close: bool, with_body: bool) -> bytes:
         """A complete response; ``with_body`` is False for HEAD."""
-        framing = b"" if status in _NO_BODY else b"content-length: %d\r\n" % len(body)
+        framing = b"" if status in NO_BODY else b"content-length: %d\r\n" % len(body)
         head = self.head(status, headers, framing, close=close)
-        return head + body if with_body and status not in _NO_BODY else head
+        return head + body if with_body and status not in NO_BODY else head
 
 
 def chunk(data: bytes) -> bytes:

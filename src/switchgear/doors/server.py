@@ -11,7 +11,7 @@ from switchgear.doors.gateway import Gateway
 from switchgear.doors.intake import Bounds
 from switchgear.doors.response import ResponseWriter
 
-_TICK_SECONDS: Final = 0.5
+TICK_SECONDS: Final = 0.5
 _IDLE_LINGER_SECONDS: Final = 1.0
 """How long idle connections stay open while draining: a request already on its way is answered, then closed."""
 
@@ -20,13 +20,20 @@ class GatewayServer:
     """Serves one listening socket until drained."""
 
     def __init__(
-        self, gateway: Gateway, bounds: Bounds, *, keepalive_after_seconds: float = KEEPALIVE_SILENCE_SECONDS
+        self,
+        gateway: Gateway,
+        bounds: Bounds,
+        *,
+        keepalive_after_seconds: float = KEEPALIVE_SILENCE_SECONDS,
+        tick_seconds: float = TICK_SECONDS,
     ) -> None:
+        """``tick_seconds`` is how often the connections' deadlines are looked at."""
         self.loop = asyncio.get_running_loop()
         self.gateway = gateway
         self.bounds = bounds
         self.responses = ResponseWriter()
         self.draining = False
+        self._tick_seconds = tick_seconds
         self._keepalive_after_seconds = keepalive_after_seconds
         self._connections: set[Connection] = set()
         self._listener: asyncio.Server | None = None
@@ -36,7 +43,7 @@ class GatewayServer:
     async def start(self, listening: socket.socket) -> None:
         """Accept connections on ``listening``."""
         self._listener = await self.loop.create_server(lambda: Connection(self), sock=listening, backlog=2048)
-        self._ticker = self.loop.call_later(_TICK_SECONDS, self._tick)
+        self._ticker = self.loop.call_later(self._tick_seconds, self._tick)
 
     def opened(self, connection: Connection) -> None:
         """A client came."""
@@ -64,7 +71,7 @@ class GatewayServer:
         now = self.loop.time()
         for connection in tuple(self._connections):
             connection.tick(now, self._keepalive_after_seconds)
-        self._ticker = self.loop.call_later(_TICK_SECONDS, self._tick)
+        self._ticker = self.loop.call_later(self._tick_seconds, self._tick)
 
     async def drain(self, seconds: float) -> bool:
         """Stop accepting, finish what is under way within ``seconds``, close the rest; True when all finished."""

@@ -63,7 +63,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve())
     following = loop.create_task(follower.run())
-    while not server.started and not serving.done():
+    while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
         await asyncio.sleep(0.01)
     report_ready(options.ready_fd)
     await stopping.wait()

@@ -1,4 +1,4 @@
-"""What a gateway says of itself: to the control process with each forwarded request, or to a caller when it is alone."""
+"""What a gateway says of itself: to the control process when it forwards, or to a caller when it is alone."""
 
 from typing import Protocol
 

@@ -1,5 +1,6 @@
 """One try at one deployment: write the request, send it, read what comes back."""
 
+import asyncio
 from typing import Final
 
 from msgspec import structs
@@ -8,18 +9,21 @@ from switchgear.kernel.call import Call
 from switchgear.kernel.chat import Chat
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.dialect import StreamOptions, Tally
-from switchgear.kernel.errors import SwitchgearError
+from switchgear.kernel.errors import Internal, SwitchgearError, UpstreamError, UpstreamGarbled
 from switchgear.kernel.fold import fold, unfold
 from switchgear.kernel.record import Attempt
 from switchgear.kernel.reply import Headers, Reply
 from switchgear.kernel.upstream import UpstreamReply
-from switchgear.routing.accounting import AttemptLog, estimate_tokens
+from switchgear.routing.accounting import AttemptLog, estimate_tokens, see
 from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream
 from switchgear.routing.model import Deployment, Plan
 from switchgear.routing.retry_after import retry_after_seconds
 
 MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 1024 * 1024
+_STREAMED: Final = frozenset(("chat", "completions"))
+"""Operations with answers that can be streamed; ``stream`` in any other request means nothing."""
+_FIRST_OTHER_STATUS: Final = 300
 _FIRST_ERROR_STATUS: Final = 400
 _FORWARDED_HEADERS: Final = frozenset((b"openai-processing-ms", b"x-switchgear-simulator", b"x-switchgear-estimated"))
 
@@ -30,6 +34,10 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock) 
     Raises BadRequest or UnsupportedField when the request cannot be written for the upstream, UpstreamError when the
     upstream fails.
     """
+    if plan.same_dialect:
+        body = plan.dialect.prepare(call.body, deployment.model, stream=call.stream)
+    else:
+        body = plan.dialect.write_request(_for_upstream(call, deployment))
     entry = Attempt(
         deployment=deployment.name,
         provider=deployment.provider_name,
@@ -37,9 +45,11 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock) 
         started_ns=clock.wall_ns(),
     )
     log = AttemptLog(call, clock, entry)
+    connected = deployment.connected
     upstream: UpstreamReply | None = None
     try:
-        upstream = await _send(call, deployment, plan)
+        extra = connected.provider.forwarded_headers(call.headers)
+        upstream = await connected.transport.send(plan.target, body, deployment.timers, extra)
         entry.status = upstream.status
         return await _read(call, plan, upstream, log)
     except SwitchgearError as error:
@@ -47,21 +57,12 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock) 
             upstream.close()
         log.close(None, error)
         raise
-    except BaseException:
+    except BaseException as error:
         if upstream is not None:
             upstream.close()
-        log.close(None, cancelled=True)
+        defect = None if isinstance(error, asyncio.CancelledError) else Internal(f"a defect: {type(error).__name__}")
+        log.close(None, defect, cancelled=defect is None)
         raise
-
-
-async def _send(call: Call, deployment: Deployment, plan: Plan) -> UpstreamReply:
-    if plan.same_dialect:
-        body = plan.dialect.prepare(call.body, deployment.model, stream=call.stream)
-    else:
-        body = plan.dialect.write_request(_for_upstream(call, deployment))
-    connected = deployment.connected
-    extra = connected.provider.forwarded_headers(call.headers)
-    return await connected.transport.send(plan.target, body, deployment.timers, extra)
 
 
 def _for_upstream(call: Call, deployment: Deployment) -> Chat:
@@ -70,18 +71,18 @@ def _for_upstream(call: Call, deployment: Deployment) -> Chat:
 
 
 async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog) -> Reply:
-    if upstream.status >= _FIRST_ERROR_STATUS:
-        body = await upstream.read_all(MAX_ERROR_BYTES)
-        raise plan.dialect.read_error(upstream.status, body, retry_after_seconds(upstream.headers))
+    if upstream.status >= _FIRST_OTHER_STATUS:
+        raise await _read_refusal(plan, upstream)
     headers = [header for header in upstream.headers if header[0] in _FORWARDED_HEADERS]
-    if _is_event_stream(upstream.headers):
+    streamed = call.operation in _STREAMED
+    if streamed and _is_event_stream(upstream.headers):
         if call.stream:
             return await _read_stream(call, plan, upstream, log, headers)
         return await _fold_stream(call, plan, upstream, log, headers)
     body = await upstream.read_all(MAX_REPLY_BYTES)
     log.first_byte()
     tally = plan.dialect.glance(body)
-    if call.stream:
+    if streamed and call.stream:
         return _tell_as_stream(call, plan, body, log, headers)
     if tally.usage is None and not tally.content_bytes:
         tally.content_bytes = len(body)
@@ -90,6 +91,15 @@ async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog
         completion = plan.dialect.read_reply(body)
         body = call.dialect.write_reply(structs.replace(completion, usage=completion.usage or log.entry.usage))
     return Reply(200, headers, body)
+
+
+async def _read_refusal(plan: Plan, upstream: UpstreamReply) -> UpstreamError:
+    if upstream.status < _FIRST_ERROR_STATUS:
+        return UpstreamGarbled(
+            f"the upstream answered with status {upstream.status}; is the provider's base_url right?"
+        )
+    body = await upstream.read_all(MAX_ERROR_BYTES)
+    return plan.dialect.read_error(upstream.status, body, retry_after_seconds(upstream.headers))
 
 
 async def _read_stream(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog, headers: Headers) -> Reply:
@@ -111,9 +121,14 @@ async def _fold_stream(call: Call, plan: Plan, upstream: UpstreamReply, log: Att
     reader = plan.dialect.events()
     events = reader.feed(await upstream.read_all(MAX_REPLY_BYTES))
     log.first_byte()
+    tally = Tally()
+    for event in events:
+        see(tally, event)
+    if plan.missing_end_mark and tally.finish is not None:
+        events += reader.feed(plan.missing_end_mark)
     completion = fold([*events, *reader.close()])
-    choice = completion.choices[0] if completion.choices else None
-    log.close(Tally(usage=completion.usage, finish=choice.finish if choice else None, complete=True))
+    log.close(tally)
+    completion = structs.replace(completion, usage=completion.usage or log.entry.usage)
     return Reply(200, headers, call.dialect.write_reply(completion))
 
 

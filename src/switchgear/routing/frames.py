@@ -225,6 +225,7 @@ class StreamBody:
 
     def close(self) -> None:
         """Let go of the upstream at once; an answer that was not complete is settled as cancelled."""
+        self._held = None
         self._upstream.close()
         self._settle(None, cancelled=True)
 

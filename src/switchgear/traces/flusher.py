@@ -43,7 +43,6 @@ class Flusher:
         """From now on ``file`` is the current one; the one before is flushed and closed."""
         self._retired.append(self._file)
         self._file = file
-        self._untidy = True
         self._wake.set()
 
     async def flushed(self) -> None:
@@ -86,6 +85,7 @@ class Flusher:
             self._attempt(lambda: os.fdatasync(current))
         while self._retired:
             self._retire(self._retired.popleft())
+            self._untidy = True
         for loop, done in waiting:
             loop.call_soon_threadsafe(_resolve, done)
 

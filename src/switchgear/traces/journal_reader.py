@@ -120,7 +120,9 @@ class JournalReader:
     def _confirmed(self, path: Path, scan: Scan) -> Scan:
         """Look again: a write that was cut off and done anew may have been read half old, half new."""
         again = self._reader.scan(path, scan.end, 1)
-        return scan if again.state == "corrupt" else Scan(records=scan.records, end=scan.end, state="whole")
+        if again.state == "corrupt":
+            return scan
+        return Scan(records=scan.records, end=scan.end, state="whole", more=True)
 
     def _end(self, path: Path, scan: Scan) -> int:
         if scan.state == "whole":

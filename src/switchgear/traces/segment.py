@@ -7,6 +7,7 @@ has lost its writer and grows no more. A torn entry can only stand at the end of
 died in the middle of a write. After a power cut the end may also be zeros.
 """
 
+import errno
 import fcntl
 import os
 import struct
@@ -122,12 +123,15 @@ class SegmentReader:
 
 def create_segment(directory: Path, name: str) -> int:
     """Make a segment and return its descriptor: for appending, locked, its header written. Raises OSError."""
+    path = directory / name
     draft = directory / f"{name}.new"
     file = os.open(draft, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_SH)
         os.write(file, HEADER)
-        draft.rename(directory / name)
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, "a segment is there already", str(path))
+        draft.rename(path)
     except OSError:
         os.close(file)
         draft.unlink(missing_ok=True)

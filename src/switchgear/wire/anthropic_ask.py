@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Raw
 
 from switchgear.kernel.chat import Chat, Message, Part, Reasoning, ResponseFormat, Text, Tool, ToolResult
-from switchgear.wire.anthropic_blocks import Block, refused, write_block, write_cache, write_contents
+from switchgear.wire.anthropic_blocks import Block, refused, write_cache, write_contents
 from switchgear.wire.json_body import as_object, object_text
 
 EFFORT_BUDGET_TOKENS: Final = {
@@ -99,12 +99,12 @@ def _refuse_unsayable(chat: Chat) -> None:
 
 
 def _system(messages: tuple[Message, ...]) -> str | list[Block] | None:
-    parts: list[Part] = []
+    parts: list[tuple[Part, str]] = []
     for at, message in enumerate(messages):
         if message.role in ("system", "developer"):
             _check_message(message, at)
-            parts += message.parts
-    return write_contents(parts, "system") or None
+            parts += ((part, f"messages[{at}]") for part in message.parts)
+    return write_contents(parts) or None
 
 
 def _turns(messages: tuple[Message, ...]) -> Iterator[Block]:
@@ -126,11 +126,7 @@ def _turns(messages: tuple[Message, ...]) -> Iterator[Block]:
 
 def _turn(role: str, parts: list[tuple[Part, str]]) -> Block:
     ordered = sorted(parts, key=lambda placed: not isinstance(placed[0], ToolResult))
-    places = {place for _, place in ordered}
-    if len(places) == 1:
-        return {"role": role, "content": write_contents([part for part, _ in ordered], places.pop())}
-    blocks = [write_block(part, place) for part, place in ordered]
-    return {"role": role, "content": [block for block in blocks if block.get("text") != ""]}
+    return {"role": role, "content": write_contents(ordered)}
 
 
 def _check_message(message: Message, at: int) -> None:

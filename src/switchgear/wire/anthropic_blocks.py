@@ -25,7 +25,7 @@ from switchgear.kernel.chat import (
     ToolResult,
 )
 from switchgear.kernel.errors import BadRequest, UnsupportedField
-from switchgear.wire.json_body import said
+from switchgear.wire.json_body import ABSENT, said
 
 Block = dict[str, object]
 
@@ -68,7 +68,7 @@ class DirectCaller(Struct, tag="direct", tag_field="type", forbid_unknown_fields
 class TextBlock(Struct, tag="text", tag_field="type", forbid_unknown_fields=True):
     text: str
     cache_control: CacheControl | None = None
-    citations: Raw | None = None
+    citations: Raw = ABSENT
 
 
 class ImageBlock(Struct, tag="image", tag_field="type", forbid_unknown_fields=True):
@@ -219,12 +219,12 @@ def write_cache(cache: CacheTtl | None) -> Block:
     return {"cache_control": control}
 
 
-def write_contents(parts: Iterable[Part], place: str) -> str | list[Block]:
-    """The content of a turn: a string where one plain text says all, else blocks.
+def write_contents(parts: Iterable[tuple[Part, str]]) -> str | list[Block]:
+    """The content of a turn, from parts and their places: a string where one plain text says all, else blocks.
 
     A text without characters is left out, since the dialect refuses it; alone, it stays an empty string.
     """
-    blocks = [write_block(part, place) for part in parts]
+    blocks = [write_block(part, place) for part, place in parts]
     kept = [block for block in blocks if block.get("text") != "" or "cache_control" in block]
     if not kept:
         return ""
@@ -297,7 +297,7 @@ def _write_source(media: Media, place: str) -> Block:
 
 def _write_tool_result(part: ToolResult, place: str) -> Block:
     block: Block = {"type": "tool_result", "tool_use_id": part.call_id}
-    content = write_contents(part.content, place)
+    content = write_contents((item, place) for item in part.content)
     if content:
         block["content"] = content
     if part.is_error:

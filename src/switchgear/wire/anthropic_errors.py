@@ -75,6 +75,6 @@ def write_failure(error: SwitchgearError, request_id: str = "") -> bytes:
 def error_type(error: SwitchgearError) -> str:
     """The vendor's ``type``: the upstream's own word if it is one of Anthropic's, else by status."""
     kind = error.kind if isinstance(error, UpstreamRefused) else None
-    if kind in _STATUSES and kind is not None:
+    if kind is not None and kind in _STATUSES:
         return kind
     return _TYPES.get(error.status) or ("invalid_request_error" if error.status < 500 else "api_error")

@@ -21,7 +21,7 @@ from switchgear.kernel.errors import UpstreamGarbled
 from switchgear.wire.anthropic_blocks import Block, as_input, own_citations
 from switchgear.wire.anthropic_errors import read_stream_error
 from switchgear.wire.anthropic_usage import WireUsage, read_finish, read_tier, read_usage, write_finish, write_usage
-from switchgear.wire.json_body import decode_answer, said, unknown_members
+from switchgear.wire.json_body import ABSENT, decode_answer, said, unknown_members
 
 _UNTOLD: Final = Usage(estimated=True)
 
@@ -31,13 +31,13 @@ class WireBlock(Struct):
 
     type: str
     text: str | None = None
-    citations: Raw | None = None
+    citations: Raw = ABSENT
     thinking: str | None = None
     signature: str | None = None
     data: str | None = None
     id: str | None = None
     name: str | None = None
-    input: Raw | None = None
+    input: Raw = ABSENT
 
 
 class WireMessage(Struct):
@@ -51,7 +51,7 @@ class WireMessage(Struct):
     stop_reason: str | None = None
     stop_sequence: str | None = None
     usage: WireUsage | None = None
-    error: Raw | None = None
+    error: Raw = ABSENT
 
 
 class WireGlance(Struct):
@@ -60,7 +60,7 @@ class WireGlance(Struct):
     type: str = ""
     stop_reason: str | None = None
     usage: WireUsage | None = None
-    error: Raw | None = None
+    error: Raw = ABSENT
 
 
 def read_reply(body: bytes) -> Completion:
@@ -174,7 +174,8 @@ def _write_part(part: Part, finish: Finish | None) -> Block:
     match part:
         case Text():
             citations = own_citations(part.citations) if part.citations is not None else []
-            return {"type": "text", "text": part.text} | ({"citations": citations} if citations else {})
+            block: Block = {"type": "text", "text": part.text}
+            return block | {"citations": citations} if citations else block
         case Refusal():
             return {"type": "text", "text": part.text}
         case Thinking():

@@ -21,7 +21,7 @@ from switchgear.kernel.chat import (
 )
 from switchgear.kernel.errors import BadRequest, UnsupportedField
 from switchgear.wire.anthropic_blocks import CacheControl, ContentBlock, TextBlock, read_block, read_cache, read_text
-from switchgear.wire.json_body import decode, said, unknown_members
+from switchgear.wire.json_body import ABSENT, decode, said, unknown_members
 
 SCHEMA_NAME: Final = "response"
 """Anthropic's schemas have no name; OpenAI's must."""
@@ -37,7 +37,7 @@ class WireTool(Struct, forbid_unknown_fields=True):
     name: str
     type: str | None = None
     description: str | None = None
-    input_schema: Raw | None = None
+    input_schema: Raw = ABSENT
     strict: bool | None = None
     cache_control: CacheControl | None = None
 

@@ -61,8 +61,7 @@ class FrameSplitter:
 
 def read_events(frames: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The (event name, data) of each event in complete frames; comments and events without data are skipped."""
-    if frames.startswith(_BYTE_ORDER_MARK):
-        frames = frames[len(_BYTE_ORDER_MARK) :]
+    frames = frames.removeprefix(_BYTE_ORDER_MARK)
     blocks = frames.split(b"\n\n") if b"\r" not in frames else _BLANK_LINE.split(frames)
     for block in blocks:
         if block.startswith(b"data: ") and b"\n" not in block and b"\r" not in block:

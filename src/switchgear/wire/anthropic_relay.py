@@ -1,0 +1,126 @@
+"""Passing a stream of Anthropic's dialect through to a client of the same dialect: every byte as it came.
+
+Only the frames that accounting needs are decoded; in JSON text a quote inside a string is escaped, but an escaped one
+still ends like a plain one, so the scan can find too much (and then decodes for nothing) but never too little.
+"""
+
+import re
+from typing import Final
+
+from switchgear.kernel.chat import Usage
+from switchgear.kernel.dialect import StreamOptions, Tally
+from switchgear.kernel.errors import UpstreamError, UpstreamGarbled
+from switchgear.wire.anthropic_errors import read_stream_error
+from switchgear.wire.anthropic_stream import WireEvent, read_event
+from switchgear.wire.anthropic_usage import WireUsage, merged_usage, read_finish, read_usage
+from switchgear.wire.sse import read_events
+
+_MESSAGE: Final = b'"message_'
+_ERROR: Final = b'"error"'
+_DELTA: Final = b'"content_block_delta"'
+_TEXT: Final = b'"text":"'
+_CONTENT: Final = re.compile(rb'"(?:text|thinking|partial_json)":[ ]?"((?:[^"\\]|\\.)*)"')
+_FRAME_END: Final = re.compile(rb"\n\n|\r\n\r\n|\r\r|\n\r\n|\r\n\n")
+_BYTES_PER_TOKEN: Final = 4
+"""A rule of thumb for English text; an estimate is marked as one."""
+
+
+class AnthropicRelay:
+    """The Relay of Anthropic's dialect.
+
+    ``tally.usage`` holds the input as ``message_start`` told it, with the output estimated from what went by, until
+    ``message_delta`` tells the real count: a stream that is cut off in between is then billed for what it wrote.
+    """
+
+    __slots__ = ("_usage", "_usage_is_told", "tally")
+
+    def __init__(self, options: StreamOptions) -> None:
+        self.tally = Tally()
+        self._usage: WireUsage | None = None
+        self._usage_is_told = False
+
+    def forward(self, frames: bytes) -> bytes:
+        tally = self.tally
+        if tally.error is not None:
+            return b""
+        deltas = frames.count(_DELTA)
+        if deltas:
+            tally.content_frames += deltas
+            tally.content_bytes += _content_bytes(frames, deltas)
+        if _MESSAGE in frames or _ERROR in frames:
+            frames = self._read(frames)
+        if self._usage is not None and not self._usage_is_told:
+            tally.usage = self._estimated(self._usage)
+        return frames
+
+    def _read(self, frames: bytes) -> bytes:
+        try:
+            for name, data in read_events(frames):
+                if _MESSAGE in data or _ERROR in data or name == b"error":
+                    self._take(read_event(name, data), data)
+        except UpstreamGarbled as error:
+            self.tally.error = error
+        except UpstreamError as error:
+            self.tally.error = error
+            return _up_to_error(frames)
+        return frames
+
+    def _take(self, event: WireEvent | None, data: bytes) -> None:
+        kind = None if event is None else event.type
+        if event is None or kind not in ("message_start", "message_delta", "message_stop", "error"):
+            return
+        if kind == "error":
+            raise read_stream_error(data)
+        tally = self.tally
+        if kind == "message_stop":
+            tally.complete = True
+        elif kind == "message_start" and event.message is not None and event.message.usage is not None:
+            self._usage = merged_usage(self._usage, event.message.usage)
+        elif kind == "message_delta":
+            self._message_delta(event)
+
+    def _message_delta(self, event: WireEvent) -> None:
+        if event.delta is not None and event.delta.stop_reason is not None:
+            self.tally.finish = read_finish(event.delta.stop_reason)
+        if event.usage is not None:
+            self._usage = merged_usage(self._usage, event.usage)
+            self._usage_is_told = True
+            self.tally.usage = read_usage(self._usage)
+
+    def _estimated(self, wire: WireUsage) -> Usage:
+        tally = self.tally
+        written = max(tally.content_frames, -(-tally.content_bytes // _BYTES_PER_TOKEN), wire.output_tokens or 0)
+        known = read_usage(wire)
+        return Usage(
+            input=known.input,
+            cache_read=known.cache_read,
+            cache_write_5m=known.cache_write_5m,
+            cache_write_1h=known.cache_write_1h,
+            output=written,
+            estimated=True,
+        )
+
+
+def _content_bytes(frames: bytes, deltas: int) -> int:
+    """UTF-8 bytes of content in the deltas, as they are escaped."""
+    if deltas == 1:
+        start = frames.find(_TEXT) + len(_TEXT)
+        if start >= len(_TEXT):
+            return max(frames.rfind(b'"', start) - start, 0)
+    return sum(len(found) for found in _CONTENT.findall(frames))
+
+
+def _up_to_error(frames: bytes) -> bytes:
+    """The frames up to the one that tells of an error: nothing may follow it."""
+    start = 0
+    for end in _FRAME_END.finditer(frames):
+        for name, data in read_events(frames[start : end.end()]):
+            if name == b"error" or _is_error(name, data):
+                return frames[: end.end()]
+        start = end.end()
+    return frames
+
+
+def _is_error(name: bytes, data: bytes) -> bool:
+    event = read_event(name, data)
+    return event is not None and event.type == "error"
