@@ -277,7 +277,7 @@ PLAUSIBLE: Mapping[str, Sequence[object]] = {
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
     """A JSON body whose fields are about right and whose values are, at times, anything."""
-    model = draw(st.sampled_from(("echo", "sim/echo", "sim/tools", "sim/think", "sim/json", "sim/embed", "sim/refuse")))
+    model = draw(st.sampled_from(("echo", "sim/echo", "sim/tools", "sim/think", "sim/json", "sim/embed", "sim/refuse", "sim/anthropic:echo", "sim/anthropic:tools", "sim/openai_chat:think", "sim/ech:o", "nobody")))
     base: dict[str, object] = {"model": model, "max_tokens": 9, "prompt": "a b", "input": "a b"}
     base["messages"] = [{"role": "user", "content": "a b"}]
     for field in draw(st.lists(st.sampled_from(sorted(PLAUSIBLE)), max_size=3)):

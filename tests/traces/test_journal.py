@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchgear.kernel.chat import Usage
@@ -174,6 +174,7 @@ def test_damage_in_a_segment_in_use_is_skipped_too(tmp_path: Path) -> None:
         assert [damage.kind for damage in source.damages] == ["corrupt"]
 
 
+@settings(deadline=None)  # disks are slow when others use them
 @given(data=st.binary(max_size=200), has_header=st.booleans())
 def test_no_bytes_make_the_reader_raise(data: bytes, *, has_header: bool) -> None:
     with TemporaryDirectory() as folder:
@@ -182,6 +183,7 @@ def test_no_bytes_make_the_reader_raise(data: bytes, *, has_header: bool) -> Non
         assert read_numbers(directory) == []
 
 
+@settings(deadline=None)  # disks are slow when others use them
 @given(
     text=st.text(st.characters(codec=None, categories=("L", "Cs", "Cc")), max_size=20),
     tokens=st.integers(min_value=-(2**70), max_value=2**70),

@@ -8,6 +8,7 @@ from switchgear.auth.model import KeyRing, VirtualKey
 from switchgear.config.model import Config, DeploymentEntry
 from switchgear.kernel.call import Snapshot
 from switchgear.kernel.dialect import Dialect
+from switchgear.kernel.errors import ModelNotFound
 from switchgear.kernel.upstream import Provider, Timers, Transport
 from switchgear.providers.kind import Kind
 from switchgear.providers.simulator.catalogue import MODELS
@@ -73,4 +74,7 @@ def _connect(provider: Provider, outside: Outside) -> Connected:
 def _tuned(dialects: Mapping[str, Dialect], name: str, provider: Provider) -> Dialect:
     if name == OpenAIChat.name:
         return OpenAIChat(output_limit_field=provider.quirks.output_limit_field)
-    return dialects[name]
+    spoken = dialects.get(name)
+    if spoken is None:
+        raise ModelNotFound(f"there is no dialect {name[:100]!r}; {', '.join(sorted(dialects))} are spoken", param="model")
+    return spoken

@@ -16,13 +16,11 @@ from switchgear.kernel.reply import Headers, Reply
 from switchgear.kernel.upstream import UpstreamReply
 from switchgear.routing.accounting import AttemptLog, estimate_tokens, see
 from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream
-from switchgear.routing.model import Deployment, Plan
+from switchgear.routing.model import CHAT_OPERATIONS, Deployment, Plan
 from switchgear.routing.retry_after import retry_after_seconds
 
 MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 1024 * 1024
-_STREAMED: Final = frozenset(("chat", "completions"))
-"""Operations with answers that can be streamed; ``stream`` in any other request means nothing."""
 _FIRST_OTHER_STATUS: Final = 300
 _FIRST_ERROR_STATUS: Final = 400
 _FORWARDED_HEADERS: Final = frozenset((b"openai-processing-ms", b"x-switchgear-simulator", b"x-switchgear-estimated"))
@@ -74,7 +72,8 @@ async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog
     if upstream.status >= _FIRST_OTHER_STATUS:
         raise await _read_refusal(plan, upstream)
     headers = [header for header in upstream.headers if header[0] in _FORWARDED_HEADERS]
-    streamed = call.operation in _STREAMED
+    # In a request of any other operation `stream` means nothing.
+    streamed = call.operation in CHAT_OPERATIONS
     if streamed and _is_event_stream(upstream.headers):
         if call.stream:
             return await _read_stream(call, plan, upstream, log, headers)

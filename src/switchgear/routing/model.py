@@ -12,6 +12,10 @@ from switchgear.kernel.errors import ModelNotFound
 from switchgear.kernel.ids import RandomBits
 from switchgear.kernel.upstream import Provider, Target, Timers, Transport
 
+CHAT_OPERATIONS: Final = frozenset(("chat", "completions"))
+"""Operations whose answers can be streamed, and translated from one dialect to another."""
+_UNTRANSLATABLE: Final = frozenset(("openai_embeddings", "anthropic_count_tokens"))
+"""Dialects of one operation each, that no chat can be said in."""
 MAX_CACHED_NAMES: Final = 4096
 MAX_NAME_LENGTH: Final = 256
 """Names go into headers and URLs: printable ASCII of a sensible length, or they are no names."""
@@ -71,11 +75,14 @@ class Deployment:
         target = self.connected.provider.target(operation, dialect, self.model)
         if target is None:
             return None
+        same_dialect = target.dialect == dialect
+        if not same_dialect and (operation not in CHAT_OPERATIONS or target.dialect in _UNTRANSLATABLE):
+            return None
         spoken = self.connected.dialects(target.dialect, self.connected.provider)
         return Plan(
             target=target,
             dialect=spoken,
-            same_dialect=target.dialect == dialect,
+            same_dialect=same_dialect,
             missing_end_mark=self.connected.missing_end_mark,
         )
 

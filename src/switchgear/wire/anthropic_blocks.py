@@ -132,7 +132,7 @@ def read_block(block: ContentBlock, place: str) -> Part:
             return RedactedThinking(data=block.data)
         case ToolUseBlock():
             return _read_tool_use(block, place)
-        case ToolResultBlock():
+        case _:
             return _read_tool_result(block, place)
 
 

@@ -32,12 +32,13 @@ class AnthropicRelay:
     ``message_delta`` tells the real count: a stream that is cut off in between is then billed for what it wrote.
     """
 
-    __slots__ = ("_usage", "_usage_is_told", "tally")
+    __slots__ = ("_untold", "_usage", "tally")
 
     def __init__(self, options: StreamOptions) -> None:
         self.tally = Tally()
         self._usage: WireUsage | None = None
-        self._usage_is_told = False
+        self._untold: Usage | None = None
+        """What ``message_start`` told, as long as nothing newer is known."""
 
     def forward(self, frames: bytes) -> bytes:
         tally = self.tally
@@ -49,8 +50,8 @@ class AnthropicRelay:
             tally.content_bytes += _content_bytes(frames, deltas)
         if _MESSAGE in frames or _ERROR in frames:
             frames = self._read(frames)
-        if self._usage is not None and not self._usage_is_told:
-            tally.usage = self._estimated(self._usage)
+        if self._untold is not None:
+            tally.usage = self._estimated(self._untold)
         return frames
 
     def _read(self, frames: bytes) -> bytes:
@@ -76,6 +77,7 @@ class AnthropicRelay:
             tally.complete = True
         elif kind == "message_start" and event.message is not None and event.message.usage is not None:
             self._usage = merged_usage(self._usage, event.message.usage)
+            self._untold = read_usage(self._usage)
         elif kind == "message_delta":
             self._message_delta(event)
 
@@ -84,19 +86,17 @@ class AnthropicRelay:
             self.tally.finish = read_finish(event.delta.stop_reason)
         if event.usage is not None:
             self._usage = merged_usage(self._usage, event.usage)
-            self._usage_is_told = True
+            self._untold = None
             self.tally.usage = read_usage(self._usage)
 
-    def _estimated(self, wire: WireUsage) -> Usage:
+    def _estimated(self, known: Usage) -> Usage:
         tally = self.tally
-        written = max(tally.content_frames, -(-tally.content_bytes // _BYTES_PER_TOKEN), wire.output_tokens or 0)
-        known = read_usage(wire)
         return Usage(
             input=known.input,
             cache_read=known.cache_read,
             cache_write_5m=known.cache_write_5m,
             cache_write_1h=known.cache_write_1h,
-            output=written,
+            output=max(tally.content_frames, -(-tally.content_bytes // _BYTES_PER_TOKEN), known.output),
             estimated=True,
         )
 
@@ -114,13 +114,12 @@ def _up_to_error(frames: bytes) -> bytes:
     """The frames up to the one that tells of an error: nothing may follow it."""
     start = 0
     for end in _FRAME_END.finditer(frames):
-        for name, data in read_events(frames[start : end.end()]):
-            if name == b"error" or _is_error(name, data):
-                return frames[: end.end()]
+        if any(_is_error(name, data) for name, data in read_events(frames[start : end.end()])):
+            return frames[: end.end()]
         start = end.end()
     return frames
 
 
 def _is_error(name: bytes, data: bytes) -> bool:
-    event = read_event(name, data)
+    event = read_event(name, data) if _ERROR in data or name == b"error" else None
     return event is not None and event.type == "error"

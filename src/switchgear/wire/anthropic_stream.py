@@ -4,7 +4,7 @@ Events of unknown types are passed over, and so are blocks of server tools: thei
 """
 
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Final
 
 from msgspec import DecodeError, Raw, Struct, ValidationError, json
 
@@ -89,6 +89,10 @@ class WireEvent(Struct):
     error: Raw = ABSENT
 
 
+class _EventType(Struct):
+    type: str
+
+
 class _OpenBlock:
     """A block that is carried: its number as a part, and whether a tool's arguments have begun."""
 
@@ -108,9 +112,9 @@ def read_event(name: bytes, data: bytes) -> WireEvent | None:
     try:
         found = _DECODER.decode(data)
     except ValidationError as error:
-        if _type_of(data) in _KNOWN:
-            raise UpstreamGarbled(f"an event of the upstream's stream does not fit its dialect: {error}") from None
-        return None
+        if _is_foreign(data):
+            return None
+        raise UpstreamGarbled(f"an event of the upstream's stream does not fit its dialect: {error}") from None
     except (DecodeError, UnicodeDecodeError, RecursionError):
         raise UpstreamGarbled(f"an event of the upstream's stream is not JSON: {excerpt(data)}") from None
     if not found.type:
@@ -118,13 +122,12 @@ def read_event(name: bytes, data: bytes) -> WireEvent | None:
     return found if found.type in _KNOWN else None
 
 
-def _type_of(data: bytes) -> str | None:
-    """The type of an event whose other fields do not fit; what is no object at all is an error of its own."""
-    decoded: object = json.decode(data)
-    if not isinstance(decoded, dict):
-        return "error"
-    kind = cast("dict[str, object]", decoded).get("type")
-    return kind if isinstance(kind, str) else None
+def _is_foreign(data: bytes) -> bool:
+    """Whether an event that does not fit is of a type this gateway does not know, whose fields may be anything."""
+    try:
+        return json.decode(data, type=_EventType).type not in _KNOWN
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 class AnthropicEventReader:

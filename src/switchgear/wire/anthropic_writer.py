@@ -113,7 +113,8 @@ class AnthropicEventWriter:
         self._usage = start.usage
         known = start.usage
         if known is None or not known.total_input:
-            known = Usage(input=self._options.input_tokens_estimate, estimated=True)
+            # Not marked as an estimate: the SDKs would keep the mark beside the real counts of message_delta.
+            known = Usage(input=self._options.input_tokens_estimate)
         message: Block = {
             "id": start.id,
             "type": "message",

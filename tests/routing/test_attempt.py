@@ -1,0 +1,147 @@
+"""One try at an upstream: what its answers become, in either dialect, and what the entry says of it."""
+
+import json
+
+import pytest
+
+from switchgear.kernel.errors import (
+    UpstreamGarbled,
+    UpstreamRefused,
+    UpstreamTruncated,
+    UpstreamUnreachable,
+)
+from tests.routing.scripted import DONE, JSON, USAGE, WHOLE, Stage, a_call, anthropic, chunk, text_of
+
+DIALECTS = pytest.mark.parametrize("relayed", [True, False], ids=["relayed", "translated"])
+REFUSAL = b'{"error":{"message":"bad key","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}'
+
+
+def call_for(*, relayed: bool, stream: bool):  # noqa: ANN201 (the type is a_call's)
+    return a_call(None if relayed else anthropic(), stream=stream)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@DIALECTS
+async def test_an_upstreams_401_keeps_its_status_and_is_the_upstreams_fault(*, relayed: bool, stream: bool) -> None:
+    call = call_for(relayed=relayed, stream=stream)
+    stage = Stage(REFUSAL, headers=JSON, status=401)
+    with pytest.raises(UpstreamRefused, match="bad key") as refusal:
+        await stage.attempt(call)
+    assert (refusal.value.status, refusal.value.fault, refusal.value.retryable) == (401, "upstream", False)
+    assert stage.reply.closed
+    entry = call.attempts[0]
+    assert (entry.status, entry.outcome, entry.error) == (401, "failed", "invalid_api_key: bad key")
+
+
+async def test_when_to_come_back_is_passed_on() -> None:
+    with pytest.raises(UpstreamRefused) as refusal:
+        await Stage(b"", headers=[(b"retry-after", b"7")], status=429).attempt(a_call())
+    assert refusal.value.retry_after_seconds == 7
+    assert refusal.value.retryable
+
+
+@pytest.mark.parametrize("status", [301, 304])
+async def test_a_redirect_is_no_answer(status: int) -> None:
+    stage = Stage(b"", headers=[(b"location", b"/elsewhere")], status=status)
+    with pytest.raises(UpstreamGarbled, match="base_url"):
+        await stage.attempt(a_call())
+    assert stage.reply.closed
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("body", [b"", b"<html></html>", b"[]", b"null", b"\xff\xfe", b'{"choices":'])
+@DIALECTS
+async def test_nonsense_is_garbled(body: bytes, *, relayed: bool, stream: bool) -> None:
+    call = call_for(relayed=relayed, stream=stream)
+    stage = Stage(body, headers=JSON)
+    with pytest.raises(UpstreamGarbled):
+        await stage.attempt(call)
+    assert stage.reply.closed
+    assert call.attempts[0].outcome == "failed"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_error_object_under_200_is_raised(*, stream: bool) -> None:
+    with pytest.raises(UpstreamRefused, match="bad key"):
+        await Stage(REFUSAL, headers=JSON).attempt(a_call(stream=stream))
+
+
+async def test_a_whole_answer_of_the_same_dialect_is_byte_for_byte_what_came() -> None:
+    call = a_call(stream=False)
+    reply = await Stage(WHOLE, headers=JSON).attempt(call)
+    assert reply.body == WHOLE
+    usage = call.attempts[0].usage
+    assert usage is not None
+    assert usage.estimated
+    assert usage.output > 0
+
+
+async def test_a_translated_answer_tells_the_estimate_as_its_usage() -> None:
+    call = a_call(anthropic(), stream=False)
+    answer = json.loads((await Stage(WHOLE, headers=JSON).attempt(call)).body)
+    assert answer["content"][0]["text"] == "Hello"
+    usage = call.attempts[0].usage
+    assert usage is not None
+    assert answer["usage"]["output_tokens"] == usage.output
+
+
+@DIALECTS
+async def test_json_for_a_stream_is_told_as_a_stream(*, relayed: bool) -> None:
+    call = call_for(relayed=relayed, stream=True)
+    reply = await Stage(WHOLE, headers=JSON).attempt(call)
+    assert reply.settled
+    said = await text_of(reply)
+    assert b"Hello" in said
+    assert (b"data: [DONE]" if relayed else b"message_stop") in said
+    usage = call.attempts[0].usage
+    assert usage is not None
+    assert usage.estimated
+    assert call.attempts[0].finish == "stop"
+
+
+@DIALECTS
+async def test_a_stream_for_a_whole_answer_is_folded(*, relayed: bool) -> None:
+    call = call_for(relayed=relayed, stream=False)
+    reply = await Stage(chunk("Hel"), chunk("lo"), chunk(finish="stop"), USAGE, DONE).attempt(call)
+    assert reply.frames is None
+    assert b"Hello" in reply.body
+    usage = call.attempts[0].usage
+    assert usage is not None
+    assert (usage.input, usage.output, usage.estimated) == (3, 2, False)
+    assert call.attempts[0].finish == "stop"
+
+
+@DIALECTS
+async def test_a_folded_stream_without_usage_is_estimated_by_what_it_said(*, relayed: bool) -> None:
+    call = call_for(relayed=relayed, stream=False)
+    reply = await Stage(chunk("Hel"), chunk("lo"), chunk(finish="stop"), DONE).attempt(call)
+    usage = call.attempts[0].usage
+    assert usage is not None
+    assert (usage.output, usage.estimated) == (2, True)
+    told = json.loads(reply.body)["usage"]
+    assert told["completion_tokens" if relayed else "output_tokens"] == 2
+
+
+async def test_a_folded_stream_that_was_cut_is_truncated_unless_its_end_mark_is_optional() -> None:
+    steps = (chunk("Hel"), chunk(finish="stop"))
+    with pytest.raises(UpstreamTruncated):
+        await Stage(*steps).attempt(a_call(stream=False))
+    reply = await Stage(*steps).attempt(a_call(stream=False), end_mark=DONE)
+    assert b"Hel" in reply.body
+
+
+async def test_an_upstream_that_cannot_be_reached_leaves_an_entry_without_a_status() -> None:
+    call = a_call()
+    stage = Stage()
+    stage.error = UpstreamUnreachable("no route")
+    with pytest.raises(UpstreamUnreachable):
+        await stage.attempt(call)
+    entry = call.attempts[0]
+    assert (entry.status, entry.outcome, entry.error) == (0, "failed", "upstream_unreachable: no route")
+
+
+async def test_the_model_is_named_as_the_upstream_knows_it_and_the_rest_is_untouched() -> None:
+    call = a_call(stream=False)
+    stage = Stage(WHOLE, headers=JSON)
+    await stage.attempt(call)
+    assert stage.sent == call.body.replace(b'"fast"', b'"m"')
