@@ -27,7 +27,8 @@ async def test_a_flush_that_fails_is_told_and_holds_nobody_up() -> None:
     reading, writing = os.pipe()
     failures: list[OSError] = []
     flusher = Flusher(writing, 0, nothing, failures.append)
-    flusher.wrote()
+    flusher.dirty = True
+    flusher.wake.set()
     await flusher.flushed()
     assert failures
     flusher.close()

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.clock import FrozenClock
+from switchgear.traces.journal import EntryWriter
 from switchgear.traces.journal_reader import Damage
-from switchgear.traces.segment import HEADER, EntryWriter, create_segment, segment_name, segments
+from switchgear.traces.segment import HEADER, create_segment, segment_name, segments
 from tests.traces.samples import attempt, drained, numbers, read_numbers, reader, record, write, writer
 
 

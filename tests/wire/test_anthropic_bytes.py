@@ -81,3 +81,10 @@ def test_no_stream_makes_the_reader_or_the_relay_raise(frames: list[str]) -> Non
     events = [*reader.feed(stream), *reader.close()]
     assert isinstance(events[-1], Failure | Done)
     assert stream.startswith(relay.forward(stream))
+
+
+def test_an_error_whose_frame_was_not_ended_still_goes_to_the_client() -> None:
+    relay = DIALECT.relay(StreamOptions())
+    cut_off = ERROR.removesuffix(b"\n\n")
+    assert relay.forward(cut_off) == cut_off
+    assert isinstance(relay.tally.error, UpstreamRefused)

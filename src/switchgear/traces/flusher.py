@@ -25,25 +25,20 @@ class Flusher:
         self._failed = failed
         self._retired: deque[int] = deque()
         self._waiters: deque[Waiter] = deque()
-        self._dirty = False
+        self.dirty = False
+        """Something was written since the last flush: who writes sets it, and `wake` with it."""
         self._untidy = True
-        self._wake = threading.Event()
-        self._wake.set()
+        self.wake = threading.Event()
+        self.wake.set()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal-flush", daemon=True)
         self._thread.start()
-
-    def wrote(self) -> None:
-        """Something was written to the current file."""
-        if not self._dirty:
-            self._dirty = True
-            self._wake.set()
 
     def change(self, file: int) -> None:
         """From now on ``file`` is the current one; the one before is flushed and closed."""
         self._retired.append(self._file)
         self._file = file
-        self._wake.set()
+        self.wake.set()
 
     async def flushed(self) -> None:
         """Return when all that was written before is on the disk, or could not be brought there."""
@@ -53,7 +48,7 @@ class Flusher:
         done = loop.create_future()
         # Behind the write and before the wake: the round that takes it flushes what was written before it.
         self._waiters.append((loop, done))
-        self._wake.set()
+        self.wake.set()
         await done
 
     def close(self) -> None:
@@ -61,15 +56,15 @@ class Flusher:
         if self._closing.is_set():
             return
         self._closing.set()
-        self._wake.set()
+        self.wake.set()
         self._thread.join()
         self._retired.append(self._file)
         self._flush()
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            self._wake.wait()
-            self._wake.clear()
+            self.wake.wait()
+            self.wake.clear()
             if self._delay_seconds:
                 self._closing.wait(self._delay_seconds)
             self._flush()
@@ -79,7 +74,7 @@ class Flusher:
 
     def _flush(self) -> None:
         waiting = [self._waiters.popleft() for _ in range(len(self._waiters))]
-        self._dirty = False
+        self.dirty = False
         current = self._file
         if current not in self._retired:
             self._attempt(lambda: os.fdatasync(current))

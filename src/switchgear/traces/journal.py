@@ -7,17 +7,19 @@ machine is what was flushed: a thread does it at most every 100 ms, or, when str
 import errno
 import logging
 import os
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
 from msgspec import Struct
+from msgspec.msgpack import Encoder
 
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.record import CallRecord
 from switchgear.traces.flusher import Flusher
 from switchgear.traces.retention import Retention, WhenUnread
-from switchgear.traces.segment import HEADER, EntryWriter, create_segment, segment_name
+from switchgear.traces.segment import HEADER, MAX_ENTRY_BYTES, PREFIX, create_segment, mended, segment_name
 
 WhenFull = Literal["refuse", "continue"]
 
@@ -41,6 +43,25 @@ class JournalSettings(Struct, frozen=True, kw_only=True):
     segment_bytes: int = 64 * 1024 * 1024
     segment_seconds: float = 3600.0
     """A segment older than this is followed by a new one."""
+
+
+class EntryWriter:
+    """Turns records into entries."""
+
+    __slots__ = ("_encode",)
+
+    def __init__(self) -> None:
+        self._encode = Encoder().encode
+
+    def entry(self, record: CallRecord) -> bytes:
+        """The bytes to append for ``record``; what msgpack cannot hold is mended. ValueError when it is too large."""
+        try:
+            payload = self._encode(record)
+        except (UnicodeEncodeError, OverflowError):
+            payload = self._encode(mended(record))
+        if len(payload) > MAX_ENTRY_BYTES:
+            raise ValueError(f"a record of {len(payload)} bytes is over the journal's {MAX_ENTRY_BYTES}")
+        return PREFIX.pack(len(payload), zlib.crc32(payload)) + payload
 
 
 class JournalWriter:
@@ -75,7 +96,6 @@ class JournalWriter:
         self._file = self._create()
         delay_seconds = 0.0 if settings.strict else _FLUSH_SECONDS
         self._flusher = Flusher(self._file, delay_seconds, self._tidy, self._flush_failed)
-        self._wrote = self._flusher.wrote
 
     @property
     def healthy(self) -> bool:
@@ -101,7 +121,9 @@ class JournalWriter:
             self.lost_records += 1
             return
         self.appended_records += 1
-        self._wrote()
+        if not self._flusher.dirty:
+            self._flusher.dirty = True
+            self._flusher.wake.set()
         if self._size >= self._rotate_at_bytes or self._monotonic_ns() >= self._rotate_ns:
             self._rotate()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 from msgspec import DecodeError, Struct, convert, to_builtins
-from msgspec.msgpack import Decoder, Encoder
+from msgspec.msgpack import Decoder
 
 from switchgear.kernel.record import CallRecord
 
@@ -25,29 +25,11 @@ HEADER: Final = b"SGJ1\n\x00\x00\x00"
 SUFFIX: Final = ".seg"
 MAX_ENTRY_BYTES: Final = 16 * 1024 * 1024
 
-_PREFIX: Final = struct.Struct("<II")
+PREFIX: Final = struct.Struct("<II")
+"""Length and checksum of an entry's payload."""
 _MAX_NUMBER: Final = 2**63 - 1
 
 State = Literal["whole", "torn", "corrupt"]
-
-
-class EntryWriter:
-    """Turns records into entries."""
-
-    __slots__ = ("_encode",)
-
-    def __init__(self) -> None:
-        self._encode = Encoder().encode
-
-    def entry(self, record: CallRecord) -> bytes:
-        """The bytes to append for ``record``; what msgpack cannot hold is mended. ValueError when it is too large."""
-        try:
-            payload = self._encode(record)
-        except (UnicodeEncodeError, OverflowError):
-            payload = self._encode(_mended(record))
-        if len(payload) > MAX_ENTRY_BYTES:
-            raise ValueError(f"a record of {len(payload)} bytes is over the journal's {MAX_ENTRY_BYTES}")
-        return _PREFIX.pack(len(payload), zlib.crc32(payload)) + payload
 
 
 class Scan(Struct, kw_only=True):
@@ -79,7 +61,7 @@ class SegmentReader:
                     return Scan(records=[], end=0, state="torn" if HEADER.startswith(start) else "corrupt")
                 offset = len(HEADER)
             file.seek(offset)
-            data = file.read(max(max_bytes, _PREFIX.size))
+            data = file.read(max(max_bytes, PREFIX.size))
             data += file.read(max(_first_entry_bytes(data) - len(data), 0))
             behind = os.fstat(file.fileno()).st_size - offset - len(data)
         scan = self._entries(data, offset)
@@ -93,18 +75,18 @@ class SegmentReader:
         at = 0
         state: State = "whole"
         while at < len(data):
-            if len(data) - at < _PREFIX.size:
+            if len(data) - at < PREFIX.size:
                 state = "torn"
                 break
-            length, checksum = _PREFIX.unpack_from(data, at)
-            end = at + _PREFIX.size + length
+            length, checksum = PREFIX.unpack_from(data, at)
+            end = at + PREFIX.size + length
             if not 0 < length <= MAX_ENTRY_BYTES:
                 state = "corrupt" if data[at:].strip(b"\x00") else "torn"
                 break
             if end > len(data):
                 state = "torn"
                 break
-            record = self._record(data[at + _PREFIX.size : end], checksum)
+            record = self._record(data[at + PREFIX.size : end], checksum)
             if record is None:
                 state = "corrupt"
                 break
@@ -162,13 +144,13 @@ def segments(directory: Path) -> list[Path]:
 
 
 def _first_entry_bytes(data: bytes) -> int:
-    if len(data) < _PREFIX.size:
+    if len(data) < PREFIX.size:
         return 0
-    length: int = _PREFIX.unpack_from(data)[0]
-    return _PREFIX.size + length if length <= MAX_ENTRY_BYTES else 0
+    length: int = PREFIX.unpack_from(data)[0]
+    return PREFIX.size + length if length <= MAX_ENTRY_BYTES else 0
 
 
-def _mended(record: CallRecord) -> CallRecord:
+def mended(record: CallRecord) -> CallRecord:
     """The record with lone surrogates as question marks and numbers within 64 bits: outsiders can say anything."""
     return convert(_mended_value(to_builtins(record)), CallRecord)
 

@@ -45,6 +45,7 @@ class HttpTransport:
         self._ticker: asyncio.TimerHandle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(
         self, target: Target, body: bytes, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
@@ -52,7 +53,10 @@ class HttpTransport:
         """Also raises BadRequest or ConfigError for a header that may not be sent: hop-by-hop, or with a line break."""
         if self._closed:
             raise Overloaded("this gateway is shutting down")
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            # Kept, because asking costs a system call each time (CPython 3.11 checks for a fork).
+            loop = self._loop = asyncio.get_running_loop()
         prepared = self._prepared.get(id(target)) or self._prepare(target, loop)
         head = prepared.prefix
         if extra_headers:

@@ -13,8 +13,7 @@ from switchgear.kernel.dialect import Tally
 from switchgear.kernel.errors import UpstreamGarbled
 from switchgear.wire.json_body import ABSENT, decode, decode_answer, object_text, splice, text, unknown_members
 from switchgear.wire.openai_chat import OpenAIShared
-from switchgear.wire.openai_chat_reply import refuse_error
-from switchgear.wire.openai_usage import WireUsage, read_usage
+from switchgear.wire.openai_usage import WireUsage, read_usage, refuse_error
 
 EncodingFormat = Literal["float", "base64"]
 

@@ -13,6 +13,7 @@ from switchgear.wire.json_body import add_first, set_model, splice, text
 from switchgear.wire.openai_chat_stream import ChatEventReader
 from switchgear.wire.openai_chat_writer import KEEPALIVE, ChatEventWriter
 from switchgear.wire.openai_relay import ChatRelay
+from switchgear.wire.openai_usage import glance
 
 _ASKING_FOR_USAGE: Final = b'"stream_options":{"include_usage":true}'
 
@@ -73,7 +74,7 @@ class OpenAIChat(OpenAIShared):
         return openai_chat_reply.write_reply(completion)
 
     def glance(self, body: bytes) -> Tally:
-        return openai_chat_reply.glance(body, openai_chat_reply.chat_content_bytes)
+        return glance(body, openai_chat_reply.chat_content_bytes)
 
     def relay(self, options: StreamOptions) -> Relay:
         return ChatRelay(options, "chat.completion.chunk")

@@ -4,13 +4,11 @@ Reading is lenient, as compatible servers leave out much; what is no completion 
 object under status 200 UpstreamRefused. Several texts become one ``content``: OpenAI's answer has a single string.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Sequence
 
-from msgspec import DecodeError, Raw, Struct, json
+from msgspec import Raw, Struct
 
-from switchgear.kernel.chat import Audio, Choice, Completion, Finish, Part, Refusal, Text, ToolCall
-from switchgear.kernel.dialect import Tally
+from switchgear.kernel.chat import Audio, Choice, Completion, Part, Refusal, Text, ToolCall
 from switchgear.kernel.errors import UpstreamGarbled
 from switchgear.wire.json_body import ABSENT, decode_answer, object_text, said, unknown_members
 from switchgear.wire.openai_chat_parts import (
@@ -25,8 +23,15 @@ from switchgear.wire.openai_chat_parts import (
     write_thinking,
     write_tool_calls,
 )
-from switchgear.wire.openai_errors import read_stream_error
-from switchgear.wire.openai_usage import WireUsage, read_finish, read_usage, write_finish, write_usage
+from switchgear.wire.openai_usage import (
+    WireUsage,
+    read_finish,
+    read_stop_sequence,
+    read_usage,
+    refuse_disguised,
+    write_finish,
+    write_usage,
+)
 
 
 class WireAudio(Struct, omit_defaults=True):
@@ -83,44 +88,6 @@ class WireReply(Struct):
     error: Raw = ABSENT
 
 
-class _Finished(Struct):
-    finish_reason: str | None = None
-    stop_reason: str | int | None = None
-
-
-class _Glance(Struct):
-    choices: list[_Finished] | None = None
-    usage: WireUsage | None = None
-    error: Raw = ABSENT
-    object: str | None = None
-
-
-_READ_GLANCE: Final = json.Decoder(_Glance).decode
-
-
-def glance(body: bytes, content_bytes: Callable[[bytes], int]) -> Tally:
-    """Usage and finish; ``content_bytes`` measures the answer of an upstream that reports no usage."""
-    try:
-        seen = _READ_GLANCE(body)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        seen = decode_answer(_Glance, body)
-    if seen.error is not ABSENT or seen.object == "error":
-        refuse_error(seen.error, seen.object, body)
-    if seen.choices is None:
-        raise UpstreamGarbled("the upstream's answer has no choices")
-    finish: Finish | None = None
-    if seen.choices and (reason := seen.choices[0].finish_reason) is not None:
-        finish = read_finish(reason, read_stop_sequence(seen.choices[0].stop_reason))
-    usage = None if seen.usage is None else read_usage(seen.usage)
-    return Tally(usage=usage, finish=finish, content_bytes=0 if usage else content_bytes(body), complete=True)
-
-
-def refuse_error(error: Raw, kind: str | None, body: bytes) -> None:
-    """Raise UpstreamRefused when an answer under status 200 is really an error."""
-    if kind == "error" or said(error) is not None:
-        raise read_stream_error(json.decode(body, type=dict[str, object]))
-
-
 def chat_content_bytes(body: bytes) -> int:
     """UTF-8 bytes of text, thinking and arguments in a whole answer."""
     return sum(
@@ -133,8 +100,7 @@ def chat_content_bytes(body: bytes) -> int:
 
 def read_reply(body: bytes) -> Completion:
     """Raises UpstreamGarbled or UpstreamRefused."""
-    seen = decode_answer(_Glance, body)
-    refuse_error(seen.error, seen.object, body)
+    refuse_disguised(body)
     wire = decode_answer(WireReply, body)
     return Completion(
         id=wire.id or "",
@@ -158,11 +124,6 @@ def _read_choice(wire: WireChoice, position: int) -> Choice:
         stop_sequence=stop_sequence if finish == "stop_sequence" else None,
         logprobs=said(wire.logprobs),
     )
-
-
-def read_stop_sequence(*reasons: str | int | None) -> str | None:
-    """The stop string among what servers say of why they stopped; a token id is none."""
-    return next((reason for reason in reasons if isinstance(reason, str)), None)
 
 
 def _read_answer(message: WireAnswer) -> list[Part]:

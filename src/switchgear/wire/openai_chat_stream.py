@@ -28,9 +28,9 @@ from switchgear.kernel.chat import (
 from switchgear.kernel.errors import SwitchgearError, UpstreamGarbled, UpstreamTruncated
 from switchgear.wire.json_body import ABSENT, decode_answer, said
 from switchgear.wire.openai_chat_parts import ThinkingBlock, WireToolCall
-from switchgear.wire.openai_chat_reply import WireAnswer, read_stop_sequence, split_content
+from switchgear.wire.openai_chat_reply import WireAnswer, split_content
 from switchgear.wire.openai_errors import read_stream_error
-from switchgear.wire.openai_usage import WireUsage, read_finish, read_usage
+from switchgear.wire.openai_usage import WireUsage, read_finish, read_stop_sequence, read_usage
 from switchgear.wire.sse import FrameSplitter, read_events
 
 DONE: Final = b"[DONE]"

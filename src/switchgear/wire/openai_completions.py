@@ -31,13 +31,22 @@ from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, 
 from switchgear.kernel.errors import UnsupportedField
 from switchgear.wire.json_body import ABSENT, decode, decode_answer, object_text, said, text, unknown_members
 from switchgear.wire.openai_chat import OpenAIShared
-from switchgear.wire.openai_chat_reply import glance, read_stop_sequence, refuse_error
 from switchgear.wire.openai_chat_request import WireStreamOptions, read_stop, sampling_fields
 from switchgear.wire.openai_chat_stream import ChatEventReader
 from switchgear.wire.openai_chat_writer import DONE_FRAME, ChunkFrame
 from switchgear.wire.openai_errors import write_failure
 from switchgear.wire.openai_relay import ChatRelay
-from switchgear.wire.openai_usage import WireUsage, estimated_usage, read_finish, read_usage, write_finish, write_usage
+from switchgear.wire.openai_usage import (
+    WireUsage,
+    estimated_usage,
+    glance,
+    read_finish,
+    read_stop_sequence,
+    read_usage,
+    refuse_error,
+    write_finish,
+    write_usage,
+)
 
 _OBJECT: Final = "text_completion"
 

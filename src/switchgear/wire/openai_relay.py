@@ -15,11 +15,10 @@ from switchgear.kernel.chat import Start
 from switchgear.kernel.dialect import StreamOptions, Tally
 from switchgear.kernel.errors import SwitchgearError, UpstreamGarbled
 from switchgear.wire.json_body import as_object, decode_answer
-from switchgear.wire.openai_chat_reply import read_stop_sequence
 from switchgear.wire.openai_chat_stream import DONE, Chunk, raise_stream_error
 from switchgear.wire.openai_chat_writer import ChunkFrame
 from switchgear.wire.openai_errors import is_well_formed, write_failure
-from switchgear.wire.openai_usage import estimated_usage, read_finish, read_usage
+from switchgear.wire.openai_usage import estimated_usage, read_finish, read_stop_sequence, read_usage
 from switchgear.wire.sse import read_events
 
 _FRAME: Final = re.compile(rb"(.*?(?:\r\n\r\n|\n\r\n|\r\n\n|\n\n|\r\r))", re.DOTALL)

@@ -1,15 +1,19 @@
-"""OpenAI's token counts and finish reasons, both ways.
+"""What accounting reads of OpenAI's answers: token counts and finish reasons, both ways, and both at a glance.
 
 OpenAI's counts overlap: ``prompt_tokens`` includes what was cached, written to the cache, heard and seen,
 ``completion_tokens`` includes reasoning and speech. The canonical buckets are disjoint.
 """
 
+from collections.abc import Callable
 from typing import Final
 
-from msgspec import Struct
+from msgspec import DecodeError, Raw, Struct, json
 
 from switchgear.kernel.chat import Finish, Usage
-from switchgear.kernel.dialect import StreamOptions
+from switchgear.kernel.dialect import StreamOptions, Tally
+from switchgear.kernel.errors import UpstreamGarbled
+from switchgear.wire.json_body import ABSENT, decode_answer, said
+from switchgear.wire.openai_errors import read_stream_error
 
 _BYTES_PER_TOKEN: Final = 4
 """A rule of thumb for English text; an estimate is marked as one."""
@@ -135,3 +139,52 @@ def read_finish(reason: str, stop_sequence: str | None = None) -> Finish:
 def write_finish(finish: Finish) -> str:
     """The nearest of OpenAI's finish reasons."""
     return _REASONS[finish]
+
+
+def read_stop_sequence(*reasons: str | int | None) -> str | None:
+    """The stop string among what servers say of why they stopped; a token id is none."""
+    return next((reason for reason in reasons if isinstance(reason, str)), None)
+
+
+class _Finished(Struct):
+    finish_reason: str | None = None
+    stop_reason: str | int | None = None
+
+
+class _Glance(Struct):
+    choices: list[_Finished] | None = None
+    usage: WireUsage | None = None
+    error: Raw = ABSENT
+    object: str | None = None
+
+
+_READ_GLANCE: Final = json.Decoder(_Glance).decode
+
+
+def glance(body: bytes, content_bytes: Callable[[bytes], int]) -> Tally:
+    """Usage and finish; ``content_bytes`` measures the answer of an upstream that reports no usage."""
+    try:
+        seen = _READ_GLANCE(body)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        seen = decode_answer(_Glance, body)
+    if seen.error is not ABSENT or seen.object == "error":
+        refuse_error(seen.error, seen.object, body)
+    if seen.choices is None:
+        raise UpstreamGarbled("the upstream's answer has no choices")
+    finish: Finish | None = None
+    if seen.choices and (reason := seen.choices[0].finish_reason) is not None:
+        finish = read_finish(reason, read_stop_sequence(seen.choices[0].stop_reason))
+    usage = None if seen.usage is None else read_usage(seen.usage)
+    return Tally(usage=usage, finish=finish, content_bytes=0 if usage else content_bytes(body), complete=True)
+
+
+def refuse_disguised(body: bytes) -> None:
+    """Raise UpstreamRefused for an error under status 200, UpstreamGarbled for what is no answer at all."""
+    seen = decode_answer(_Glance, body)
+    refuse_error(seen.error, seen.object, body)
+
+
+def refuse_error(error: Raw, kind: str | None, body: bytes) -> None:
+    """Raise UpstreamRefused when an answer under status 200 is really an error."""
+    if kind == "error" or said(error) is not None:
+        raise read_stream_error(json.decode(body, type=dict[str, object]))
