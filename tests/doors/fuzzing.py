@@ -153,7 +153,9 @@ def request(path: str, body: bytes, *extra: str, method: str = "POST") -> bytes:
 
 def chunked(path: str, body: bytes, sizes: list[int]) -> bytes:
     """A well-formed request with a chunked body."""
-    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
     out = head.encode()
     for size in sizes:
         piece, body = body[:size], body[size:]
@@ -277,7 +279,24 @@ PLAUSIBLE: Mapping[str, Sequence[object]] = {
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
     """A JSON body whose fields are about right and whose values are, at times, anything."""
-    model = draw(st.sampled_from(("echo", "sim/echo", "sim/tools", "sim/think", "sim/json", "sim/embed", "sim/refuse", "sim/anthropic:echo", "sim/anthropic:tools", "sim/openai_chat:think", "sim/ech:o", "nobody")))
+    model = draw(
+        st.sampled_from(
+            (
+                "echo",
+                "sim/echo",
+                "sim/tools",
+                "sim/think",
+                "sim/json",
+                "sim/embed",
+                "sim/refuse",
+                "sim/anthropic:echo",
+                "sim/anthropic:tools",
+                "sim/openai_chat:think",
+                "sim/ech:o",
+                "nobody",
+            )
+        )
+    )
     base: dict[str, object] = {"model": model, "max_tokens": 9, "prompt": "a b", "input": "a b"}
     base["messages"] = [{"role": "user", "content": "a b"}]
     for field in draw(st.lists(st.sampled_from(sorted(PLAUSIBLE)), max_size=3)):
@@ -290,6 +309,9 @@ def bodies(draw: st.DrawFn) -> bytes:
         base["messages"] = [{**message, **draw(st.dictionaries(KEYS, VALUES, max_size=4))}]
     if how == 2:
         base.update(draw(st.dictionaries(st.text(max_size=5), VALUES, max_size=1)))
+    if ":" in model:
+        # A foreign `n` goes on as an unknown field, and two choices are no message: rightly the upstream's 502.
+        base.pop("n", None)
     text = bytearray(json.dumps(base).encode())
     if how == 3:
         at = draw(st.integers(0, len(text)))

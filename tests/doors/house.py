@@ -95,8 +95,13 @@ async def nobody(request: Request) -> Reply:
 
 
 @asynccontextmanager
-async def running(bounds: Bounds | None = None, *, keepalive_after_seconds: float = 15.0) -> AsyncIterator[House]:
-    """A house for one test."""
+async def running(
+    bounds: Bounds | None = None,
+    *,
+    keepalive_after_seconds: float = 15.0,
+    providers: Mapping[str, ProviderEntry] | None = None,
+) -> AsyncIterator[House]:
+    """A house for one test; ``providers`` come on top of the simulator."""
     clock = SystemClock()
     bits = seeded_bits()
     machinery = Machinery(clock=clock, ids=Ids(clock, bits), random_bits=bits)
@@ -104,7 +109,7 @@ async def running(bounds: Bounds | None = None, *, keepalive_after_seconds: floa
     http = HttpTransport()
     config = Config(
         keys=(Key(name="tester", key=Secret(KEY)),),
-        providers={"sim": ProviderEntry(kind="simulator")},
+        providers={"sim": ProviderEntry(kind="simulator"), **(providers or {})},
         models={"echo": ModelEntry(deployments=(DeploymentEntry(model="sim/echo"),))},
     )
     snapshots = Snapshots(build_snapshot(config, "test", outside(spoken, machinery, http)))

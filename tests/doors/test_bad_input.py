@@ -100,6 +100,22 @@ async def test_a_chunked_body_over_the_limit_is_cut_off() -> None:
 
 
 SMUGGLING = {
+    "coding twice, chunked last": b"transfer-encoding: identity\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a coding before chunked": b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "a coding like chunked": b"transfer-encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "an empty coding": b"transfer-encoding:\r\ncontent-length: 2\r\n\r\n{}",
+    "a list of lengths": b"content-length: 2, 2\r\n\r\n{}",
+    "an empty length": b"content-length:\r\n\r\n",
+    "a hexadecimal length": b"content-length: 0x2\r\n\r\n{}",
+    "a bare line feed": b"x-a: b\ncontent-length: 2\r\n\r\n{}",
+    "a bare carriage return": b"x-a: b\rcontent-length: 2\r\n\r\n{}",
+    "a chunk ended by a bare line feed": b"transfer-encoding: chunked\r\n\r\n2\n{}\n0\n\n",
+    "a chunk size with a space": b"transfer-encoding: chunked\r\n\r\n2 \r\n{}\r\n0\r\n\r\n",
+    "a chunk size over 64 bits": b"transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n{}\r\n0\r\n\r\n",
+    "a control character in an extension": b"transfer-encoding: chunked\r\n\r\n2;a\x00\r\n{}\r\n0\r\n\r\n",
+    "a length in the trailer": b"transfer-encoding: chunked\r\n\r\n0\r\ncontent-length: 5\r\n\r\n",
+    "a header without a name": b": a\r\ncontent-length: 2\r\n\r\n{}",
+    "a line without a colon": b"abc\r\ncontent-length: 2\r\n\r\n{}",
     "both lengths": b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
     "two lengths": b"content-length: 2\r\ncontent-length: 3\r\n\r\n{}",
     "negative length": b"content-length: -1\r\n\r\n",
@@ -130,7 +146,75 @@ async def test_a_smuggling_attempt_is_a_400_and_the_connection_ends(name: str) -
         await still_alive(house)
 
 
+async def test_what_follows_a_chunked_body_does_not_count_as_headers() -> None:
+    async with running(Bounds(keepalive_seconds=0.01)) as house:
+        head = f"POST {OPENAI} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        body = json.dumps(chat()).encode()
+        chunks = b"%x\r\n%b\r\n0\r\nauthorization: Bearer %b\r\n\r\n" % (len(body), body, KEY.encode())
+        status, _, _ = parse(await house.raw(head.encode() + chunks))
+        assert status == 401
+
+
+async def test_what_follows_a_request_that_closes_is_no_request() -> None:
+    async with running() as house:
+        head = f"GET /v1/models HTTP/1.1\r\nhost: x\r\nx-api-key: {KEY}\r\n"
+        answer = await house.raw(f"{head}connection: close\r\n\r\n{head}\r\n".encode())
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert len(house.journal.records) == 1
+
+
+async def test_a_refused_request_is_recorded_as_what_it_was_whatever_follows_it() -> None:
+    async with running() as house:
+        bad = f"POST {ANTHROPIC} HTTP/1.1\r\nhost: x\r\nhost: y\r\ncontent-length: 2\r\n\r\n{{}}"
+        status, _, body = parse(await house.raw(f"{bad}GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n".encode()))
+        assert status == 400
+        assert json.loads(body)["type"] == "error"
+        assert [record.door for record in house.journal.records] == ["anthropic"]
+
+
+async def test_a_body_in_tiny_chunks_is_one_body() -> None:
+    async with running(Bounds(keepalive_seconds=0.01)) as house:
+        head = f"POST {OPENAI} HTTP/1.1\r\nhost: x\r\nx-api-key: {KEY}\r\ntransfer-encoding: chunked\r\n\r\n"
+        chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in json.dumps(chat()).encode()) + b"0\r\n\r\n"
+        status, _, _ = parse(await house.raw(head.encode() + chunks))
+        assert status == 200
+
+
+@pytest.mark.parametrize("path", [OPENAI, ANTHROPIC, "/v1/embeddings", "/v1/completions"])
+@pytest.mark.parametrize(
+    "value",
+    [b"[" * 5000 + b"]" * 5000, b'{"a":' * 5000 + b"1" + b"}" * 5000, b'"\\ud800"', b"NaN", b"01", b"1e", b'"\x01"'],
+)
+async def test_a_value_that_no_json_reader_should_take_is_a_400_wherever_it_stands(path: str, value: bytes) -> None:
+    async with running() as house:
+        for field in (b"messages", b"metadata", b"unheard_of", b"user"):
+            body = b'{"model": "echo", "max_tokens": 5, %b: %b}' % (b'"' + field + b'"', value)
+            status, _, answer = await house.post(path, body)
+            assert status == 400, answer
+        assert [record.status for record in house.journal.records] == [400] * 4
+        await still_alive(house)
+
+
+@pytest.mark.parametrize("value", [b"9" * 5000, b"9" * 30, b"1e400", b"-1e999999999"])
+async def test_a_number_of_any_size_does_no_harm(value: bytes) -> None:
+    async with running() as house:
+        for field in (b"max_tokens", b"seed", b"temperature", b"unheard_of"):
+            body = b'{"model": "echo", "messages": [{"role": "user", "content": "a"}], "%b": %b}' % (field, value)
+            status, _, answer = await house.post(OPENAI, body)
+            assert status in (200, 400), answer
+        assert len(house.journal.records) == 4
+
+
 GARBAGE = {
+    "no host": b"GET /v1/models HTTP/1.1\r\n\r\n",
+    "version 0.9": b"GET /v1/models HTTP/0.9\r\n\r\n",
+    "version 2.0": b"GET /v1/models HTTP/2.0\r\nhost: x\r\n\r\n",
+    "the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "a tunnel": b"CONNECT a:80 HTTP/1.1\r\nhost: a\r\n\r\nabc",
+    "chunked in HTTP/1.0": b"POST /v1/x HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a header that never ends": b"GET /v1/models HTTP/1.1\r\nhost: x\r\nx-a: " + b"a" * 600_000,
+    "one header ever again": b"GET /v1/models HTTP/1.1\r\n" + b"x:\r\n" * 20_000 + b"\r\n",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "half a request line": b"POST\r\n\r\n",
     "an old version": b"GET /v1/models HTTP/3.7\r\n\r\n",
@@ -201,6 +285,9 @@ def fuzz_cases() -> list[Path]:
 
 @pytest.mark.parametrize("case", fuzz_cases(), ids=lambda path: path.name)
 async def test_what_was_found_by_fuzzing_stays_harmless(case: Path) -> None:
-    async with running(Bounds(request_seconds=0.01)) as house:
-        await house.raw(case.read_bytes())
+    found = case.read_bytes()  # noqa: ASYNC240 (a small file, before anything runs)
+    async with running(Bounds(request_seconds=0.05, keepalive_seconds=0.05)) as house:
+        status, _, _ = parse(await house.raw(found))
+        assert status < 500
+        assert len(house.journal.records) == 1
         await still_alive(house)

@@ -28,6 +28,7 @@ class Acme:
     def __init__(self, settings: ProviderSettings) -> None:
         self.name = settings.name
         self.quirks = Quirks()
+        self.forwards = False
         key = (("acme-key", settings.api_key),) if settings.api_key else ()
         self._endpoint = Endpoint.read(settings, "https://api.acme.example", key)
 

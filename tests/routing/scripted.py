@@ -114,6 +114,7 @@ class Vendor:
 
     name = "acme"
     quirks = Quirks()
+    forwards = False
 
     def __init__(self, dialect: str) -> None:
         self._dialect = dialect

@@ -24,6 +24,7 @@ from switchgear.wire.openai_chat import OpenAIChat
 class Vendor:
     name = "acme"
     quirks = Quirks()
+    forwards = False
 
     def target(self, operation: str, dialect: str, model: str) -> Target | None:
         if operation != "chat":

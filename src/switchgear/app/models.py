@@ -76,5 +76,7 @@ def _tuned(dialects: Mapping[str, Dialect], name: str, provider: Provider) -> Di
         return OpenAIChat(output_limit_field=provider.quirks.output_limit_field)
     spoken = dialects.get(name)
     if spoken is None:
-        raise ModelNotFound(f"there is no dialect {name[:100]!r}; {', '.join(sorted(dialects))} are spoken", param="model")
+        raise ModelNotFound(
+            f"there is no dialect {name[:100]!r}; {', '.join(sorted(dialects))} are spoken", param="model"
+        )
     return spoken

@@ -16,6 +16,7 @@ from switchgear.routing.accounting import estimate_tokens
 DOOR: Final = "anthropic"
 PREFIXES: Final = ("/v1", "/anthropic/v1")
 
+
 def endpoints(dialects: Mapping[str, Dialect], pipelines: Pipelines) -> list[Endpoint]:
     """All that the door offers."""
     bad_body = pipelines.wrap(raise_defect)

@@ -115,6 +115,8 @@ class Provider(Protocol):
 
     name: str
     quirks: Quirks
+    forwards: bool
+    """Whether any of a client's headers go on; if not, :meth:`forwarded_headers` is never asked."""
 
     def target(self, operation: str, dialect: str, model: str) -> Target | None:
         """How to perform ``operation`` on ``model`` (the vendor's name) for a client that speaks ``dialect``.

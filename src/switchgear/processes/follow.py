@@ -1,6 +1,7 @@
 """The control process' eye on the journal: counts every record, and remembers the last ones."""
 
 import asyncio
+import logging
 from collections import deque
 from pathlib import Path
 from typing import Final
@@ -20,12 +21,14 @@ class Follower:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._meter = Meter()
+        self._log = logging.getLogger("switchgear.control")
         self._recent: deque[CallRecord] = deque(maxlen=_REMEMBERED)
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         reader = await asyncio.to_thread(self._open)
+        self._meter.watch(reader.counts)
         while True:
             batch = await asyncio.to_thread(reader.read_batch)
             if batch is None:
@@ -44,7 +47,11 @@ class Follower:
         for record in batch.records:
             self._meter.count(record)
         self._recent.extend(batch.records)
-        await asyncio.to_thread(reader.commit, batch.position)
+        try:
+            await asyncio.to_thread(reader.commit, batch.position)
+        except OSError as error:
+            # What is counted stays counted; the next batch commits for this one too.
+            self._log.error("the position in the journal cannot be kept: %s", error)  # noqa: TRY400 (one line)
 
     def metrics(self) -> str:
         """All counts, for Prometheus."""

@@ -87,7 +87,10 @@ def build(config: Config, options: GatewayOptions) -> Parts:
     snapshots = Snapshots(build_snapshot(config, config_version(config), out))
     gateway_id = f"g{options.number}-{secret_hex(4)}"
     journal = _journal(config, gateway_id, clock)
-    meter = Meter() if options.control_socket is None else None
+    meter = None
+    if options.control_socket is None:
+        meter = Meter()
+        meter.watch(journal.counts)
     state = GatewayState(snapshots, journal, meter)
     forward: Forward = ForwardToNobody(state)
     if options.control_socket is not None:

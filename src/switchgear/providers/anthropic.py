@@ -21,11 +21,12 @@ class Anthropic:
     Raises ConfigError when the settings cannot be used.
     """
 
-    __slots__ = ("_pinned", "_targets", "name", "quirks")
+    __slots__ = ("_pinned", "_targets", "forwards", "name", "quirks")
 
     def __init__(self, settings: ProviderSettings) -> None:
         self.name = settings.name
         self.quirks = Quirks()
+        self.forwards = True
         key: tuple[Header, ...] = (("x-api-key", settings.api_key),) if settings.api_key is not None else ()
         endpoint = Endpoint.read(settings, BASE_URL, key)
         endpoint = replace(endpoint, prefix=endpoint.prefix.removesuffix("/v1"))

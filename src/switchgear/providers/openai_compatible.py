@@ -22,7 +22,7 @@ class OpenAICompatible:
     Raises ConfigError when the settings cannot be used.
     """
 
-    __slots__ = ("_forwards", "_targets", "name", "quirks")
+    __slots__ = ("_forwards", "_targets", "forwards", "name", "quirks")
 
     def __init__(self, preset: Preset, settings: ProviderSettings) -> None:
         self.name = settings.name
@@ -31,14 +31,13 @@ class OpenAICompatible:
         self._targets = {operation: endpoint.post(*_OPERATIONS[operation]) for operation in preset.operations}
         pinned = {header for header, _ in endpoint.headers}
         self._forwards = tuple(header for header in preset.forwards if header not in pinned)
+        self.forwards = bool(self._forwards)
 
     def target(self, operation: str, dialect: str, model: str) -> Target | None:
         """Always in OpenAI's dialect; the model's name travels in the body."""
         return self._targets.get(operation)
 
     def forwarded_headers(self, headers: Mapping[bytes, bytes]) -> tuple[Header, ...]:
-        if not self._forwards:
-            return ()
         sent = ((name, headers.get(name.encode())) for name in self._forwards)
         return tuple((name, value.decode("latin-1")) for name, value in sent if value is not None)
 

@@ -46,7 +46,8 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock) 
     connected = deployment.connected
     upstream: UpstreamReply | None = None
     try:
-        extra = connected.provider.forwarded_headers(call.headers)
+        provider = connected.provider
+        extra = provider.forwarded_headers(call.headers) if provider.forwards else ()
         upstream = await connected.transport.send(plan.target, body, deployment.timers, extra)
         entry.status = upstream.status
         return await _read(call, plan, upstream, log)

@@ -18,11 +18,12 @@ class SimulatorProvider:
     ``query`` of the settings holds default parameters; raises ConfigError when they cannot be used.
     """
 
-    __slots__ = ("_defaults", "name", "quirks")
+    __slots__ = ("_defaults", "forwards", "name", "quirks")
 
     def __init__(self, settings: ProviderSettings) -> None:
         self.name = settings.name
         self.quirks = Quirks()
+        self.forwards = False
         self._defaults = dict(settings.query)
         try:
             read_parameters(self._defaults)
