@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from switchgear.auth.model import KeyRing, VirtualKey, digest_of, model_allowed
+from switchgear.auth.model import KeyRing, VirtualKey, digest_of, key_ring, model_allowed
 from switchgear.auth.stage import Authenticate
 from switchgear.kernel.call import Call, Head, Snapshot
 from switchgear.kernel.errors import Forbidden, Unauthenticated
@@ -16,7 +16,7 @@ KEY = "sk-sg-0123456789abcdef"
 
 def ring(*, models: tuple[str, ...] = (), disabled: bool = False, anonymous: bool = False) -> KeyRing:
     key = VirtualKey(name="bot", digest=digest_of(KEY), models=models, disabled=disabled)
-    return KeyRing([key], allow_anonymous_loopback=anonymous)
+    return key_ring([key], allow_anonymous_loopback=anonymous)
 
 
 def call(headers: Mapping[bytes, bytes], keys: KeyRing, *, model: str = "fast", loopback: bool = True) -> Call:

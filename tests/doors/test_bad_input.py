@@ -285,7 +285,7 @@ def fuzz_cases() -> list[Path]:
 
 @pytest.mark.parametrize("case", fuzz_cases(), ids=lambda path: path.name)
 async def test_what_was_found_by_fuzzing_stays_harmless(case: Path) -> None:
-    found = case.read_bytes()  # noqa: ASYNC240 (a small file, before anything runs)
+    found = case.read_bytes()
     async with running(Bounds(request_seconds=0.05, keepalive_seconds=0.05)) as house:
         status, _, _ = parse(await house.raw(found))
         assert status < 500

@@ -70,7 +70,7 @@ async def client_left(house: House, silent: Silent) -> None:
     """The upstream sees the connection close, and the record says why."""
     async with asyncio.timeout(5):
         await silent.let_go.wait()
-        while house.server.connection_count:  # noqa: ASYNC110 (the server has no event for it; the timeout bounds this)
+        while house.server.connection_count:
             await asyncio.sleep(0)
     assert [record.outcome for record in house.journal.records] == ["cancelled"]
     assert house.journal.records[0].attempts[0].outcome == "cancelled"

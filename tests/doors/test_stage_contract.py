@@ -2,7 +2,7 @@
 
 import pytest
 
-from switchgear.auth.model import KeyRing, VirtualKey, digest_of
+from switchgear.auth.model import KeyRing, VirtualKey, digest_of, key_ring
 from switchgear.auth.stage import Authenticate
 from switchgear.kernel.call import Call, Head, Snapshot
 from switchgear.kernel.clock import FrozenClock
@@ -15,7 +15,7 @@ KEY = "sk-sg-0123456789abcdef"
 
 
 def call_with(key: str) -> Call:
-    ring = KeyRing([VirtualKey(name="bot", digest=digest_of(KEY))], allow_anonymous_loopback=False)
+    ring = key_ring([VirtualKey(name="bot", digest=digest_of(KEY))], allow_anonymous_loopback=False)
     return Call(
         id="0" * 32,
         door="openai",

@@ -3,6 +3,7 @@
 import anthropic
 import pytest
 from anthropic.types import ToolParam
+
 from tests.e2e.live import KEY, LiveServer
 
 WEATHER: ToolParam = {

@@ -5,8 +5,9 @@ import json
 
 import openai
 import pytest
-from tests.e2e.live import KEY, LiveServer
 from openai.types.chat import ChatCompletionToolParam
+
+from tests.e2e.live import KEY, LiveServer
 
 WEATHER: ChatCompletionToolParam = {
     "type": "function",

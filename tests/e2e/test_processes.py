@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.e2e.live import CONFIG, KEY, LiveServer
-from tests.e2e.load import Load
 
 from switchgear.kernel.record import CallRecord
 from switchgear.traces.journal_reader import FileOffsets, JournalReader
+from tests.e2e.live import CONFIG, KEY, LiveServer
+from tests.e2e.load import Load
 
 
 def records(server: LiveServer) -> list[CallRecord]:

@@ -7,7 +7,8 @@ from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.dialect import Tally
 from switchgear.kernel.errors import UpstreamTruncated
 from switchgear.kernel.record import Attempt
-from switchgear.routing.accounting import AttemptLog, estimate_tokens, estimated_usage, see
+from switchgear.routing.accounting import estimate_tokens, estimated_usage, see
+from switchgear.routing.attempt import AttemptLog
 from tests.routing.scripted import a_call
 
 

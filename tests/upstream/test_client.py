@@ -115,7 +115,7 @@ async def test_a_pooled_connection_that_the_upstream_closed_is_replaced_in_silen
         await peer.send(sized(b"ok"))
 
     async def emptied(transport: HttpTransport) -> None:
-        while transport.stats():  # noqa: ASYNC110 (the pool tells nobody when a connection ends)
+        while transport.stats():
             await asyncio.sleep(0)
 
     async def check(stand: Stand, transport: HttpTransport) -> None:

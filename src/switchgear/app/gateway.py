@@ -90,6 +90,7 @@ def _fallback(spoken: Mapping[str, Dialect], pipelines: Pipelines) -> Endpoint:
         method="",
         path="",
         dialect=spoken[OpenAIChat.name],
+        streams=False,
         pipeline=pipelines.bad_request,
         bad_body=pipelines.bad_request,
         bad_request=pipelines.bad_request,

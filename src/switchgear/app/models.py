@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from switchgear.auth.model import KeyRing, VirtualKey
+from switchgear.auth.model import KeyRing, VirtualKey, key_ring
 from switchgear.config.model import Config, DeploymentEntry
 from switchgear.kernel.call import Snapshot
 from switchgear.kernel.dialect import Dialect
@@ -37,7 +37,7 @@ def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
     keys = [
         VirtualKey(name=key.name, digest=key.digest(), models=key.models, disabled=key.disabled) for key in config.keys
     ]
-    ring = KeyRing(keys, allow_anonymous_loopback=not keys)
+    ring = key_ring(keys, allow_anonymous_loopback=not keys)
     return Snapshot(version, {KeyRing: ring, RouteTable: _route_table(config, outside)})
 
 

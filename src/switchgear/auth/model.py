@@ -1,15 +1,11 @@
 """Virtual keys as the data plane sees them: digests in an immutable ring, never the keys themselves."""
 
 import hashlib
-import hmac
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
 from switchgear.kernel.call import Caller
-
-_NOBODY: Final = hashlib.sha256(b"no key has this digest because no key is empty").digest()
 
 
 class VirtualKey(Struct, frozen=True, kw_only=True):
@@ -24,23 +20,17 @@ class VirtualKey(Struct, frozen=True, kw_only=True):
     disabled: bool = False
 
 
-class KeyRing:
-    """All keys of one snapshot, found by digest in constant time."""
+class KeyRing(Struct, frozen=True, kw_only=True):
+    """All keys of one snapshot, by digest."""
 
-    __slots__ = ("_by_digest", "allows_anonymous_loopback")
+    callers: Mapping[bytes, tuple[VirtualKey, Caller]]
+    allows_anonymous_loopback: bool
 
-    def __init__(self, keys: Iterable[VirtualKey], *, allow_anonymous_loopback: bool) -> None:
-        self._by_digest = {key.digest: (key, Caller(key=key.name, models=key.models)) for key in keys}
-        self.allows_anonymous_loopback = allow_anonymous_loopback
 
-    def find(self, presented: bytes) -> Caller | None:
-        """The caller whose key is ``presented``; None for a wrong, disabled or missing key, all at the same cost."""
-        digest = hashlib.sha256(presented).digest()
-        found = self._by_digest.get(digest)
-        known = found[0].digest if found is not None else _NOBODY
-        if not hmac.compare_digest(known, digest) or found is None or found[0].disabled:
-            return None
-        return found[1]
+def key_ring(keys: Iterable[VirtualKey], *, allow_anonymous_loopback: bool) -> KeyRing:
+    """A ring of ``keys``."""
+    callers = {key.digest: (key, Caller(key=key.name, models=key.models)) for key in keys}
+    return KeyRing(callers=callers, allows_anonymous_loopback=allow_anonymous_loopback)
 
 
 def digest_of(key: str) -> bytes:

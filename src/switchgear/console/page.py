@@ -1,4 +1,4 @@
-"""The console's first page: what is running, what is served, what happened last. Plain HTML, no script, no requests out."""
+"""The console's first page: what is running, what is served, what happened last. Plain HTML, without a script."""
 
 from collections.abc import Iterable, Sequence
 from html import escape

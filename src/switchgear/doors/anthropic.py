@@ -35,6 +35,7 @@ def endpoints(dialects: Mapping[str, Dialect], pipelines: Pipelines) -> list[End
                     method="POST",
                     path=prefix + path,
                     dialect=dialects[dialect],
+                    streams=operation != "count_tokens",
                     pipeline=pipeline,
                     bad_body=bad_body,
                     bad_request=pipelines.bad_request,

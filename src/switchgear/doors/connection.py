@@ -8,12 +8,13 @@ are read and thrown away: closing at once would reset the connection and destroy
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from typing import Final, Protocol, cast
 
 from switchgear.doors.endpoint import Request
 from switchgear.doors.gateway import Gateway
 from switchgear.doors.intake import Bounds, Intake
-from switchgear.doors.response import CONTINUE, LAST_CHUNK, NO_BODY, ResponseWriter, chunk
+from switchgear.doors.response import CONTINUE, LAST_CHUNK, NO_BODY, chunk
 from switchgear.kernel.errors import BodyTimeout, Overloaded, SwitchgearError
 from switchgear.kernel.reply import Frames, Reply
 
@@ -28,7 +29,7 @@ class Hub(Protocol):
     loop: asyncio.AbstractEventLoop
     gateway: Gateway
     bounds: Bounds
-    responses: ResponseWriter
+    status_lines: Mapping[int, bytes]
     draining: bool
 
     def opened(self, connection: "Connection") -> None: ...
@@ -132,15 +133,18 @@ class Connection(asyncio.Protocol):
         self._answered(request)
 
     def _write_whole(self, request: Request, reply: Reply) -> None:
-        self._transport.write(
-            self._hub.responses.whole(
-                reply.status,
-                reply.headers,
-                reply.body,
-                close=not request.keep_alive,
-                with_body=request.method != "HEAD",
-            )
-        )
+        body = reply.body
+        framing = b"" if reply.status in NO_BODY else b"content-length: %d\r\n" % len(body)
+        head = self._head(request, reply, framing)
+        bodiless = request.method == "HEAD" or reply.status in NO_BODY
+        self._transport.write(head if bodiless else head + body)
+
+    def _head(self, request: Request, reply: Reply, framing: bytes) -> bytes:
+        lines = [self._hub.status_lines[reply.status]]
+        lines += [b"%b: %b\r\n" % header for header in reply.headers]
+        lines.append(framing)
+        lines.append(b"\r\n" if request.keep_alive else b"connection: close\r\n\r\n")
+        return b"".join(lines)
 
     async def _write_frames(self, request: Request, reply: Reply, frames: Frames) -> None:
         write = self._transport.write
@@ -148,7 +152,7 @@ class Connection(asyncio.Protocol):
         chunked = request.chunked_reply and with_body
         request.keep_alive = request.keep_alive and request.chunked_reply
         framing = _CHUNKED if chunked else b""
-        write(self._hub.responses.head(reply.status, reply.headers, framing, close=not request.keep_alive))
+        write(self._head(request, reply, framing))
         if not with_body:
             return
         self._keepalive_frame = b"" if request.endpoint is None else request.endpoint.dialect.keepalive

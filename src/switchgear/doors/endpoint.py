@@ -30,6 +30,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     path: str
     """Exact, or a prefix when it ends with ``/``: the rest of the path is then the model's name."""
     dialect: Dialect
+    streams: bool
+    """Whether the operation knows streams; elsewhere ``stream`` in a body means nothing."""
     pipeline: Next
     """All stages and the handler: for a body that could be read."""
     bad_body: Next

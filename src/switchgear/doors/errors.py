@@ -6,7 +6,7 @@ from typing import NoReturn
 from msgspec import DecodeError, ValidationError
 from msgspec.json import encode
 
-from switchgear.kernel.call import Call, Head
+from switchgear.kernel.call import Call
 from switchgear.kernel.errors import BadRequest, Internal, SwitchgearError
 from switchgear.kernel.reply import Headers, Reply
 
@@ -29,10 +29,8 @@ def problem_reply(error: SwitchgearError) -> Reply:
     return Reply(error.status, [(b"content-type", b"application/problem+json"), *error_headers(error)], body)
 
 
-def nameless(head: Head) -> BadRequest | None:
+def nameless() -> BadRequest:
     """The refusal of a body whose model is the empty string."""
-    if head.model:
-        return None
     return BadRequest("'model' is empty; name a model, GET /v1/models lists them", param="model")
 
 

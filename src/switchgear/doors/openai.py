@@ -40,24 +40,26 @@ def endpoints(dialects: Mapping[str, Dialect], pipelines: Pipelines) -> list[End
                     method="POST",
                     path=prefix + path,
                     dialect=dialects[dialect],
+                    streams=operation != "embeddings",
                     pipeline=answering,
                     bad_body=bad_body,
                     bad_request=pipelines.bad_request,
                 )
             )
-        for path in ("/models", "/models/"):
-            offered.append(
-                Endpoint(
-                    door=DOOR,
-                    operation="models",
-                    method="GET",
-                    path=prefix + path,
-                    dialect=dialects["openai_chat"],
-                    pipeline=listing,
-                    bad_body=bad_body,
-                    bad_request=pipelines.bad_request,
-                )
+        offered.extend(
+            Endpoint(
+                door=DOOR,
+                operation="models",
+                method="GET",
+                path=prefix + path,
+                dialect=dialects["openai_chat"],
+                streams=False,
+                pipeline=listing,
+                bad_body=bad_body,
+                bad_request=pipelines.bad_request,
             )
+            for path in ("/models", "/models/")
+        )
     return offered
 
 

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import socket
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from switchgear.doors.connection import Connection, Hub
 from switchgear.doors.endpoint import KEEPALIVE_SILENCE_SECONDS
 from switchgear.doors.gateway import Gateway
 from switchgear.doors.intake import Bounds
-from switchgear.doors.response import ResponseWriter
+from switchgear.doors.response import status_lines
 
 TICK_SECONDS: Final = 0.5
 _IDLE_LINGER_SECONDS: Final = 1.0
@@ -31,7 +32,7 @@ class GatewayServer:
         self.loop = asyncio.get_running_loop()
         self.gateway = gateway
         self.bounds = bounds
-        self.responses = ResponseWriter()
+        self.status_lines: Mapping[int, bytes] = status_lines()
         self.draining = False
         self._tick_seconds = tick_seconds
         self._keepalive_after_seconds = keepalive_after_seconds
@@ -81,14 +82,14 @@ class GatewayServer:
         for connection in tuple(self._connections):
             connection.drain()
         started = self.loop.time()
-        while self.busy_count and self.loop.time() - started < seconds:
+        while self.busy_count and self.loop.time() - started < seconds:  # noqa: ASYNC110 (a count, in a process that ends)
             await asyncio.sleep(0.02)
         await asyncio.sleep(max(0.0, min(seconds, _IDLE_LINGER_SECONDS) - (self.loop.time() - started)))
         finished = not self.busy_count
         for connection in tuple(self._connections):
             connection.expire()
         await asyncio.sleep(0)
-        while self.busy_count and self.loop.time() - started < seconds + 1:
+        while self.busy_count and self.loop.time() - started < seconds + 1:  # noqa: ASYNC110 (the same)
             await asyncio.sleep(0.02)
         if self._ticker is not None:
             self._ticker.cancel()

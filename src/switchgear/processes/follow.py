@@ -51,7 +51,7 @@ class Follower:
             await asyncio.to_thread(reader.commit, batch.position)
         except OSError as error:
             # What is counted stays counted; the next batch commits for this one too.
-            self._log.error("the position in the journal cannot be kept: %s", error)  # noqa: TRY400 (one line)
+            self._log.error("the position in the journal cannot be kept: %s", error)
 
     def metrics(self) -> str:
         """All counts, for Prometheus."""

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import structs
 
 from switchgear.kernel.call import Call
-from switchgear.kernel.chat import Chat
+from switchgear.kernel.chat import Chat, Usage
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.dialect import StreamOptions, Tally
 from switchgear.kernel.errors import Internal, SwitchgearError, UpstreamError, UpstreamGarbled
@@ -14,7 +14,7 @@ from switchgear.kernel.fold import fold, unfold
 from switchgear.kernel.record import Attempt
 from switchgear.kernel.reply import Headers, Reply
 from switchgear.kernel.upstream import UpstreamReply
-from switchgear.routing.accounting import AttemptLog, estimate_tokens, see
+from switchgear.routing.accounting import estimate_tokens, estimated_usage, see
 from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream
 from switchgear.routing.model import CHAT_OPERATIONS, Deployment, Plan
 from switchgear.routing.retry_after import retry_after_seconds
@@ -24,6 +24,49 @@ MAX_ERROR_BYTES: Final = 1024 * 1024
 _FIRST_OTHER_STATUS: Final = 300
 _FIRST_ERROR_STATUS: Final = 400
 _FORWARDED_HEADERS: Final = frozenset((b"openai-processing-ms", b"x-switchgear-simulator", b"x-switchgear-estimated"))
+
+
+class AttemptLog:
+    """Writes one attempt's entry: opened when it starts, closed exactly once."""
+
+    __slots__ = ("_call", "_clock", "_closed", "_started_monotonic_ns", "entry")
+
+    def __init__(self, call: Call, clock: Clock, entry: Attempt) -> None:
+        self.entry = entry
+        self._call = call
+        self._clock = clock
+        self._started_monotonic_ns = clock.monotonic_ns()
+        self._closed = False
+        call.attempts.append(entry)
+
+    def estimate(self, tally: Tally) -> Usage:
+        """The usage of this attempt as far as the gateway can tell by itself."""
+        return estimated_usage(self._call, tally)
+
+    def first_byte(self) -> None:
+        """The first byte of the answer's body is here."""
+        self.entry.first_byte_ns = self._clock.monotonic_ns() - self._started_monotonic_ns
+
+    def close(self, tally: Tally | None, error: SwitchgearError | None = None, *, cancelled: bool = False) -> None:
+        """Declare the outcome; only the first word counts."""
+        if self._closed:
+            return
+        self._closed = True
+        entry = self.entry
+        entry.duration_ns = self._clock.monotonic_ns() - self._started_monotonic_ns
+        if tally is not None:
+            entry.usage = tally.usage or (estimated_usage(self._call, tally) if _answered(tally, error) else None)
+            entry.finish = tally.finish or ""
+        if error is not None:
+            entry.outcome = "failed"
+            entry.error = f"{error.code}: {error.message}"
+        elif cancelled:
+            entry.outcome = "cancelled"
+
+
+def _answered(tally: Tally, error: SwitchgearError | None) -> bool:
+    """Whether the upstream did work that may be billed."""
+    return error is None or tally.content_frames > 0 or tally.content_bytes > 0
 
 
 async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock) -> Reply:

@@ -14,11 +14,23 @@ from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, 
 from switchgear.kernel.errors import SwitchgearError, UpstreamError, UpstreamTruncated
 from switchgear.kernel.reply import Frame, Reply
 from switchgear.kernel.upstream import UpstreamReply
-from switchgear.routing.accounting import AttemptLog, see
+from switchgear.routing.accounting import see
 from switchgear.wire.sse import FrameSplitter
 
 _TAIL_SECONDS: Final = 0.25
 """How long a finished stream waits for the transfer itself to end, so that the connection can be used again."""
+
+
+class Log(Protocol):
+    """The attempt's entry in the record."""
+
+    def first_byte(self) -> None:
+        """The first byte of the answer's body is here."""
+        ...
+
+    def close(self, tally: Tally | None, error: SwitchgearError | None = None, *, cancelled: bool = False) -> None:
+        """Declare the outcome; only the first word counts."""
+        ...
 
 
 class Converter(Protocol):
@@ -126,7 +138,7 @@ class StreamBody:
         "_upstream",
     )
 
-    def __init__(self, upstream: UpstreamReply, log: AttemptLog, converter: Converter) -> None:
+    def __init__(self, upstream: UpstreamReply, log: Log, converter: Converter) -> None:
         self._upstream = upstream
         self._read = upstream.read
         self._log = log
