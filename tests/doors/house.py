@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
 from switchgear.app.gateway import Machinery, dialects, gateway, outside
@@ -100,7 +100,7 @@ async def running(
     *,
     keepalive_after_seconds: float = 15.0,
     providers: Mapping[str, ProviderEntry] | None = None,
-) -> AsyncIterator[House]:
+) -> AsyncGenerator[House]:
     """A house for one test; ``providers`` come on top of the simulator."""
     clock = SystemClock()
     bits = seeded_bits()

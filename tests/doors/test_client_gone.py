@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
@@ -51,7 +51,7 @@ class Silent:
 
 
 @asynccontextmanager
-async def house_before(silent: Silent, kind: str) -> AsyncIterator[House]:
+async def house_before(silent: Silent, kind: str) -> AsyncGenerator[House]:
     async with ScriptedUpstream(silent) as upstream:
         entry = ProviderEntry(
             kind=kind, base_url=f"http://{upstream.origin.authority}/v1", api_key=Secret("upstream-secret")

@@ -120,6 +120,8 @@ async def test_calls_go_on_while_the_control_process_is_down(tmp_path: Path) -> 
     with LiveServer(tmp_path) as server:
         (control,) = server.child_pids("switchgear.processes.control")
         os.kill(control, signal.SIGSTOP)
+        assert server.get("/healthz")[0] == 200
+        assert server.ready()["control"] == "down"
         load = Load(server.url)
         running = asyncio.get_running_loop().create_task(load.run(2))
         await until(lambda: len(load.answered) > 20)

@@ -56,7 +56,7 @@ class ScriptedReply:
         if not self._steps:
             return b""
         step = self._steps.pop(0)
-        if step is SILENCE:
+        if step is None:
             await asyncio.wait((self._closing,))
             raise UpstreamTruncated("closed")
         if isinstance(step, UpstreamError):

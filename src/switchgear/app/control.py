@@ -31,6 +31,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     config: str
     problem: str
     journal: str
+    lost_records: int
     draining: bool
     local_caller: bool
 
@@ -52,6 +53,7 @@ def gateway_of(request: Request) -> Gateway:
         config=said.get("x-switchgear-gateway-config", ""),
         problem=said.get("x-switchgear-gateway-problem", ""),
         journal=said.get("x-switchgear-gateway-journal", ""),
+        lost_records=int(said.get("x-switchgear-gateway-lost-records", "0")),
         draining=said.get("x-switchgear-gateway-draining") == "yes",
         local_caller=peer == "local",
     )
@@ -80,6 +82,7 @@ def _add_health(app: FastAPI, sources: Sources) -> None:
             "config": gateway.config,
             "config_problem": gateway.problem,
             "journal": gateway.journal or "unknown",
+            "journal_lost_records": gateway.lost_records,
             "draining": gateway.draining,
             "control": "ok",
         }

@@ -27,10 +27,18 @@ _OWN_PREFIX: Final = b"x-switchgear-"
 _TIMERS: Final = Timers(connect_seconds=2.0, first_byte_seconds=30.0, idle_seconds=300.0, total_seconds=3600.0)
 
 
+_HEALTH_TIMERS: Final = Timers(connect_seconds=0.5, first_byte_seconds=0.5, idle_seconds=0.5, total_seconds=1.0)
+"""Who asks for health wants an answer now; a control process that gives none is itself part of the answer."""
+
+
 class State(Protocol):
-    """What a gateway tells the control process of itself with each forwarded request."""
+    """What a gateway says of itself: to the control process with each request, and in its place when it is down."""
 
     def headers(self) -> tuple[tuple[str, str], ...]: ...
+
+    def healthz(self) -> Reply: ...
+
+    def readyz(self) -> Reply: ...
 
 
 class ForwardToControl:
@@ -40,6 +48,7 @@ class ForwardToControl:
         self._transport = transport
         self._origin = Origin(scheme="http", host="control", port=80, socket_path=socket_path)
         self._state = state
+        self._stand_ins = {"/healthz": state.healthz, "/readyz": state.readyz}
 
     async def __call__(self, request: Request) -> Reply:
         """Raises Overloaded when the control process is not there; calls through the doors go on without it."""
@@ -50,11 +59,15 @@ class ForwardToControl:
             headers=_headers(request),
             dialect="",
         )
+        stand_in = self._stand_ins.get(request.path)
+        timers = _TIMERS if stand_in is None else _HEALTH_TIMERS
         try:
             upstream = await self._transport.send(
-                target, request.body, _TIMERS, (*self._state.headers(), _peer(request))
+                target, request.body, timers, (*self._state.headers(), _peer(request))
             )
         except UpstreamError as error:
+            if stand_in is not None:
+                return stand_in()
             raise Overloaded(
                 "the control process does not answer; model calls go on, management waits for it", retry_after_seconds=1
             ) from error

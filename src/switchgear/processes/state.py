@@ -9,10 +9,13 @@ from switchgear.kernel.reply import Headers, Reply
 
 
 class Health(Protocol):
-    """Whether finished calls can be written down."""
+    """Whether finished calls can be written down, and how many could not."""
 
     @property
     def healthy(self) -> bool: ...
+
+    @property
+    def lost_records(self) -> int: ...
 
 
 class Exposition(Protocol):
@@ -28,6 +31,7 @@ class GatewayState:
         self._snapshots = snapshots
         self._journal = journal
         self._meter = meter
+        self._alone = meter is not None
         self.config_problem = ""
         self.draining = False
 
@@ -38,6 +42,7 @@ class GatewayState:
             ("x-switchgear-gateway-config", self._snapshots.current.version),
             ("x-switchgear-gateway-problem", "".join(c if c.isprintable() else " " for c in problem)),
             ("x-switchgear-gateway-journal", "ok" if self._journal.healthy else "failing"),
+            ("x-switchgear-gateway-lost-records", str(self._journal.lost_records)),
             ("x-switchgear-gateway-draining", "yes" if self.draining else "no"),
         )
 
@@ -58,7 +63,8 @@ class GatewayState:
             "config_problem": self.config_problem,
             "journal": "ok" if self._journal.healthy else "failing",
             "draining": self.draining,
-            "control": "none",
+            "journal_lost_records": self._journal.lost_records,
+            "control": "none" if self._alone else "down",
         }
         return Reply(200 if self.ready else 503, _json(), encode(facts))
 
