@@ -4,7 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.doors.fuzzing import PATHS, bodies, onslaughts, request, siege
+from switchgear.doors.intake import Bounds
+from tests.doors.fuzzing import HASTY, PATHS, bodies, onslaughts, request, siege
 
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example)
 SHORT = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=CHECKS)
@@ -12,7 +13,7 @@ LONG = settings(max_examples=3000, deadline=None, suppress_health_check=CHECKS)
 
 
 def besiege_with_bytes(level: settings) -> None:
-    with siege() as house:
+    with siege(HASTY) as house:
 
         @level
         @given(onslaughts())
@@ -23,7 +24,7 @@ def besiege_with_bytes(level: settings) -> None:
 
 
 def besiege_with_bodies(level: settings) -> None:
-    with siege() as house:
+    with siege(Bounds()) as house:
 
         @level
         @given(st.sampled_from(PATHS), bodies())

@@ -2,13 +2,14 @@
 
 Nothing here writes or waits. A request that breaks a bound, or is no HTTP at all, is delivered with its refusal.
 
-The parser is strict about framing (line ends, chunk sizes, lengths, both lengths at once). What it lets through and two
-servers might read differently is refused here: other transfer codings than ``chunked``, other versions than 1.0 and 1.1,
-HTTP/1.0 with a transfer coding, a missing or second Host (RFC 9112 §3.2, §6.1). Trailers are dropped (RFC 9110 §6.5):
-what comes after the body must not authenticate it.
+The parser is strict about framing (line ends, chunk sizes, lengths, both lengths at once). What it lets through and
+two servers might read differently is refused here: other transfer codings than ``chunked``, other versions than 1.0
+and 1.1, HTTP/1.0 with a transfer coding, a missing or second Host (RFC 9112 §3.2, §6.1). Trailers are dropped
+(RFC 9110 §6.5): what comes after the body must not authenticate it.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 from urllib.parse import unquote
 
@@ -58,7 +59,8 @@ class Intake:
     """The request being read on one connection."""
 
     __slots__ = ("_body", "_bounds", "_deliver", "_find", "_head_bytes", "_header_count", "_headers", "_invite",
-                 "_loopback", "_over", "_parser", "_refusal", "_request", "_unparsed_bytes", "_url", "receiving")  # fmt: skip
+                 "_loopback", "_over", "_parser", "_refusal", "_request", "_unparsed_bytes", "_url",
+                 "receiving")  # fmt: skip
 
     def __init__(
         self,
@@ -121,10 +123,8 @@ class Intake:
         request = self._request or self._make_request("POST")
         request.refusal = refusal
         if request.endpoint is None and request.path:
-            try:
+            with suppress(MethodNotAllowed):
                 self._find(request)
-            except MethodNotAllowed:
-                pass
         self.receiving = False
         return request
 
