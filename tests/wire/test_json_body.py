@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Raw, Struct
 
 from switchgear.kernel.errors import BadRequest, UnsupportedField, UpstreamGarbled
-from switchgear.wire.json_body import ABSENT, decode, decode_answer, said, splice, unknown_members
+from switchgear.wire.json_body import ABSENT, decode, decode_answer, said, set_model, splice, unknown_members
 from tests.wire.strategies import json_values, texts
 
 
@@ -121,3 +121,23 @@ def test_a_new_member_comes_first_and_an_empty_object_gets_no_comma() -> None:
 def test_what_is_no_object_cannot_be_spliced(body: bytes) -> None:
     with pytest.raises(BadRequest):
         splice(body, {"model": b'"m"'})
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=6) | st.sampled_from(["model", "mod\u0065l", "models"]), st.text(max_size=8), max_size=4
+    ),
+    st.booleans(),
+)
+def test_setting_the_model_changes_it_and_nothing_else(others: dict[str, str], escaped: bool) -> None:
+    body = json.dumps({**others, "nested": {"model": "inner"}, "model": "outer"}, ensure_ascii=escaped).encode()
+    assert json.loads(set_model(body, b'"new"')) == {**json.loads(body), "model": "new"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"m\\u006fdel": "a", "x": {"model": "b"}}', b'{"model": "a", "model": "b"}', b'{"x": "model", "model" :\n "a"}'],
+)
+def test_a_hidden_or_doubled_model_is_set_wherever_it_stands(body: bytes) -> None:
+    assert b'"a"' not in set_model(body, b'"new"')
+    assert json.loads(set_model(body, b'"new"'))["model"] == "new"

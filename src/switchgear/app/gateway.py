@@ -65,7 +65,7 @@ def gateway(
     ]
     pipelines = Pipelines(
         wrap=lambda last: compose(stages, last),
-        route=Route(machinery.clock, machinery.random_bits),
+        route=Route(machinery.clock, machinery.random_bits).__call__,
         bad_request=compose([record], raise_defect),
     )
     endpoints = [

@@ -43,8 +43,8 @@ class Hub(Protocol):
 class Connection(asyncio.Protocol):
     """The protocol object of one client connection."""
 
-    __slots__ = ("_busy", "_deadline", "_discarding", "_expired", "_hub", "_idle", "_intake", "_keepalive_frame", "_now", "_request",
-                 "_task", "_transport", "_waiting", "_writable", "_wrote_at")  # fmt: skip
+    __slots__ = ("_busy", "_deadline", "_discarding", "_expired", "_hub", "_idle", "_intake", "_keepalive_frame",
+                 "_now", "_request", "_task", "_transport", "_waiting", "_writable", "_wrote_at")  # fmt: skip
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import DecodeError
 from msgspec.json import Decoder
 
+from switchgear.doors.anthropic import DOOR as ANTHROPIC
 from switchgear.doors.endpoint import Directory, Endpoint, Request
 from switchgear.doors.errors import error_headers, nameless, problem_reply, unreadable
 from switchgear.kernel.call import Call, Head, Snapshot
@@ -133,7 +134,8 @@ class Gateway:
         elif reply.status < _FIRST_ERROR_STATUS:
             headers.append(_JSON)
         headers.append((b"x-request-id", request_id))
-        headers.append((b"request-id", request_id))
+        if call.door == ANTHROPIC:
+            headers.append((b"request-id", request_id))
         headers.append((b"x-switchgear-config", call.snapshot.version.encode()))
         if call.attempts:
             headers.append((b"x-switchgear-deployment", call.attempts[-1].deployment.encode()))

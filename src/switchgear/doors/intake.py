@@ -59,7 +59,8 @@ class Intake:
     """The request being read on one connection."""
 
     __slots__ = ("_body", "_bounds", "_deliver", "_find", "_head_bytes", "_header_count", "_headers", "_invite",
-                 "_loopback", "_over", "_parser", "_refusal", "_request", "_unparsed_bytes", "_url",
+                 "_loopback", "_max_head_bytes", "_max_headers", "_over", "_parser", "_refusal", "_request",
+                 "_unparsed_bytes", "_url", "_version",
                  "receiving")  # fmt: skip
 
     def __init__(
@@ -73,6 +74,8 @@ class Intake:
     ) -> None:
         """``deliver`` takes each whole request, ``invite`` answers ``Expect: 100-continue``."""
         self._bounds = bounds
+        self._max_head_bytes = bounds.max_head_bytes
+        self._max_headers = bounds.max_headers
         self._find = find
         self._deliver = deliver
         self._invite = invite
@@ -83,6 +86,7 @@ class Intake:
         self._header_count = 0
         self._unparsed_bytes = 0
         self._url = b""
+        self._version = ""
         self._body: bytes | bytearray = b""
         self._request: Request | None = None
         self._refusal: SwitchgearError | None = None
@@ -141,11 +145,16 @@ class Intake:
         if self._refusal is not None:
             return
         self._url += url
-        self._count_head(len(url))
+        self._head_bytes += len(url)
+        if self._head_bytes > self._max_head_bytes:
+            self._refusal = self._head_too_large()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        # Counted in place: this runs for every header of every call.
         self._header_count += 1
-        self._count_head(len(name) + len(value) + _HEADER_OVERHEAD_BYTES)
+        self._head_bytes += len(name) + len(value) + _HEADER_OVERHEAD_BYTES
+        if self._head_bytes > self._max_head_bytes or self._header_count > self._max_headers:
+            self._refusal = self._refusal or self._head_too_large()
         if self._request is not None or self._refusal is not None:
             return
         name = name.lower()
@@ -156,12 +165,6 @@ class Intake:
             self._refusal = BadRequest(f"the header {name.decode('latin-1')!r} was sent twice")
         else:
             headers[name] += b", " + value
-
-    def _count_head(self, byte_count: int) -> None:
-        self._head_bytes += byte_count
-        bounds = self._bounds
-        if self._head_bytes > bounds.max_head_bytes or self._header_count > bounds.max_headers:
-            self._refusal = self._refusal or self._head_too_large()
 
     def _head_too_large(self) -> HeadersTooLarge:
         bounds = self._bounds
@@ -190,7 +193,7 @@ class Intake:
 
     def _ambiguity(self, method: str, headers: Mapping[bytes, bytes]) -> BadRequest | None:
         """What the parser takes, but another server might read in another way."""
-        version = self._parser.get_http_version()
+        version = self._version = self._parser.get_http_version()
         if version not in _VERSIONS:
             return BadRequest(f"HTTP version {version[:8]} is not spoken here; send HTTP/1.1")
         coding = headers.get(b"transfer-encoding")
@@ -233,7 +236,7 @@ class Intake:
             return
         request.body = bytes(self._body)
         request.keep_alive = self._parser.should_keep_alive()
-        request.chunked_reply = self._parser.get_http_version() == "1.1"
+        request.chunked_reply = self._version == "1.1"
         self._over = not request.keep_alive
         self._body = b""
         self._url = b""

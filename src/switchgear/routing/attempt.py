@@ -115,10 +115,16 @@ def _for_upstream(call: Call, deployment: Deployment) -> Chat:
 async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog) -> Reply:
     if upstream.status >= _FIRST_OTHER_STATUS:
         raise await _read_refusal(plan, upstream)
-    headers = [header for header in upstream.headers if header[0] in _FORWARDED_HEADERS]
+    headers: Headers = []
+    event_stream = False
+    for header in upstream.headers:
+        if header[0] == b"content-type":
+            event_stream = header[1][:17].lower() == b"text/event-stream"
+        elif header[0] in _FORWARDED_HEADERS:
+            headers.append(header)
     # In a request of any other operation `stream` means nothing.
     streamed = call.operation in CHAT_OPERATIONS
-    if streamed and _is_event_stream(upstream.headers):
+    if streamed and event_stream:
         if call.stream:
             return await _read_stream(call, plan, upstream, log, headers)
         return await _fold_stream(call, plan, upstream, log, headers)
@@ -192,10 +198,3 @@ def _stream_options(call: Call) -> StreamOptions:
         include_usage=asked is not None and asked.include_usage is True,
         input_tokens_estimate=estimate_tokens(len(call.body)),
     )
-
-
-def _is_event_stream(headers: Headers) -> bool:
-    for name, value in headers:
-        if name == b"content-type":
-            return value[:17].lower() == b"text/event-stream"
-    return False
