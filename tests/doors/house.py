@@ -112,7 +112,8 @@ async def running(
         providers={"sim": ProviderEntry(kind="simulator"), **(providers or {})},
         models={"echo": ModelEntry(deployments=(DeploymentEntry(model="sim/echo"),))},
     )
-    snapshots = Snapshots(build_snapshot(config, "test", outside(spoken, machinery, http)))
+    out = outside(spoken, machinery, http)
+    snapshots = Snapshots(build_snapshot(config, "test", out))
     journal = ListJournal()
     made = gateway(snapshots, spoken, machinery, Record(journal, clock, "g0"), nobody)
     server = GatewayServer(
@@ -125,6 +126,7 @@ async def running(
     finally:
         await server.drain(0)
         await http.aclose()
+        await out.fallbacks.aclose()
 
 
 def chat(model: str = "echo", content: str = "hello", **more: object) -> JSON:

@@ -7,6 +7,7 @@ from typing import cast
 from msgspec import Struct
 
 from switchgear.app.models import Outside
+from switchgear.app.transports import Fallbacks
 from switchgear.auth.stage import Authenticate
 from switchgear.doors import anthropic, openai
 from switchgear.doors.endpoint import Directory, Endpoint, Pipelines
@@ -52,7 +53,7 @@ def outside(spoken: Mapping[str, Dialect], machinery: Machinery, http: Transport
         random_bits=machinery.random_bits,
         sleep=asyncio.sleep,
     )
-    return Outside(kinds=discover(), dialects=spoken, http=http, simulator=simulator)
+    return Outside(kinds=discover(), dialects=spoken, http=http, simulator=simulator, fallbacks=Fallbacks())
 
 
 def gateway(

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from switchgear.app.transports import Fallbacks
 from switchgear.auth.model import KeyRing, VirtualKey, key_ring
-from switchgear.config.model import Config, DeploymentEntry
+from switchgear.config.model import Config, DeploymentEntry, ProviderEntry
 from switchgear.kernel.call import Snapshot
 from switchgear.kernel.dialect import Dialect
-from switchgear.kernel.errors import ModelNotFound
+from switchgear.kernel.errors import ConfigError, ModelNotFound
 from switchgear.kernel.upstream import Provider, Timers, Transport
 from switchgear.providers.kind import Kind
 from switchgear.providers.simulator.catalogue import MODELS
@@ -27,6 +28,7 @@ class Outside(Struct, frozen=True, kw_only=True):
     dialects: Mapping[str, Dialect]
     http: Transport
     simulator: Transport
+    fallbacks: Fallbacks
 
 
 def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
@@ -43,7 +45,7 @@ def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
 
 def _route_table(config: Config, outside: Outside) -> RouteTable:
     providers = {
-        name: _connect(outside.kinds[entry.kind].build(entry.settings(name)), outside)
+        name: _connect(outside.kinds[entry.kind].build(entry.settings(name)), entry, outside)
         for name, entry in config.providers.items()
     }
     aliases = {
@@ -60,15 +62,24 @@ def _deployment(entry: DeploymentEntry, providers: Mapping[str, Connected]) -> D
     return Deployment(connected, entry.upstream_model, weight=entry.weight, timers=entry.timers.timers())
 
 
-def _connect(provider: Provider, outside: Outside) -> Connected:
-    probe = provider.target("chat", "openai_chat", "any")
-    simulated = probe is not None and probe.origin.scheme == SCHEME
+def _connect(provider: Provider, entry: ProviderEntry, outside: Outside) -> Connected:
     return Connected(
         provider=provider,
-        transport=outside.simulator if simulated else outside.http,
+        transport=_transport(provider, entry, outside),
         dialects=lambda name, provider: _tuned(outside.dialects, name, provider),
         missing_end_mark=OPENAI_END_MARK if provider.quirks.done_optional else b"",
     )
+
+
+def _transport(provider: Provider, entry: ProviderEntry, outside: Outside) -> Transport:
+    probe = provider.target("chat", "openai_chat", "any")
+    if probe is not None and probe.origin.scheme == SCHEME:
+        return outside.simulator
+    if entry.transport == "native":
+        if entry.proxy is not None:
+            raise ConfigError(f"providers.{provider.name}.proxy: a proxy needs `transport: aiohttp`")
+        return outside.http
+    return outside.fallbacks.through(None if entry.proxy is None else entry.proxy.reveal())
 
 
 def _tuned(dialects: Mapping[str, Dialect], name: str, provider: Provider) -> Dialect:

@@ -107,6 +107,15 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Mapping[str, str],
         Meta(description="Query parameters to send with every request; for the simulator, its default parameters."),
     ] = {}
+    transport: Annotated[
+        Literal["native", "aiohttp"],
+        Meta(
+            description="`native`: the gateway's own client. `aiohttp`: slower, for proxies and odd servers; an extra."
+        ),
+    ] = "native"
+    proxy: Annotated[
+        Secret | None, Meta(description="URL of an egress proxy, never shown; only with `transport: aiohttp`.")
+    ] = None
 
     def settings(self, name: str) -> ProviderSettings:
         """What a provider's constructor wants, secrets revealed; ``name`` is the entry's key under ``providers``."""

@@ -72,6 +72,7 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
     if not await parts.server.drain(config.server.drain_seconds):
         log.warning("streams were still open after %s s of draining and were cut", config.server.drain_seconds)
     await parts.transport.aclose()
+    await parts.outside.fallbacks.aclose()
     parts.journal.close()
     return 0
 

@@ -67,9 +67,10 @@ class Deployment:
     def plan(self, operation: str, dialect: str) -> Plan | None:
         """The plan for an operation, made on first use; None when the provider does not offer it."""
         key = (operation, dialect)
-        if key not in self._plans:
-            self._plans[key] = self._make_plan(operation, dialect)
-        return self._plans[key]
+        plan = self._plans.get(key)
+        if plan is None and key not in self._plans:
+            plan = self._plans[key] = self._make_plan(operation, dialect)
+        return plan
 
     def _make_plan(self, operation: str, dialect: str) -> Plan | None:
         target = self.connected.provider.target(operation, dialect, self.model)
