@@ -39,8 +39,3 @@ class Ids:
         milliseconds = self._wall_ns() // 1_000_000
         value = (milliseconds << 80) | _VERSION_7 | ((bits >> 62) << 64) | _VARIANT | (bits & _RAND_B_MASK)
         return f"{value:032x}"
-
-
-def uuid_text(digits: str) -> str:
-    """The dashed form of an id made by :class:`Ids`."""
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

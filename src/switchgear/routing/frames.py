@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from switchgear.kernel.chat import Done, Event, Failure, Usage, UsageReport
+from switchgear.kernel.chat import Done, Event, Usage, UsageReport
 from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, Tally
 from switchgear.kernel.errors import SwitchgearError, UpstreamError, UpstreamTruncated
 from switchgear.kernel.reply import Frame, Reply
@@ -265,13 +265,6 @@ class WholeAsStream:
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-def raise_failure(events: list[Event]) -> None:
-    """Raise the error of a Failure among ``events``."""
-    for event in events:
-        if isinstance(event, Failure):
-            raise event.error
 
 
 def _truncated() -> UpstreamTruncated:
