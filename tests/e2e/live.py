@@ -14,6 +14,10 @@ from types import TracebackType
 from typing import Self
 from urllib.request import urlopen
 
+import switchgear
+
+SOURCES = Path(switchgear.__file__).parents[1]
+"""The server runs the same sources as the test, from whichever checkout they were imported."""
 START_SECONDS = 30.0
 KEY = "sk-sg-test-0123456789abcdef0123456789"
 
@@ -40,7 +44,7 @@ class LiveServer:
         if config is not None:
             self.write_config(config)
         self._has_config = config is not None
-        self._environ = {"HOME": str(directory), **(environ or {})}
+        self._environ = {"HOME": str(directory), "PYTHONPATH": str(SOURCES), **(environ or {})}
         self.url = ""
         self.banner = ""
 
