@@ -6,7 +6,7 @@ import socket
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
-from switchgear.app.gateway import Machinery, dialects, gateway, outside
+from switchgear.app.gateway import Machinery, gateway, outside
 from switchgear.app.models import build_snapshot
 from switchgear.config.model import Config, DeploymentEntry, Key, ModelEntry, ProviderEntry
 from switchgear.config.secret import Secret
@@ -21,6 +21,7 @@ from switchgear.kernel.record import CallRecord
 from switchgear.kernel.reply import Reply
 from switchgear.traces.stage import Record
 from switchgear.upstream.client import HttpTransport
+from switchgear.wire.registry import discover as dialects
 
 KEY = "sk-sg-test-0123456789abcdef"
 JSON = Mapping[str, object]

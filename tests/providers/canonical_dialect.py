@@ -14,8 +14,6 @@ from switchgear.kernel.chat import (
     Completion,
     Delta,
     Done,
-    Embed,
-    Embeddings,
     Event,
     Failure,
     PartStart,
@@ -23,9 +21,10 @@ from switchgear.kernel.chat import (
     Start,
     UsageReport,
 )
-from switchgear.kernel.dialect import EventWriter, StreamOptions
+from switchgear.kernel.dialect import EventWriter, Family, StreamOptions
 from switchgear.kernel.errors import BadRequest, SwitchgearError
-from switchgear.providers.simulator.director import ChatFormat, EmbeddingsFormat
+from switchgear.kernel.retrieval import Embed, Embeddings
+from switchgear.providers.simulator.director import Format
 
 T = TypeVar("T")
 Told = Start | PartStart | Delta | PartStop | ChoiceStop | UsageReport | Done
@@ -46,10 +45,13 @@ class CanonicalWriter:
 
 
 class CanonicalDialect:
+    family: Family = "chat"
+    stream_type = b"application/jsonl"
+
     def read_request(self, body: bytes) -> Chat:
         return unpickled(body, Chat)
 
-    def write_reply(self, completion: Completion) -> bytes:
+    def write_reply(self, completion: Completion, asked: Chat | None = None) -> bytes:
         return encode(completion)
 
     def writer(self, options: StreamOptions) -> EventWriter:
@@ -60,10 +62,12 @@ class CanonicalDialect:
 
 
 class CanonicalEmbeddings:
+    family: Family = "embeddings"
+
     def read_request(self, body: bytes) -> Embed:
         return unpickled(body, Embed)
 
-    def write_reply(self, reply: Embeddings, encoding_format: str | None) -> bytes:
+    def write_reply(self, reply: Embeddings, asked: Embed | None = None) -> bytes:
         return encode(reply)
 
     def write_error(self, error: SwitchgearError, request_id: str) -> bytes:
@@ -90,4 +94,4 @@ def read_lines(raw: bytes) -> list[Told]:
 
 
 if TYPE_CHECKING:
-    _: tuple[type[ChatFormat], type[EmbeddingsFormat]] = (CanonicalDialect, CanonicalEmbeddings)
+    _: type[Format] = CanonicalDialect

@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import count
+from typing import cast
 
 import pytest
 
@@ -9,6 +10,7 @@ from switchgear.kernel.chat import Chat, Message, Text
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.upstream import ProviderSettings, Timers, UpstreamReply
 from switchgear.providers.simulator import Simulator, SimulatorProvider
+from switchgear.providers.simulator.director import Format
 from tests.providers.canonical_dialect import CanonicalDialect, CanonicalEmbeddings, encoded
 
 MOST_BYTES = 1_000_000
@@ -20,9 +22,9 @@ class Stage:
     def __init__(self) -> None:
         self.clock = FrozenClock()
         numbers = count(1)
+        embeddings = cast("Format", CanonicalEmbeddings())
         self.simulator = Simulator(
-            {"canonical": CanonicalDialect(), "other": CanonicalDialect()},
-            CanonicalEmbeddings(),
+            {"canonical": CanonicalDialect(), "other": CanonicalDialect(), "vectors": embeddings},
             clock=self.clock,
             random_bits=lambda bits: next(numbers) & ((1 << bits) - 1),
             sleep=self.sleep,
@@ -39,7 +41,7 @@ class Stage:
         return self.clock.monotonic_ns() / 1_000_000_000
 
     async def send(self, model: str, body: bytes, operation: str = "chat") -> UpstreamReply:
-        target = self.provider.target(operation, "canonical", model)
+        target = self.provider.target(operation, "vectors" if operation == "embeddings" else "canonical", model)
         assert target is not None
         return await self.simulator.send(target, body, self.timers)
 

@@ -11,8 +11,6 @@ from switchgear.kernel.chat import (
     Completion,
     Delta,
     Done,
-    Embed,
-    Embeddings,
     Image,
     Media,
     Message,
@@ -30,6 +28,7 @@ from switchgear.kernel.chat import (
     Usage,
     UsageReport,
 )
+from switchgear.kernel.retrieval import Embed, Embeddings
 from switchgear.providers.simulator import MODELS
 from tests.providers.canonical_dialect import encoded, read_lines
 from tests.providers.conftest import MOST_BYTES, Stage, say
@@ -65,7 +64,10 @@ async def test_echo_repeats_the_last_words_of_the_user_and_says_it_is_a_simulato
     assert reply.id.startswith("sim-")
 
 
-@pytest.mark.parametrize("model", [each.name for each in MODELS if each.fault is None and each.name != "embed"])
+ANSWERING = [each.name for each in MODELS if each.fault is None and each.manner not in {"vectors", "ranks"}]
+
+
+@pytest.mark.parametrize("model", ANSWERING)
 async def test_a_stream_says_the_same_as_the_whole_answer(stage: Stage, model: str) -> None:
     chat = replace(say("please tell me"), tools=(WEATHER, CLOCK))
     whole = await completed(stage, model, chat)

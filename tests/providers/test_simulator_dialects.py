@@ -10,7 +10,6 @@ from switchgear.kernel.chat import (
     Completion,
     Delta,
     Done,
-    Embed,
     Event,
     Failure,
     Start,
@@ -22,16 +21,18 @@ from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import UpstreamError, UpstreamGarbled, UpstreamRefused, UpstreamTruncated
 from switchgear.kernel.ids import seeded_bits
+from switchgear.kernel.retrieval import Embed
 from switchgear.kernel.upstream import ProviderSettings, Timers, UpstreamReply
 from switchgear.providers.simulator import MODELS, Simulator, SimulatorProvider
 from switchgear.wire.embeddings import OpenAIEmbeddings
 from switchgear.wire.openai_chat import OpenAIChat
 from switchgear.wire.openai_completions import OpenAICompletions
+from switchgear.wire.registry import discover
 from tests.providers.conftest import MOST_BYTES, Stage, say
 
 CHAT_DIALECTS: tuple[Dialect, ...] = (OpenAIChat(),)
 DIALECTS: tuple[Dialect, ...] = (*CHAT_DIALECTS, OpenAICompletions())
-SPEAKING = [model.name for model in MODELS if model.fault is None and model.manner != "vectors"]
+SPEAKING = [model.name for model in MODELS if model.fault is None and model.manner not in {"vectors", "ranks"}]
 PLAIN_TEXT = [name for name in SPEAKING if name not in {"tools", "think", "refuse"}]
 TOOL = Tool(
     name="weather", parameters=Raw(b'{"type":"object","required":["city"],"properties":{"city":{"type":"string"}}}')
@@ -44,8 +45,7 @@ class Studio:
 
     def __init__(self, stage: Stage) -> None:
         self._simulator = Simulator(
-            {dialect.name: dialect for dialect in DIALECTS},
-            OpenAIEmbeddings(),
+            discover(),
             clock=FrozenClock(),
             random_bits=seeded_bits(),
             sleep=stage.sleep,

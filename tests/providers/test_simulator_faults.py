@@ -8,7 +8,7 @@ import pytest
 from msgspec.json import decode
 from msgspec.structs import replace
 
-from switchgear.kernel.chat import Delta, Done, Embed
+from switchgear.kernel.chat import Delta, Done
 from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import (
     ConfigError,
@@ -20,9 +20,10 @@ from switchgear.kernel.errors import (
     UpstreamUnreachable,
 )
 from switchgear.kernel.ids import seeded_bits
+from switchgear.kernel.retrieval import Embed
 from switchgear.kernel.upstream import ProviderSettings, Timers
 from switchgear.providers.simulator import MODELS, Simulator, SimulatorProvider
-from tests.providers.canonical_dialect import CanonicalDialect, CanonicalEmbeddings, encoded, read_lines
+from tests.providers.canonical_dialect import CanonicalDialect, encoded, read_lines
 from tests.providers.conftest import MOST_BYTES, Stage, say
 
 ERRORS = [model.name for model in MODELS if model.fault == "error"]
@@ -232,7 +233,6 @@ class TestOnTheRealClock:
         stage = Stage()
         stage.simulator = Simulator(
             {"canonical": CanonicalDialect()},
-            CanonicalEmbeddings(),
             clock=SystemClock(),
             random_bits=seeded_bits(),
             sleep=asyncio.sleep,

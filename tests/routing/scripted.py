@@ -104,7 +104,7 @@ class Stage:
         vendor = Vendor(spoken.name)
         connected = Connected(provider=vendor, transport=self, dialects=dialects, missing_end_mark=end_mark)
         deployment = Deployment(connected, "m", weight=1, timers=Timers())
-        plan = deployment.plan(call.operation, call.dialect.name)
+        plan = deployment.plan(call.operation, call.dialect)
         assert plan is not None
         return await attempt(call, deployment, plan, self.clock)
 

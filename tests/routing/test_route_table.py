@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import cast
 
 import pytest
 
@@ -18,6 +19,8 @@ from switchgear.kernel.upstream import (
     UpstreamReply,
 )
 from switchgear.routing.model import MAX_CACHED_NAMES, Connected, Deployment, RouteTable, choose, close_names
+from switchgear.wire.anthropic import Anthropic
+from switchgear.wire.embeddings import OpenAIEmbeddings
 from switchgear.wire.openai_chat import OpenAIChat
 
 
@@ -104,11 +107,11 @@ def test_a_single_deployment_needs_no_draw() -> None:
 
 def test_plans_are_made_once_and_say_when_an_operation_is_not_offered() -> None:
     deployment = Deployment(connected(), "m", weight=1, timers=Timers())
-    plan = deployment.plan("chat", "anthropic")
+    plan = deployment.plan("chat", Anthropic())
     assert plan is not None
     assert not plan.same_dialect
-    assert deployment.plan("chat", "anthropic") is plan
-    assert deployment.plan("embeddings", "openai_embeddings") is None
+    assert deployment.plan("chat", Anthropic()) is plan
+    assert deployment.plan("embeddings", cast("Dialect", OpenAIEmbeddings())) is None
 
 
 def test_close_names_look_at_a_bounded_number() -> None:

@@ -21,7 +21,6 @@ write-failure  an error                                       the last frame for
 An exception is an output as well. Only what differs from a field's default is shown.
 """
 
-import importlib
 import inspect
 import json
 import re
@@ -38,11 +37,9 @@ from switchgear.kernel import errors
 from switchgear.kernel.chat import Chat, Completion, Event
 from switchgear.kernel.dialect import Dialect, StreamOptions
 from switchgear.kernel.errors import SwitchgearError, UpstreamRefused
+from switchgear.wire.registry import discover
 
 CASES = Path(__file__).parent / "cases"
-MODULES = {"openai_embeddings": "embeddings"}
-"""Dialects whose module is not called like them."""
-
 REQUEST_ID = "req_1"
 _DIVIDER = re.compile(r"^---\n", re.MULTILINE)
 
@@ -89,12 +86,8 @@ def all_cases() -> list[Case]:
 
 
 def dialect_named(name: str) -> Dialect:
-    """The dialect whose class attribute ``name`` is the folder's name."""
-    module = importlib.import_module(f"switchgear.wire.{MODULES.get(name, name)}")
-    for _, kind in inspect.getmembers(module, inspect.isclass):
-        if getattr(kind, "name", None) == name:
-            return cast("Dialect", kind())
-    raise LookupError(f"no class in {module.__name__} is named {name!r}")
+    """The dialect whose cases stand in the folder ``name``."""
+    return discover()[name]
 
 
 def shown(value: object) -> object:

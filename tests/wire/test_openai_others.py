@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from switchgear.kernel.chat import Chat, Choice, Completion, Embed, Embeddings, Message, Text
+from switchgear.kernel.chat import Chat, Choice, Completion, Message, Text
 from switchgear.kernel.dialect import StreamOptions
 from switchgear.kernel.errors import UnsupportedField
 from switchgear.kernel.fold import fold, unfold
-from switchgear.wire.embeddings import OpenAIEmbeddings
+from switchgear.kernel.retrieval import Embed, Embeddings
+from switchgear.wire.embeddings import EncodingFormat, OpenAIEmbeddings
 from switchgear.wire.openai_chat import OpenAIChat
 from switchgear.wire.openai_completions import OpenAICompletions
 from tests.wire.strategies import cut, cut_places, maybe, said_texts, texts, usages, words
@@ -63,16 +64,21 @@ def test_inputs_that_are_written_are_read_back_the_same(embed: Embed) -> None:
     assert EMBEDDINGS.read_request(EMBEDDINGS.write_request(embed)) == embed
 
 
+def asked(encoding_format: EncodingFormat) -> Embed:
+    return Embed(model="m", inputs=("one",), encoding_format=encoding_format)
+
+
 @given(st.lists(st.lists(FLOATS, min_size=1, max_size=4).map(tuple), max_size=3).map(tuple))
 def test_vectors_survive_as_numbers_and_as_base64(vectors: tuple[tuple[float, ...], ...]) -> None:
     reply = Embeddings(model="m", vectors=vectors)
-    for encoding_format in ("float", "base64"):
-        read = EMBEDDINGS.read_reply(EMBEDDINGS.write_reply(reply, encoding_format))
+    formats: tuple[EncodingFormat, ...] = ("float", "base64")
+    for encoding_format in formats:
+        read = EMBEDDINGS.read_reply(EMBEDDINGS.write_reply(reply, asked(encoding_format)))
         assert read.vectors == vectors
 
 
 def test_base64_vectors_are_little_endian_floats_of_four_bytes() -> None:
-    body = EMBEDDINGS.write_reply(Embeddings(model="m", vectors=((1.0, -2.5),)), "base64")
+    body = EMBEDDINGS.write_reply(Embeddings(model="m", vectors=((1.0, -2.5),)), asked("base64"))
     assert struct.pack("<2f", 1.0, -2.5) == b"\x00\x00\x80?\x00\x00 \xc0"
     assert b'"AACAPwAAIMA="' in body
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import cast
 
 from msgspec import Struct
 
@@ -21,11 +20,7 @@ from switchgear.kernel.upstream import Transport
 from switchgear.providers.registry import discover
 from switchgear.providers.simulator.transport import Simulator
 from switchgear.routing.stage import Route
-from switchgear.wire.anthropic import Anthropic
-from switchgear.wire.anthropic_count_tokens import AnthropicCountTokens
-from switchgear.wire.embeddings import OpenAIEmbeddings
 from switchgear.wire.openai_chat import OpenAIChat
-from switchgear.wire.openai_completions import OpenAICompletions
 
 
 class Machinery(Struct, frozen=True, kw_only=True):
@@ -36,19 +31,10 @@ class Machinery(Struct, frozen=True, kw_only=True):
     random_bits: RandomBits
 
 
-def dialects() -> dict[str, Dialect]:
-    """Every wire format by its name."""
-    # Embeddings are neither translated nor streamed: they have the half of the seam that routing then uses.
-    embeddings = cast("Dialect", OpenAIEmbeddings())
-    spoken = (OpenAIChat(), OpenAICompletions(), Anthropic(), AnthropicCountTokens(), embeddings)
-    return {dialect.name: dialect for dialect in spoken}
-
-
 def outside(spoken: Mapping[str, Dialect], machinery: Machinery, http: Transport) -> Outside:
     """The ways out: every kind of provider, the HTTP client, the simulator."""
     simulator = Simulator(
         spoken,
-        OpenAIEmbeddings(),
         clock=machinery.clock,
         random_bits=machinery.random_bits,
         sleep=asyncio.sleep,

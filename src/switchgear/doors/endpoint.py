@@ -1,13 +1,20 @@
 """What a door offers: paths, the operation behind each, and the dialect it speaks."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from msgspec import Struct
 
+from switchgear.kernel.call import Head
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import MethodNotAllowed, SwitchgearError
 from switchgear.kernel.pipeline import Next
+
+ReadHead = Callable[["Request"], Head]
+"""Raises what msgspec raises for bodies that are not as they must be, or BadRequest."""
+
+_PLACEHOLDER: Final = re.compile(r"\{[a-z]+\}")
 
 
 class Pipelines(Struct, frozen=True, kw_only=True):
@@ -28,7 +35,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     operation: str
     method: str
     path: str
-    """Exact, or a prefix when it ends with ``/``: the rest of the path is then the model's name."""
+    """May hold one placeholder, ``{model}`` or ``{id}``, which stands for anything but nothing, slashes included."""
     dialect: Dialect
     streams: bool
     """Whether the operation knows streams; elsewhere ``stream`` in a body means nothing."""
@@ -36,6 +43,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     """All stages and the handler: for a body that could be read."""
     bad_body: Next
     """The same stages around a refusal: for a body that cannot be understood, so that it is recorded too."""
+    read_head: ReadHead | None = None
+    """Reads the head where it is not in a JSON body with OpenAI's names; None: it is."""
     bad_request: Next
     """The record alone around a refusal: for what is not even HTTP, or not within bounds."""
 
@@ -43,8 +52,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 class Request:
     """One HTTP request, as a server front hands it in."""
 
-    __slots__ = ("body", "chunked_reply", "endpoint", "headers", "keep_alive", "loopback", "method", "model_in_path",
-                 "path", "query", "refusal")  # fmt: skip
+    __slots__ = ("body", "captured", "chunked_reply", "endpoint", "headers", "keep_alive", "loopback", "method", "path",
+                 "query", "refusal")  # fmt: skip
 
     def __init__(self, method: str, path: str, query: str, headers: Mapping[bytes, bytes], *, loopback: bool) -> None:
         self.method = method
@@ -54,7 +63,8 @@ class Request:
         self.loopback = loopback
         self.body = b""
         self.endpoint: Endpoint | None = None
-        self.model_in_path = ""
+        self.captured = ""
+        """What stands in the path for the endpoint's placeholder."""
         self.keep_alive = True
         self.chunked_reply = True
         self.refusal: SwitchgearError | None = None
@@ -64,15 +74,21 @@ class Request:
 class Directory:
     """Finds the endpoint of a request; built once, read for every request."""
 
-    __slots__ = ("_exact", "_prefixes", "own_paths")
+    __slots__ = ("_exact", "_patterns", "endpoints")
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+        self.endpoints = tuple(endpoints)
         self._exact: dict[str, dict[str, Endpoint]] = {}
-        self._prefixes: dict[str, dict[str, Endpoint]] = {}
-        for endpoint in endpoints:
-            table = self._prefixes if endpoint.path.endswith("/") else self._exact
-            table.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-        self.own_paths = (*self._exact, *self._prefixes)
+        patterns: dict[tuple[str, str], dict[str, Endpoint]] = {}
+        for endpoint in self.endpoints:
+            found = _PLACEHOLDER.search(endpoint.path)
+            if found is None:
+                self._exact.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+            else:
+                ends = (endpoint.path[: found.start()], endpoint.path[found.end() :])
+                patterns.setdefault(ends, {})[endpoint.method] = endpoint
+        # The most particular one first: `/models/{model}` fits everything that `/models/{model}:countTokens` fits.
+        self._patterns = sorted(patterns.items(), key=lambda item: -sum(map(len, item[0])))
 
     def find(self, request: Request) -> Endpoint | None:
         """The endpoint for a request, noted in it; None when the path is none of a door's.
@@ -81,7 +97,7 @@ class Directory:
         """
         methods = self._exact.get(request.path)
         if methods is None:
-            methods = self._by_prefix(request)
+            methods = self._by_pattern(request)
             if methods is None:
                 return None
         endpoint = methods.get(request.method) or (methods.get("GET") if request.method == "HEAD" else None)
@@ -91,10 +107,12 @@ class Directory:
         request.endpoint = endpoint
         return endpoint
 
-    def _by_prefix(self, request: Request) -> dict[str, Endpoint] | None:
-        for prefix, methods in self._prefixes.items():
-            if request.path.startswith(prefix) and len(request.path) > len(prefix):
-                request.model_in_path = request.path[len(prefix) :]
+    def _by_pattern(self, request: Request) -> dict[str, Endpoint] | None:
+        path = request.path
+        for (before, after), methods in self._patterns:
+            captured = len(path) - len(before) - len(after)
+            if captured > 0 and path.startswith(before) and path.endswith(after):
+                request.captured = path[len(before) : len(before) + captured]
                 return methods
         return None
 

@@ -12,7 +12,7 @@ from switchgear.doors.endpoint import Directory, Endpoint, Request
 from switchgear.doors.errors import error_headers, nameless, problem_reply, unreadable
 from switchgear.kernel.call import Call, Head, Snapshot
 from switchgear.kernel.clock import Clock
-from switchgear.kernel.errors import Internal, SwitchgearError
+from switchgear.kernel.errors import BadRequest, Internal, SwitchgearError
 from switchgear.kernel.ids import Ids
 from switchgear.kernel.reply import Headers, Reply
 
@@ -21,7 +21,6 @@ Forward = Callable[[Request], Awaitable[Reply]]
 _NO_HEAD: Final = Head(model="")
 _JSON: Final = (b"content-type", b"application/json")
 _STREAM_HEADERS: Final = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
@@ -94,17 +93,19 @@ class Gateway:
         defect = request.refusal
         if defect is None and endpoint.method == "POST":
             try:
-                head = self._read_head(request.body)
+                head = self._read_head(request.body) if endpoint.read_head is None else endpoint.read_head(request)
                 if not request.body.isascii():
                     request.body.decode()
                 if not head.model:
                     defect = nameless()
                 elif not endpoint.streams:
                     head.stream = None
+            except BadRequest as error:
+                defect = error
             except (DecodeError, UnicodeDecodeError, RecursionError) as error:
                 defect = unreadable(request.body, error)
-        elif request.model_in_path:
-            head = Head(model=request.model_in_path)
+        elif request.captured:
+            head = Head(model=request.captured)
         call = Call(
             id=self._ids.new(),
             door=endpoint.door,
@@ -117,6 +118,7 @@ class Gateway:
             started_wall_ns=self._clock.wall_ns(),
             started_monotonic_ns=self._clock.monotonic_ns(),
             loopback=request.loopback,
+            captured=request.captured,
         )
         call.defect = defect
         return call
@@ -130,6 +132,7 @@ class Gateway:
         request_id = f"req_{call.id}".encode()
         headers = reply.headers
         if reply.frames is not None:
+            headers.append((b"content-type", call.dialect.stream_type))
             headers += _STREAM_HEADERS
         elif reply.status < _FIRST_ERROR_STATUS:
             headers.append(_JSON)

@@ -58,7 +58,7 @@ def endpoints(dialects: Mapping[str, Dialect], pipelines: Pipelines) -> list[End
                 bad_body=bad_body,
                 bad_request=pipelines.bad_request,
             )
-            for path in ("/models", "/models/")
+            for path in ("/models", "/models/{model}")
         )
     return offered
 

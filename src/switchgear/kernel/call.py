@@ -75,6 +75,8 @@ class Call(Struct, kw_only=True, eq=False):
     started_monotonic_ns: int
     loopback: bool
     """The connection comes from this machine."""
+    captured: str = ""
+    """What stood in the path for the endpoint's placeholder: a model's name, an id."""
     caller: Caller | None = None
     """Set by Authenticate."""
     defect: SwitchgearError | None = None
@@ -88,7 +90,7 @@ class Call(Struct, kw_only=True, eq=False):
         return self.head.stream is True
 
     def chat(self) -> Chat:
-        """The canonical form of the body, decoded once, when first asked for.
+        """The canonical form of the body, decoded once, when first asked for; that of the dialect's family.
 
         Raises BadRequest or UnsupportedField.
         """

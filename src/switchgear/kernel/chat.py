@@ -294,22 +294,3 @@ class Done(Struct, frozen=True, kw_only=True, tag="done"):
 
 
 Event = Start | PartStart | Delta | Logprobs | PartStop | ChoiceStop | UsageReport | Ping | Failure | Done
-
-
-class Embed(Struct, frozen=True, kw_only=True):
-    """A request for embeddings; inputs are texts, or token ids as the client sent them."""
-
-    model: str
-    inputs: tuple[str | tuple[int, ...], ...]
-    dimensions: int | None = None
-    encoding_format: Literal["float", "base64"] | None = None
-    user: str | None = None
-    extra: tuple[tuple[str, Raw], ...] = ()
-
-
-class Embeddings(Struct, frozen=True, kw_only=True):
-    """Vectors in the order of the inputs."""
-
-    model: str
-    vectors: tuple[tuple[float, ...], ...]
-    usage: Usage | None = None

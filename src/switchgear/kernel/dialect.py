@@ -1,11 +1,16 @@
 """The seam of wire formats: one dialect serves clients and calls upstreams alike.
 
+Dialects of one family meet in one canonical form: ``chat`` in that of ``kernel/chat.py``, ``embeddings`` and ``rerank``
+in those of ``kernel/retrieval.py`` (with :class:`Embed` and :class:`Rerank` for Chat, their answers for Completion),
+``count_tokens`` in a Chat whose Completion has only usage. What a family does not know, a stream above all, its
+dialects leave out.
+
 A dialect is pure: no I/O, no clock, no randomness. It reads and writes the canonical form of ``kernel/chat.py``;
 for a call whose two ends speak the same dialect it also relays bytes untouched and only glances at what
 accounting needs.
 """
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -25,6 +30,18 @@ class Tally(Struct, kw_only=True):
     complete: bool = False
     """The dialect's own end mark was seen ([DONE], message_stop); always true of a whole JSON answer."""
     error: SwitchgearError | None = None
+
+
+Family = Literal["chat", "embeddings", "rerank", "count_tokens"]
+"""Which canonical form a dialect reads and writes; translation goes between dialects of one family."""
+
+
+class Splitter(Protocol):
+    """Cuts the bytes of a stream into complete frames."""
+
+    def feed(self, data: bytes) -> bytes:
+        """The frames that are complete now, joined as they came; UpstreamGarbled when one outgrows all bounds."""
+        ...
 
 
 class EventReader(Protocol):
@@ -64,12 +81,17 @@ class StreamOptions(Struct, frozen=True, kw_only=True):
     """The client asked for a usage chunk (OpenAI's ``stream_options.include_usage``)."""
     input_tokens_estimate: int = 0
     """Used where a dialect must tell usage before it is known (Anthropic's ``message_start``)."""
+    asked: Chat | None = None
+    """The request, for dialects whose answers repeat parts of it."""
 
 
 class Dialect(Protocol):
-    """A wire format for chat, both directions."""
+    """A wire format, both directions."""
 
     name: str
+    family: Family
+    stream_type: bytes
+    """The Content-Type of its streams."""
     keepalive: bytes
     """A frame that clients of the dialect ignore; sent when an open stream has been silent."""
 
@@ -85,7 +107,9 @@ class Dialect(Protocol):
         """Raises UpstreamGarbled, or UpstreamRefused for an error object under status 200."""
         ...
 
-    def write_reply(self, completion: Completion) -> bytes: ...
+    def write_reply(self, completion: Completion, asked: Chat | None = None) -> bytes:
+        """The body for a client; ``asked`` is its request, for dialects whose answers depend on it or repeat it."""
+        ...
 
     def glance(self, body: bytes) -> Tally:
         """Usage and finish of a whole answer without reading the rest; raises as :meth:`read_reply` does."""
@@ -97,6 +121,8 @@ class Dialect(Protocol):
         The model name becomes ``model``; a stream asks for its usage. Every other byte stays as it came.
         """
         ...
+
+    def splitter(self) -> Splitter: ...
 
     def relay(self, options: StreamOptions) -> Relay: ...
 

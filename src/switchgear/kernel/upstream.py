@@ -4,7 +4,7 @@ A provider says where, how to authenticate and which dialect; a transport moves 
 without a socket.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -39,6 +39,10 @@ class Timers(Struct, frozen=True, kw_only=True):
     total_seconds: float = 600.0
 
 
+Signer = Callable[[str, bytes], tuple[tuple[str, str], ...]]
+"""Headers that prove who sends this body to this path, for vendors that want each request signed."""
+
+
 class Target(Struct, frozen=True, kw_only=True):
     """A request line and headers, made once for each deployment and operation and used for every call."""
 
@@ -49,6 +53,9 @@ class Target(Struct, frozen=True, kw_only=True):
     """Without Host, Content-Length and Transfer-Encoding: those are the transport's."""
     dialect: str
     """The dialect the upstream speaks on this path."""
+    stream_path: str = ""
+    """Where streams are asked for, when that is another path."""
+    sign: Signer | None = None
 
 
 class UpstreamReply(Protocol):

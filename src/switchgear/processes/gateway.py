@@ -11,7 +11,7 @@ from pathlib import Path
 import uvloop
 from msgspec import Struct
 
-from switchgear.app.gateway import Machinery, dialects, gateway, outside
+from switchgear.app.gateway import Machinery, gateway, outside
 from switchgear.app.models import Outside, build_snapshot
 from switchgear.config import Config, ConfigWatcher, config_version, discover, listening, load, read_environment
 from switchgear.doors.forward import ForwardToControl, ForwardToNobody
@@ -31,6 +31,7 @@ from switchgear.traces.journal import JournalSettings, JournalWriter
 from switchgear.traces.meter import Meter
 from switchgear.traces.stage import Record
 from switchgear.upstream.client import HttpTransport
+from switchgear.wire.registry import discover as dialects
 
 _YOUNG_OBJECTS = 50_000
 """Allocations between two looks at young objects: requests free theirs without the collector's help."""

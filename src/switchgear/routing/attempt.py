@@ -16,7 +16,7 @@ from switchgear.kernel.reply import Headers, Reply
 from switchgear.kernel.upstream import UpstreamReply
 from switchgear.routing.accounting import estimate_tokens, estimated_usage, see
 from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream
-from switchgear.routing.model import CHAT_OPERATIONS, Deployment, Plan
+from switchgear.routing.model import Deployment, Plan
 from switchgear.routing.retry_after import retry_after_seconds
 
 MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
@@ -91,7 +91,10 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock) 
     try:
         provider = connected.provider
         extra = provider.forwarded_headers(call.headers) if provider.forwards else ()
-        upstream = await connected.transport.send(plan.target, body, deployment.timers, extra)
+        target = plan.stream_target if call.stream else plan.target
+        if target.sign is not None:
+            extra = (*extra, *target.sign(target.path, body))
+        upstream = await connected.transport.send(target, body, deployment.timers, extra)
         entry.status = upstream.status
         return await _read(call, plan, upstream, log)
     except SwitchgearError as error:
@@ -109,6 +112,8 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock) 
 
 def _for_upstream(call: Call, deployment: Deployment) -> Chat:
     """The canonical request, addressed to the deployment; a stream always tells its usage."""
+    if call.dialect.family != "chat":
+        return structs.replace(call.chat(), model=deployment.model)
     return structs.replace(call.chat(), model=deployment.model, include_usage=call.stream)
 
 
@@ -117,13 +122,14 @@ async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog
         raise await _read_refusal(plan, upstream)
     headers: Headers = []
     event_stream = False
+    stream_media = plan.stream_media
     for header in upstream.headers:
         if header[0] == b"content-type":
-            event_stream = header[1][:17].lower() == b"text/event-stream"
+            event_stream = header[1][: len(stream_media)].lower() == stream_media
         elif header[0] in _FORWARDED_HEADERS:
             headers.append(header)
-    # In a request of any other operation `stream` means nothing.
-    streamed = call.operation in CHAT_OPERATIONS
+    # In a request of any other family `stream` means nothing.
+    streamed = call.dialect.family == "chat"
     if streamed and event_stream:
         if call.stream:
             return await _read_stream(call, plan, upstream, log, headers)
@@ -138,7 +144,9 @@ async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog
     log.close(tally)
     if not plan.same_dialect:
         completion = plan.dialect.read_reply(body)
-        body = call.dialect.write_reply(structs.replace(completion, usage=completion.usage or log.entry.usage))
+        body = call.dialect.write_reply(
+            structs.replace(completion, usage=completion.usage or log.entry.usage), call.chat()
+        )
     return Reply(200, headers, body)
 
 
@@ -152,13 +160,13 @@ async def _read_refusal(plan: Plan, upstream: UpstreamReply) -> UpstreamError:
 
 
 async def _read_stream(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog, headers: Headers) -> Reply:
-    options = _stream_options(call)
+    options = _stream_options(call, plan)
     end_mark = plan.missing_end_mark
     if plan.same_dialect:
         converter = Relaying(plan.dialect, plan.dialect.relay(options), end_mark)
     else:
         converter = Translating(plan.dialect.events(), call.dialect.writer(options), log.estimate, end_mark)
-    frames = StreamBody(upstream, log, converter)
+    frames = StreamBody(upstream, log, plan.dialect.splitter(), converter)
     await frames.start()
     reply = Reply(200, headers, frames=frames)
     frames.bind(reply)
@@ -178,13 +186,15 @@ async def _fold_stream(call: Call, plan: Plan, upstream: UpstreamReply, log: Att
     completion = fold([*events, *reader.close()])
     log.close(tally)
     completion = structs.replace(completion, usage=completion.usage or log.entry.usage)
-    return Reply(200, headers, call.dialect.write_reply(completion))
+    return Reply(200, headers, call.dialect.write_reply(completion, None if plan.same_dialect else call.chat()))
 
 
 def _tell_as_stream(call: Call, plan: Plan, body: bytes, log: AttemptLog, headers: Headers) -> Reply:
     """The client asked for a stream and the upstream answered whole: tell the answer event by event."""
     events = unfold(plan.dialect.read_reply(body))
-    translation = Translating(plan.dialect.events(), call.dialect.writer(_stream_options(call)), log.estimate, b"")
+    translation = Translating(
+        plan.dialect.events(), call.dialect.writer(_stream_options(call, plan)), log.estimate, b""
+    )
     raw = translation.write(events)
     log.close(translation.tally)
     reply = Reply(200, headers, frames=WholeAsStream(raw, events))
@@ -192,9 +202,10 @@ def _tell_as_stream(call: Call, plan: Plan, body: bytes, log: AttemptLog, header
     return reply
 
 
-def _stream_options(call: Call) -> StreamOptions:
+def _stream_options(call: Call, plan: Plan) -> StreamOptions:
     asked = call.head.stream_options
     return StreamOptions(
         include_usage=asked is not None and asked.include_usage is True,
         input_tokens_estimate=estimate_tokens(len(call.body)),
+        asked=None if plan.same_dialect else call.chat(),
     )

@@ -10,12 +10,11 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from switchgear.kernel.chat import Done, Event, Usage, UsageReport
-from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, Tally
+from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, Splitter, Tally
 from switchgear.kernel.errors import SwitchgearError, UpstreamError, UpstreamTruncated
 from switchgear.kernel.reply import Frame, Reply
 from switchgear.kernel.upstream import UpstreamReply
 from switchgear.routing.accounting import see
-from switchgear.wire.sse import FrameSplitter
 
 _TAIL_SECONDS: Final = 0.25
 """How long a finished stream waits for the transfer itself to end, so that the connection can be used again."""
@@ -138,13 +137,13 @@ class StreamBody:
         "_upstream",
     )
 
-    def __init__(self, upstream: UpstreamReply, log: Log, converter: Converter) -> None:
+    def __init__(self, upstream: UpstreamReply, log: Log, splitter: Splitter, converter: Converter) -> None:
         self._upstream = upstream
         self._read = upstream.read
         self._log = log
         self._converter = converter
         self._convert = converter.convert
-        self._feed = FrameSplitter().feed
+        self._feed = splitter.feed
         self._reply: Reply | None = None
         self._held: Frame | None = None
         self._finished = False

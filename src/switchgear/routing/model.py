@@ -6,16 +6,13 @@ from itertools import islice
 from typing import Final, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import ModelNotFound
 from switchgear.kernel.ids import RandomBits
 from switchgear.kernel.upstream import Provider, Target, Timers, Transport
 
-CHAT_OPERATIONS: Final = frozenset(("chat", "completions"))
-"""Operations whose answers can be streamed, and translated from one dialect to another."""
-_UNTRANSLATABLE: Final = frozenset(("openai_embeddings", "anthropic_count_tokens"))
-"""Dialects of one operation each, that no chat can be said in."""
 MAX_CACHED_NAMES: Final = 4096
 MAX_NAME_LENGTH: Final = 256
 """Names go into headers and URLs: printable ASCII of a sensible length, or they are no names."""
@@ -45,8 +42,12 @@ class Plan(Struct, frozen=True, kw_only=True):
     """How one deployment performs one operation for clients of one dialect."""
 
     target: Target
+    stream_target: Target
+    """Where streams are asked for."""
     dialect: Dialect
     same_dialect: bool
+    stream_media: bytes
+    """The media type of the upstream's streams, without parameters."""
     missing_end_mark: bytes
 
 
@@ -64,26 +65,28 @@ class Deployment:
         self.timers = timers
         self._plans: dict[tuple[str, str], Plan | None] = {}
 
-    def plan(self, operation: str, dialect: str) -> Plan | None:
+    def plan(self, operation: str, dialect: Dialect) -> Plan | None:
         """The plan for an operation, made on first use; None when the provider does not offer it."""
-        key = (operation, dialect)
+        key = (operation, dialect.name)
         plan = self._plans.get(key)
         if plan is None and key not in self._plans:
             plan = self._plans[key] = self._make_plan(operation, dialect)
         return plan
 
-    def _make_plan(self, operation: str, dialect: str) -> Plan | None:
-        target = self.connected.provider.target(operation, dialect, self.model)
+    def _make_plan(self, operation: str, dialect: Dialect) -> Plan | None:
+        target = self.connected.provider.target(operation, dialect.name, self.model)
         if target is None:
             return None
-        same_dialect = target.dialect == dialect
-        if not same_dialect and (operation not in CHAT_OPERATIONS or target.dialect in _UNTRANSLATABLE):
-            return None
         spoken = self.connected.dialects(target.dialect, self.connected.provider)
+        same_dialect = spoken.name == dialect.name
+        if not same_dialect and spoken.family != dialect.family:
+            return None
         return Plan(
             target=target,
+            stream_target=replace(target, path=target.stream_path) if target.stream_path else target,
             dialect=spoken,
             same_dialect=same_dialect,
+            stream_media=spoken.stream_type.partition(b";")[0],
             missing_end_mark=self.connected.missing_end_mark,
         )
 

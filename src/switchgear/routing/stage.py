@@ -24,7 +24,7 @@ class Route:
     async def __call__(self, call: Call) -> Reply:
         deployments = call.snapshot.part(RouteTable).deployments(call.head.model)
         deployment = choose(deployments, self._random_bits)
-        plan = deployment.plan(call.operation, call.dialect.name)
+        plan = deployment.plan(call.operation, call.dialect)
         if plan is None:
             raise NotOffered(
                 f"provider {deployment.provider_name!r} does not offer {call.operation.replace('_', ' ')}; "

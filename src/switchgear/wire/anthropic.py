@@ -6,13 +6,14 @@ Specification: docs.claude.com/en/api/messages, read together with what the vend
 from typing import TYPE_CHECKING, Final
 
 from switchgear.kernel.chat import Chat, Completion
-from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, StreamOptions, Tally
+from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Family, Relay, Splitter, StreamOptions, Tally
 from switchgear.kernel.errors import SwitchgearError, UpstreamRefused
 from switchgear.wire import anthropic_ask, anthropic_errors, anthropic_reply, anthropic_request
 from switchgear.wire.anthropic_relay import AnthropicRelay
 from switchgear.wire.anthropic_stream import AnthropicEventReader
 from switchgear.wire.anthropic_writer import PING, AnthropicEventWriter
 from switchgear.wire.json_body import set_model, text
+from switchgear.wire.sse import STREAM_TYPE, FrameSplitter
 
 DEFAULT_MAX_TOKENS: Final = 4096
 
@@ -24,6 +25,8 @@ class Anthropic:
     """
 
     name: str = "anthropic"
+    family: Family = "chat"
+    stream_type: bytes = STREAM_TYPE
     keepalive: bytes = PING
 
     def __init__(self, default_max_tokens: int = DEFAULT_MAX_TOKENS) -> None:
@@ -38,7 +41,7 @@ class Anthropic:
     def read_reply(self, body: bytes) -> Completion:
         return anthropic_reply.read_reply(body)
 
-    def write_reply(self, completion: Completion) -> bytes:
+    def write_reply(self, completion: Completion, asked: Chat | None = None) -> bytes:
         return anthropic_reply.write_reply(completion)
 
     def glance(self, body: bytes) -> Tally:
@@ -46,6 +49,9 @@ class Anthropic:
 
     def prepare(self, body: bytes, model: str, *, stream: bool) -> bytes:
         return set_model(body, text(model))
+
+    def splitter(self) -> Splitter:
+        return FrameSplitter()
 
     def relay(self, options: StreamOptions) -> Relay:
         return AnthropicRelay(options)
@@ -65,6 +71,8 @@ class Anthropic:
     def write_failure(self, error: SwitchgearError, request_id: str) -> bytes:
         return anthropic_errors.write_failure(error, request_id)
 
+
+DIALECTS: Final = (Anthropic,)
 
 if TYPE_CHECKING:
     _: type[Dialect] = Anthropic

@@ -1,11 +1,11 @@
 """Anthropic's token counting, ``/v1/messages/count_tokens``: a request like a message's, answered with one number."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Raw, Struct, json
 
 from switchgear.kernel.chat import Chat, Completion, Usage
-from switchgear.kernel.dialect import Dialect, Tally
+from switchgear.kernel.dialect import Dialect, Family, Tally
 from switchgear.kernel.errors import UpstreamGarbled
 from switchgear.wire.anthropic import Anthropic
 from switchgear.wire.anthropic_ask import write_count_request
@@ -23,6 +23,7 @@ class AnthropicCountTokens(Anthropic):
     """Counting as a dialect: a count is a completion without choices whose usage is the input alone."""
 
     name: str = "anthropic_count_tokens"
+    family: Family = "count_tokens"
 
     def read_request(self, body: bytes) -> Chat:
         return read_count_request(body)
@@ -33,7 +34,7 @@ class AnthropicCountTokens(Anthropic):
     def read_reply(self, body: bytes) -> Completion:
         return Completion(id="", model="", usage=self.glance(body).usage)
 
-    def write_reply(self, completion: Completion) -> bytes:
+    def write_reply(self, completion: Completion, asked: Chat | None = None) -> bytes:
         return write_count(0 if completion.usage is None else completion.usage.total_input)
 
     def glance(self, body: bytes) -> Tally:
@@ -50,6 +51,8 @@ def write_count(tokens: int) -> bytes:
     """The answer to a client that asked how many tokens its request has."""
     return json.encode({"input_tokens": tokens})
 
+
+DIALECTS: Final = (AnthropicCountTokens,)
 
 if TYPE_CHECKING:
     _: type[Dialect] = AnthropicCountTokens

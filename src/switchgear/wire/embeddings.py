@@ -8,9 +8,10 @@ from typing import Final, Literal
 
 from msgspec import Raw, Struct, json
 
-from switchgear.kernel.chat import Embed, Embeddings, Usage
-from switchgear.kernel.dialect import Tally
+from switchgear.kernel.chat import Usage
+from switchgear.kernel.dialect import Family, Tally
 from switchgear.kernel.errors import UpstreamGarbled
+from switchgear.kernel.retrieval import Embed, Embeddings
 from switchgear.wire.json_body import ABSENT, decode, decode_answer, object_text, splice, text, unknown_members
 from switchgear.wire.openai_chat import OpenAIShared
 from switchgear.wire.openai_usage import WireUsage, read_usage, refuse_error
@@ -52,6 +53,7 @@ class OpenAIEmbeddings(OpenAIShared):
     """Embeddings; there is nothing to stream."""
 
     name: str = "openai_embeddings"
+    family: Family = "embeddings"
 
     def read_request(self, body: bytes) -> Embed:
         """Raises BadRequest, naming the field."""
@@ -88,8 +90,9 @@ class OpenAIEmbeddings(OpenAIShared):
             usage=None if wire.usage is None else read_usage(wire.usage),
         )
 
-    def write_reply(self, reply: Embeddings, encoding_format: EncodingFormat | None = None) -> bytes:
-        """The body for a client that asked for ``encoding_format``; numbers when it did not say."""
+    def write_reply(self, reply: Embeddings, asked: Embed | None = None) -> bytes:
+        """The body for a client, in the encoding that it asked for; numbers when it did not say."""
+        encoding_format = None if asked is None else asked.encoding_format
         data = [
             {"object": "embedding", "index": index, "embedding": _write_vector(vector, encoding_format)}
             for index, vector in enumerate(reply.vectors)
@@ -148,3 +151,6 @@ def _write_usage(usage: Usage | None) -> dict[str, object]:
     total = 0 if usage is None else usage.total_input
     written: dict[str, object] = {"prompt_tokens": total, "total_tokens": total}
     return written | {"estimated": True} if usage is not None and usage.estimated else written
+
+
+DIALECTS: Final = (OpenAIEmbeddings,)

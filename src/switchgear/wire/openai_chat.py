@@ -6,7 +6,7 @@ Specification: platform.openai.com/docs/api-reference/chat, read together with w
 from typing import TYPE_CHECKING, Final
 
 from switchgear.kernel.chat import Chat, Completion
-from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, StreamOptions, Tally
+from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Family, Relay, Splitter, StreamOptions, Tally
 from switchgear.kernel.errors import SwitchgearError, UpstreamRefused
 from switchgear.wire import openai_chat_reply, openai_chat_request, openai_errors
 from switchgear.wire.json_body import add_first, set_model, splice, text
@@ -14,6 +14,7 @@ from switchgear.wire.openai_chat_stream import ChatEventReader
 from switchgear.wire.openai_chat_writer import KEEPALIVE, ChatEventWriter
 from switchgear.wire.openai_relay import ChatRelay
 from switchgear.wire.openai_usage import glance
+from switchgear.wire.sse import STREAM_TYPE, FrameSplitter
 
 _ASKING_FOR_USAGE: Final = b'"stream_options":{"include_usage":true}'
 
@@ -21,7 +22,12 @@ _ASKING_FOR_USAGE: Final = b'"stream_options":{"include_usage":true}'
 class OpenAIShared:
     """What OpenAI's dialects have in common: errors, and how a body is prepared for an upstream."""
 
+    family: Family = "chat"
+    stream_type: bytes = STREAM_TYPE
     keepalive: bytes = KEEPALIVE
+
+    def splitter(self) -> Splitter:
+        return FrameSplitter()
 
     def prepare(self, body: bytes, model: str, *, stream: bool) -> bytes:
         prepared = set_model(body, text(model))
@@ -70,7 +76,7 @@ class OpenAIChat(OpenAIShared):
     def read_reply(self, body: bytes) -> Completion:
         return openai_chat_reply.read_reply(body)
 
-    def write_reply(self, completion: Completion) -> bytes:
+    def write_reply(self, completion: Completion, asked: Chat | None = None) -> bytes:
         return openai_chat_reply.write_reply(completion)
 
     def glance(self, body: bytes) -> Tally:
@@ -85,6 +91,8 @@ class OpenAIChat(OpenAIShared):
     def writer(self, options: StreamOptions) -> EventWriter:
         return ChatEventWriter(options)
 
+
+DIALECTS: Final = (OpenAIChat,)
 
 if TYPE_CHECKING:
     _: type[Dialect] = OpenAIChat

@@ -148,7 +148,7 @@ class OpenAICompletions(OpenAIShared):
             extra=unknown_members(WireReply, body),
         )
 
-    def write_reply(self, completion: Completion) -> bytes:
+    def write_reply(self, completion: Completion, asked: Chat | None = None) -> bytes:
         return object_text(
             (
                 ("id", completion.id),
@@ -282,6 +282,8 @@ def _write_choice(choice: Choice) -> dict[str, object]:
     }
     return written if choice.stop_sequence is None else written | {"stop_reason": choice.stop_sequence}
 
+
+DIALECTS: Final = (OpenAICompletions,)
 
 if TYPE_CHECKING:
     _: type[Dialect] = OpenAICompletions

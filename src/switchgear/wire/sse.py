@@ -19,6 +19,9 @@ _BOUNDARY_BYTES: Final = 3
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
+STREAM_TYPE: Final = b"text/event-stream; charset=utf-8"
+
+
 class FrameSplitter:
     """Collects bytes and gives back all frames that are complete; O(1) state but for one unfinished frame."""
 

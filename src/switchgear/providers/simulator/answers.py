@@ -68,8 +68,8 @@ def _parts(manner: Manner, chat: Chat, tokens: int | None, ids: Ids) -> tuple[Pa
             return (Text(text=_describe_media(chat)),)
         case "refuse":
             return (Refusal(text="I am a simulator that refuses everything."),)
-        case "vectors":
-            raise BadRequest("this model of the simulator makes embeddings only", param="model")
+        case "vectors" | "ranks":
+            raise BadRequest("this model of the simulator answers no chats", param="model")
 
 
 def _last_words(chat: Chat) -> str:

@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from switchgear.kernel.chat import Finish
 
-Manner = Literal["echo", "lorem", "tools", "think", "json", "media", "refuse", "vectors"]
-"""What a model answers when nothing goes wrong; ``vectors``: embeddings only."""
+Manner = Literal["echo", "lorem", "tools", "think", "json", "media", "refuse", "vectors", "ranks"]
+"""What a model answers when nothing goes wrong; ``vectors``: embeddings only, ``ranks``: documents in order only."""
 
 Fault = Literal[
     "empty",
@@ -67,6 +67,9 @@ MODELS: Final = (
     SimulatedModel(name="lorem", description="64 words that mean nothing", manner="lorem"),
     SimulatedModel(
         name="embed", description="unit vectors from a hash of the text, 256 numbers each", manner="vectors"
+    ),
+    SimulatedModel(
+        name="rerank", description="documents by the share of the query's words that they hold", manner="ranks"
     ),
     SimulatedModel(
         name="slow",

@@ -22,7 +22,6 @@ _PAGE: Final = (
 _GARBAGE_BYTES: Final = 64
 _HTML: Final = ((b"content-type", b"text/html"),)
 _JSON: Final = ((b"content-type", b"application/json"),)
-_EVENTS: Final = ((b"content-type", b"text/event-stream; charset=utf-8"),)
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -104,11 +103,11 @@ class Stagehand:
                 pass
         return self._opened(due, _JSON, steps)
 
-    def streamed(self, whole: Completion, writer: EventWriter) -> Performance:
+    def streamed(self, whole: Completion, writer: EventWriter, stream_type: bytes) -> Performance:
         """An answer token by token; headers come at once."""
         told = ((tokens, writer.write(event)) for tokens, event in self._told(whole))
         steps = (Step(due_seconds=self.script.due_seconds(tokens), data=data) for tokens, data in told if data)
-        return self._opened(0.0, _EVENTS, chain(steps, self._last_steps()))
+        return self._opened(0.0, ((b"content-type", stream_type),), chain(steps, self._last_steps()))
 
     def _told(self, whole: Completion) -> Iterator[tuple[int, Event]]:
         """The events as the script lets them through, each with the number of tokens before it."""

@@ -9,7 +9,7 @@ from switchgear.providers.simulator.script import read_parameters, write_path
 
 SCHEME: Final = "sim"
 _ORIGIN: Final = Origin(scheme=SCHEME, host="simulator", port=0)
-_OPERATIONS: Final = frozenset({"chat", "completions", "embeddings"})
+_OPERATIONS: Final = frozenset({"chat", "completions", "embeddings", "rerank"})
 
 
 class SimulatorProvider:
@@ -31,7 +31,7 @@ class SimulatorProvider:
             raise ConfigError(f"providers.{settings.name}.query: {error.message}") from error
 
     def target(self, operation: str, dialect: str, model: str) -> Target | None:
-        """None for operations other than chat, completions and embeddings."""
+        """None for operations that the simulator does not know; it leaves counting tokens to the gateway's estimate."""
         if operation not in _OPERATIONS:
             return None
         forced, colon, rest = model.partition(":")

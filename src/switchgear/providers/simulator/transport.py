@@ -15,7 +15,7 @@ from switchgear.kernel.errors import (
 )
 from switchgear.kernel.ids import RandomBits
 from switchgear.kernel.upstream import Target, Timers, Transport, UpstreamReply
-from switchgear.providers.simulator.director import ChatFormat, Director, EmbeddingsFormat
+from switchgear.providers.simulator.director import Director, Format
 from switchgear.providers.simulator.performance import Performance, Step
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -28,14 +28,13 @@ class Simulator:
 
     def __init__(
         self,
-        dialects: Mapping[str, ChatFormat],
-        embeddings: EmbeddingsFormat,
+        dialects: Mapping[str, Format],
         *,
         clock: Clock,
         random_bits: RandomBits,
         sleep: Sleep,
     ) -> None:
-        self._director = Director(dialects, embeddings, clock, random_bits)
+        self._director = Director(dialects, clock, random_bits)
         self._clock = clock
         self._sleep = sleep
         self._closed = False

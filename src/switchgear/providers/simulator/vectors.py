@@ -4,8 +4,9 @@ from hashlib import shake_256
 from math import sqrt
 from typing import Final
 
-from switchgear.kernel.chat import Embed, Embeddings, Usage
+from switchgear.kernel.chat import Usage
 from switchgear.kernel.errors import BadRequest
+from switchgear.kernel.retrieval import Embed, Embeddings
 from switchgear.providers.simulator.words import split_tokens
 
 DIMENSIONS: Final = 256
@@ -14,7 +15,7 @@ _MOST_INPUTS: Final = 2048
 _HALF: Final = 1 << 31
 
 
-def embeddings(request: Embed, model: str) -> Embeddings:
+def embeddings(request: Embed, id: str, model: str) -> Embeddings:
     """One vector for each input; raises BadRequest for too many inputs or dimensions."""
     dimensions = DIMENSIONS if request.dimensions is None else request.dimensions
     if not 1 <= dimensions <= _MOST_DIMENSIONS:
@@ -22,6 +23,7 @@ def embeddings(request: Embed, model: str) -> Embeddings:
     if len(request.inputs) > _MOST_INPUTS:
         raise BadRequest(f"at most {_MOST_INPUTS} inputs at once", param="input")
     return Embeddings(
+        id=id,
         model=model,
         vectors=tuple(vector(each, dimensions) for each in request.inputs),
         usage=Usage(input=sum(len(split_tokens(each) if isinstance(each, str) else each) for each in request.inputs)),
