@@ -56,8 +56,8 @@ real-model: ## Serve SmolLM2-135M on http://127.0.0.1:8081/v1 (the first time co
 	@exec scripts/real-model $(ARGS)
 
 lock: $(READY) ## Renew requirements/*.txt from pyproject.toml (ARGS="--upgrade" takes newer versions)
-	@$(PIP_COMPILE) $(ARGS) --extra aiohttp --output-file requirements/run.txt pyproject.toml
-	@$(PIP_COMPILE) $(ARGS) --extra aiohttp --extra dev --constraint requirements/run.txt \
+	@$(PIP_COMPILE) $(ARGS) --extra aiohttp --extra bedrock --output-file requirements/run.txt pyproject.toml
+	@$(PIP_COMPILE) $(ARGS) --extra aiohttp --extra bedrock --extra dev --constraint requirements/run.txt \
 		--output-file requirements/dev.txt pyproject.toml
 
 clean: ## Remove .venv, caches and build results

@@ -11,7 +11,7 @@ from switchgear.config.document import problem_at
 from switchgear.config.model import Config, Key, ModelEntry, ProviderEntry
 from switchgear.config.problems import Problem, shown, suggestion
 from switchgear.config.reader import Places
-from switchgear.config.secret import MASK
+from switchgear.config.secret import MASK, Secret
 from switchgear.kernel.errors import ConfigError
 from switchgear.providers import Kind
 
@@ -43,6 +43,11 @@ class Declared(Struct, frozen=True, kw_only=True):
     models: frozenset[str]
     faulty_keys: bool
     """Whether an entry under ``keys`` could not be read."""
+
+
+def _secrets(entry: ProviderEntry) -> list[Secret]:
+    given = (entry.api_key, entry.proxy, *entry.headers.values(), *entry.options.values())
+    return [secret for secret in given if secret is not None]
 
 
 class Checks:
@@ -141,7 +146,7 @@ class Checks:
 
     def _without_values(self, message: str, entry: ProviderEntry) -> str:
         """A provider's complaint, with what came from the environment, or is secret, taken out."""
-        hidden = {value.reveal(): MASK for value in (entry.api_key, *entry.headers.values()) if value is not None}
+        hidden = {value.reveal(): MASK for value in _secrets(entry)}
         for field, value in (("base_url", entry.base_url or ""), *(("query", value) for value in entry.query.values())):
             written = self._written(entry, field, value)
             if value and written != value:

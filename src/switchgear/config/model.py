@@ -107,6 +107,10 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Mapping[str, str],
         Meta(description="Query parameters to send with every request; for the simulator, its default parameters."),
     ] = {}
+    options: Annotated[
+        Mapping[str, Secret],
+        Meta(description="What only this kind knows, such as a region or an API version; see its page. Never shown."),
+    ] = {}
     transport: Annotated[
         Literal["native", "aiohttp"],
         Meta(
@@ -125,6 +129,7 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             api_key=None if self.api_key is None else self.api_key.reveal(),
             headers={header: value.reveal() for header, value in self.headers.items()},
             query=self.query,
+            options={option: value.reveal() for option, value in self.options.items()},
         )
 
 

@@ -103,6 +103,8 @@ class ProviderSettings(Struct, frozen=True, kw_only=True):
     api_key: str | None = None
     headers: Mapping[str, str] = {}
     query: Mapping[str, str] = {}
+    options: Mapping[str, str] = {}
+    """What only this kind of provider knows: a region, an API version, a pair of keys."""
 
 
 OutputLimitField = Literal["max_tokens", "max_completion_tokens"]
