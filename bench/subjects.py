@@ -173,7 +173,9 @@ class Minimal:
     name = "minimal"
 
     def launch(self, site: Site) -> Launch:
-        return Launch([sys.executable, "-P", str(HERE / "minimal.py"), str(site.port), str(site.mock_port)])
+        port_file = site.folder / "port.txt"
+        command = [sys.executable, "-P", str(HERE / "minimal.py"), str(port_file), str(site.mock_port)]
+        return Launch(command, port_file=port_file)
 
 
 SWITCHGEAR_CONFIG = """\
