@@ -52,7 +52,7 @@ bench-profile: $(READY) ## CPU per request of the gateway, by function
 docs: $(READY) ## Render the generated parts of docs/ and check every link
 	@$(BIN)/python -m scripts.docs
 
-real-model: ## Serve SmolLM2-135M on http://127.0.0.1:8081/v1 (the first time compiles for some minutes)
+real-model: ## Serve SmolLM2-135M on http://127.0.0.1:8081/v1 (compiles once, for minutes; ARGS=--prebuilt does not)
 	@exec scripts/real-model $(ARGS)
 
 lock: $(READY) ## Renew requirements/*.txt from pyproject.toml (ARGS="--upgrade" takes newer versions)

@@ -25,6 +25,11 @@ static bool in_window(const struct load *load, int64_t moment) {
     return moment >= load->window_from && moment < load->window_to;
 }
 
+/* A closed loop measures what happens in the window; an open one what is due in it, however late it comes. */
+static bool is_measured(const struct load *load, int64_t intended) {
+    return in_window(load, load->options.saturate ? load->now : intended);
+}
+
 static void disconnect(struct connection *connection) {
     if (connection->fd >= 0) {
         close(connection->fd);
@@ -82,7 +87,7 @@ static void saw_data_line(void *owner, const char *line) {
         samples_add(&load->first_chunk, load->now - connection->intended);
     }
     const char *stamp = strstr(line, "\"@");
-    if (stamp != NULL && in_window(load, load->now)) {
+    if (stamp != NULL && is_measured(load, connection->intended)) {
         samples_add(&load->chunk_lag, load->now - strtoll(stamp + 2, NULL, 10));
     }
 }
@@ -126,7 +131,7 @@ static void finish_request(struct connection *connection) {
     load->completed_total++;
     load->chunks_total += connection->chunks;
     load->in_window += in_window(load, load->now);
-    if (in_window(load, load->options.saturate ? load->now : connection->intended)) {
+    if (is_measured(load, connection->intended)) {
         samples_add(&load->latency, load->now - connection->intended);
     }
     load->busy_count--;

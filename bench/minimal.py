@@ -1,11 +1,12 @@
 """The floor: a reverse proxy that only moves bytes, on uvloop, with one keep-alive connection upstream for each client.
 
 No parsing of JSON, no keys, no records: what it reaches, Python would reach here if a gateway cost nothing.
-Run as a script: minimal.py PORT UPSTREAM_PORT.
+Run as a script: minimal.py PORT_FILE UPSTREAM_PORT. It takes a free port and writes it into the file.
 """
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import cast
 
 import uvloop
@@ -56,12 +57,14 @@ class Client(asyncio.Protocol):
             self._connecting.cancel()
 
 
-async def serve(port: int, upstream_port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(
-        lambda: Client(upstream_port), "127.0.0.1", port, backlog=4096
-    )
+async def serve(port_file: Path, upstream_port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(lambda: Client(upstream_port), "127.0.0.1", 0, backlog=4096)
+    # By rename: a reader finds the whole number or no file.
+    fresh = port_file.with_suffix(".new")
+    fresh.write_text(str(server.sockets[0].getsockname()[1]))
+    fresh.rename(port_file)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1]), int(sys.argv[2])))
+    uvloop.run(serve(Path(sys.argv[1]), int(sys.argv[2])))

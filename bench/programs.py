@@ -1,6 +1,7 @@
 """The two C programs: compiled when their sources changed, started, and read."""
 
 import http.client
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,8 @@ class Schedule:
     warmup_seconds: float = 0.5
     stream: bool = False
     timeout_ms: int = 10_000
+    drain_seconds: float = 2.0
+    """How long answers that are still out are waited for after the end."""
 
 
 def compile_programs() -> None:
@@ -95,8 +98,8 @@ def compile_programs() -> None:
         paths = [HERE / source for source in sources]
         if program.exists() and program.stat().st_mtime > max(path.stat().st_mtime for path in [*paths, *headers]):
             continue
-        # Made under another name first: two runs that start together must not execute half a file.
-        fresh = BUILD / f"{name}.new"
+        # Made under a name of its own first: two runs that start together must not execute half a file.
+        fresh = BUILD / f"{name}.{os.getpid()}"
         flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"]
         subprocess.run(["cc", *flags, "-o", str(fresh), *map(str, paths)], check=True)
         fresh.replace(program)
@@ -113,6 +116,7 @@ class LoadGenerator:
         words = [str(BUILD / "load"), "--port", str(target.port), "--path", target.path, "--body", str(body)]
         words += ["--connections", str(schedule.connections), "--seconds", str(schedule.seconds)]
         words += ["--warmup", str(schedule.warmup_seconds), "--timeout-ms", str(schedule.timeout_ms)]
+        words += ["--drain", str(schedule.drain_seconds)]
         words += ["--saturate"] if schedule.rate is None else ["--rate", str(schedule.rate)]
         words += ["--stream"] if schedule.stream else []
         for name, value in target.headers:

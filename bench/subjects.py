@@ -1,7 +1,10 @@
 """What can be measured: a subject knows how it is started; a running subject knows where it is and what it costs."""
 
+import contextlib
 import http.client
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -109,7 +112,8 @@ class Running:
             self._process.wait()
         for pid in members[1:]:
             if command_line(pid):
-                subprocess.run(["kill", "-9", str(pid)], check=False, stderr=subprocess.DEVNULL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def _move_bystanders(self, plan: CorePlan) -> None:
         """Processes of the subject that are not measured (its control plane) leave the measured core."""
@@ -173,7 +177,9 @@ class Minimal:
     name = "minimal"
 
     def launch(self, site: Site) -> Launch:
-        return Launch([sys.executable, "-P", str(HERE / "minimal.py"), str(site.port), str(site.mock_port)])
+        port_file = site.folder / "port.txt"
+        command = [sys.executable, "-P", str(HERE / "minimal.py"), str(port_file), str(site.mock_port)]
+        return Launch(command, port_file=port_file)
 
 
 SWITCHGEAR_CONFIG = """\

@@ -15,10 +15,11 @@ def test_make_alone_lists_every_promised_target_with_its_help() -> None:
     assert listed.keys() >= PROMISED
 
 
-def test_continuous_integration_ends_with_make_test() -> None:
+def test_continuous_integration_fetches_the_real_model_and_ends_with_make_test() -> None:
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()
     assert lines[-1] == "make test"
     assert "set -euo pipefail" in lines
+    assert any("scripts/real-model --prebuilt --setup" in line for line in lines)
 
 
 def test_every_target_that_needs_the_environment_builds_it() -> None:

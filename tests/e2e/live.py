@@ -15,6 +15,8 @@ from typing import Self
 from urllib.request import urlopen
 
 import switchgear
+from switchgear.kernel.record import CallRecord
+from switchgear.traces.journal_reader import FileOffsets, JournalReader
 
 SOURCES = Path(switchgear.__file__).parents[1]
 """The server runs the same sources as the test, from whichever checkout they were imported."""
@@ -134,3 +136,13 @@ class LiveServer:
                 self.process.wait()
         if self.process.stdout is not None:
             self.process.stdout.close()
+
+
+def records(server: LiveServer) -> list[CallRecord]:
+    """Everything in the journal, read from the start."""
+    reader = JournalReader(server.journal, FileOffsets(server.directory / "test-offsets"))
+    found: list[CallRecord] = []
+    while batch := reader.read_batch():
+        found += batch.records
+        reader.commit(batch.position)
+    return found

@@ -10,20 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from switchgear.kernel.record import CallRecord
-from switchgear.traces.journal_reader import FileOffsets, JournalReader
-from tests.e2e.live import CONFIG, KEY, LiveServer
+from tests.e2e.live import CONFIG, KEY, LiveServer, records
 from tests.e2e.load import Load
-
-
-def records(server: LiveServer) -> list[CallRecord]:
-    """Everything in the journal, read from the start."""
-    reader = JournalReader(server.journal, FileOffsets(server.directory / "test-offsets"))
-    found: list[CallRecord] = []
-    while batch := reader.read_batch():
-        found += batch.records
-        reader.commit(batch.position)
-    return found
 
 
 async def until(condition: Callable[[], object]) -> None:
