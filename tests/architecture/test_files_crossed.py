@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import FrameType
 
-from switchgear.config.model import Config, DeploymentEntry, Journal, Key, ModelEntry, ProviderEntry
+from switchgear.config.model import Config, Journal, Key, ProviderEntry
+from switchgear.config.routing import DeploymentEntry, ModelEntry
 from switchgear.config.secret import Secret
 from switchgear.processes.gateway import build
 from switchgear.processes.options import GatewayOptions

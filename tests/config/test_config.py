@@ -39,8 +39,8 @@ def test_deployments_know_their_provider_and_the_name_there() -> None:
     first, second = read().models["fast"].deployments
     assert (first.provider, first.upstream_model, first.weight) == ("openai", "gpt-4o-mini", 3)
     assert (second.provider, second.upstream_model, second.weight) == ("sim", "openai:echo", 1)
-    assert first.timers.timers() == Timers(idle_seconds=7)
-    assert second.timers.timers() == Timers()
+    assert first.timers.timers(600) == Timers(idle_seconds=7)
+    assert second.timers.timers(600) == Timers()
 
 
 def test_a_key_has_one_digest_whichever_way_it_is_given() -> None:

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 from switchgear.app.gateway import Machinery, gateway, outside
 from switchgear.app.models import build_snapshot
-from switchgear.config.model import Config, DeploymentEntry, Key, ModelEntry, ProviderEntry
+from switchgear.config.model import Config, Key, ProviderEntry
+from switchgear.config.routing import DeploymentEntry, ModelEntry
 from switchgear.config.secret import Secret
 from switchgear.doors.endpoint import Request
 from switchgear.doors.gateway import Snapshots

@@ -11,7 +11,10 @@ from switchgear.kernel.errors import UpstreamError, UpstreamTruncated
 from switchgear.kernel.reply import Headers, Reply
 from switchgear.kernel.upstream import Origin, Provider, Quirks, Target, Timers, UpstreamReply
 from switchgear.routing.attempt import attempt
-from switchgear.routing.model import Connected, Deployment
+from switchgear.routing.budget import Budget
+from switchgear.routing.deployment import Connected, Deployment, Terms
+from switchgear.routing.health import Health
+from switchgear.routing.policy import UNBOUNDED, BreakerRules
 from switchgear.wire.anthropic import Anthropic
 from switchgear.wire.openai_chat import OpenAIChat
 
@@ -103,10 +106,21 @@ class Stage:
 
         vendor = Vendor(spoken.name)
         connected = Connected(provider=vendor, transport=self, dialects=dialects, missing_end_mark=end_mark)
-        deployment = Deployment(connected, "m", weight=1, timers=Timers())
+        deployment = deployed(connected, "m")
         plan = deployment.plan(call.operation, call.dialect)
         assert plan is not None
         return await attempt(call, deployment, plan, self.clock)
+
+
+def healthy(name: str) -> Health:
+    """Of a deployment that nothing has happened to."""
+    return Health(name, BreakerRules(), UNBOUNDED)
+
+
+def deployed(connected: Connected, model: str, terms: Terms | None = None) -> Deployment:
+    """A deployment in good health."""
+    health = healthy(f"{connected.provider.name}/{model}")
+    return Deployment(connected, model, terms or Terms(), health, Budget(0.2))
 
 
 class Vendor:

@@ -9,7 +9,7 @@ from switchgear.kernel.errors import UpstreamTruncated
 from switchgear.kernel.record import Attempt
 from switchgear.routing.accounting import estimate_tokens, estimated_usage, see
 from switchgear.routing.attempt import AttemptLog
-from tests.routing.scripted import a_call
+from tests.routing.scripted import a_call, healthy
 
 
 @pytest.mark.parametrize(("byte_count", "tokens"), [(0, 1), (1, 1), (4, 1), (5, 2), (4000, 1000)])
@@ -38,7 +38,7 @@ def test_events_are_tallied() -> None:
 def log_of() -> tuple[AttemptLog, Attempt, FrozenClock]:
     clock = FrozenClock()
     entry = Attempt(deployment="a/m", provider="a", model="m", started_ns=0)
-    return AttemptLog(a_call(), clock, entry), entry, clock
+    return AttemptLog(a_call(), clock, entry, healthy("a/m")), entry, clock
 
 
 def test_only_the_first_outcome_counts() -> None:

@@ -18,10 +18,13 @@ from switchgear.kernel.upstream import (
     Transport,
     UpstreamReply,
 )
-from switchgear.routing.model import MAX_CACHED_NAMES, Connected, Deployment, RouteTable, choose, close_names
+from switchgear.routing.balance import weighted
+from switchgear.routing.deployment import Connected, Deployment, Terms
+from switchgear.routing.model import MAX_CACHED_NAMES, RouteTable, alias, close_names
 from switchgear.wire.anthropic import Anthropic
 from switchgear.wire.embeddings import OpenAIEmbeddings
 from switchgear.wire.openai_chat import OpenAIChat
+from tests.routing.scripted import deployed
 
 
 class Vendor:
@@ -57,56 +60,60 @@ def connected(transport: Transport | None = None) -> Connected:
 
 
 def table(*aliases: str) -> RouteTable:
-    made = {name: (Deployment(connected(), "m", weight=1, timers=Timers()),) for name in aliases}
-    return RouteTable(made, {"acme": connected()}, listed=["acme/known"], timers=Timers())
+    made = {name: alias(name, [deployed(connected(), "m")]) for name in aliases}
+    return RouteTable(made, {"acme": (connected(),)}, listed=["acme/known"], deploy=deployed)
+
+
+def first(routes: RouteTable, name: str) -> Deployment:
+    return routes.find(name).deployments[0]
 
 
 def test_an_alias_finds_its_deployments() -> None:
-    assert table("fast").deployments("fast")[0].name == "acme/m"
+    assert first(table("fast"), "fast").name == "acme/m"
 
 
 def test_provider_slash_model_always_names_a_model_of_a_provider() -> None:
-    assert table().deployments("acme/some/deep:name")[0].model == "some/deep:name"
+    assert first(table(), "acme/some/deep:name").model == "some/deep:name"
 
 
 def test_an_unknown_model_is_told_its_close_matches() -> None:
     with pytest.raises(ModelNotFound, match="did you mean 'fastest'"):
-        table("fastest", "slow").deployments("fastes")
+        table("fastest", "slow").find("fastes")
 
 
 @pytest.mark.parametrize("name", ["acme/", "/m", "nobody/m", "acme/a\r\nx: y", "acme/é", "acme/" + "x" * 300])
 def test_what_cannot_be_a_name_is_not_found(name: str) -> None:
     with pytest.raises(ModelNotFound):
-        table().deployments(name)
+        table().find(name)
 
 
 def test_names_made_up_by_clients_stay_bounded() -> None:
     routes = table()
     for number in range(MAX_CACHED_NAMES + 10):
-        routes.deployments(f"acme/{number}")
-    assert routes.deployments("acme/0")[0].model == "0"
+        routes.find(f"acme/{number}")
+    assert first(routes, "acme/0").model == "0"
 
 
 def test_what_is_listed_holds_aliases_first_and_nothing_twice() -> None:
-    made = {"acme/known": (Deployment(connected(), "known", weight=1, timers=Timers()),)}
-    assert RouteTable(made, {}, listed=["acme/known", "b"], timers=Timers()).listed == ("acme/known", "b")
+    made = {"acme/known": alias("acme/known", [deployed(connected(), "known")])}
+    assert RouteTable(made, {}, listed=["acme/known", "b"], deploy=deployed).listed == ("acme/known", "b")
 
 
 def test_weights_are_chances() -> None:
-    heavy = Deployment(connected(), "heavy", weight=3, timers=Timers())
-    light = Deployment(connected(), "light", weight=1, timers=Timers())
+    heavy = deployed(connected(), "heavy", Terms(weight=3))
+    light = deployed(connected(), "light")
     marks = iter(range(400))
-    drawn = Counter(choose((heavy, light), lambda bits: (next(marks) << bits) // 400).model for _ in range(400))
+    drawn = Counter(weighted((heavy, light), 0, lambda bits: (next(marks) << bits) // 400).model for _ in range(400))
     assert drawn == {"heavy": 300, "light": 100}
 
 
 def test_a_single_deployment_needs_no_draw() -> None:
-    only = Deployment(connected(), "only", weight=1, timers=Timers())
-    assert choose((only,), seeded_bits()) is only
+    only = deployed(connected(), "only")
+    assert weighted((only,), 0, seeded_bits()) is only
 
 
 def test_plans_are_made_once_and_say_when_an_operation_is_not_offered() -> None:
-    deployment = Deployment(connected(), "m", weight=1, timers=Timers())
+    deployment = deployed(connected(), "m")
     plan = deployment.plan("chat", Anthropic())
     assert plan is not None
     assert not plan.same_dialect

@@ -19,6 +19,9 @@ from switchgear.kernel.pipeline import Stage, compose
 from switchgear.kernel.upstream import Transport
 from switchgear.providers.registry import discover
 from switchgear.providers.simulator.transport import Simulator
+from switchgear.routing.affinity import Bindings
+from switchgear.routing.course import Means
+from switchgear.routing.fleet import Fleet
 from switchgear.routing.stage import Route
 from switchgear.wire.openai_chat import OpenAIChat
 
@@ -39,7 +42,9 @@ def outside(spoken: Mapping[str, Dialect], machinery: Machinery, http: Transport
         random_bits=machinery.random_bits,
         sleep=asyncio.sleep,
     )
-    return Outside(kinds=discover(), dialects=spoken, http=http, simulator=simulator, fallbacks=Fallbacks())
+    return Outside(
+        kinds=discover(), dialects=spoken, http=http, simulator=simulator, fallbacks=Fallbacks(), fleet=Fleet()
+    )
 
 
 def gateway(
@@ -52,7 +57,7 @@ def gateway(
     ]
     pipelines = Pipelines(
         wrap=lambda last: compose(stages, last),
-        route=Route(machinery.clock, machinery.random_bits).__call__,
+        route=Route(_means(machinery)).__call__,
         bad_request=compose([record], raise_defect),
     )
     endpoints = [
@@ -67,6 +72,10 @@ def gateway(
         forward=forward,
         fallback=_fallback(spoken, pipelines),
     )
+
+
+def _means(machinery: Machinery) -> Means:
+    return Means(clock=machinery.clock, random_bits=machinery.random_bits, sleep=asyncio.sleep, bindings=Bindings())
 
 
 def _fallback(spoken: Mapping[str, Dialect], pipelines: Pipelines) -> Endpoint:

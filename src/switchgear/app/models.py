@@ -1,20 +1,23 @@
 """From configuration to snapshot: keys become a ring, providers and models a route table."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from switchgear.app.routes import route_table
 from switchgear.app.transports import Fallbacks
 from switchgear.auth.model import KeyRing, VirtualKey, key_ring
-from switchgear.config.model import Config, DeploymentEntry, ProviderEntry
+from switchgear.config.model import Config, ProviderEntry
 from switchgear.kernel.call import Snapshot
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import ConfigError, ModelNotFound
-from switchgear.kernel.upstream import Provider, Timers, Transport
+from switchgear.kernel.upstream import Provider, Transport
 from switchgear.providers.kind import Kind
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.providers.simulator.provider import SCHEME
-from switchgear.routing.model import Connected, Deployment, RouteTable
+from switchgear.routing.deployment import Connected
+from switchgear.routing.fleet import Fleet
+from switchgear.routing.model import RouteTable
 from switchgear.wire.openai_chat import OpenAIChat
 from switchgear.wire.sse import event
 
@@ -29,6 +32,8 @@ class Outside(Struct, frozen=True, kw_only=True):
     http: Transport
     simulator: Transport
     fallbacks: Fallbacks
+    fleet: Fleet
+    """What is known of deployments, whatever the configuration."""
 
 
 def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
@@ -40,34 +45,38 @@ def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
         VirtualKey(name=key.name, digest=key.digest(), models=key.models, disabled=key.disabled) for key in config.keys
     ]
     ring = key_ring(keys, allow_anonymous_loopback=not keys)
-    return Snapshot(version, {KeyRing: ring, RouteTable: _route_table(config, outside)})
+    lanes = _lanes(config, outside)
+    table = route_table(config, lanes, outside.fleet, _simulated(lanes, outside))
+    return Snapshot(version, {KeyRing: ring, RouteTable: table})
 
 
-def _route_table(config: Config, outside: Outside) -> RouteTable:
-    providers = {
-        name: _connect(outside.kinds[entry.kind].build(entry.settings(name)), entry, outside)
-        for name, entry in config.providers.items()
-    }
-    aliases = {
-        name: tuple(_deployment(deployment, providers) for deployment in entry.deployments)
-        for name, entry in config.models.items()
-    }
-    simulators = [name for name, connected in providers.items() if connected.transport is outside.simulator]
-    listed = [f"{provider}/{model.name}" for provider in simulators for model in MODELS]
-    return RouteTable(aliases, providers, listed=listed, timers=Timers())
+def _lanes(config: Config, outside: Outside) -> dict[str, tuple[Connected, ...]]:
+    """Every provider, once for each of its keys."""
+    return {name: tuple(_under_each_key(name, entry, outside)) for name, entry in config.providers.items()}
 
 
-def _deployment(entry: DeploymentEntry, providers: Mapping[str, Connected]) -> Deployment:
-    connected = providers[entry.provider]
-    return Deployment(connected, entry.upstream_model, weight=entry.weight, timers=entry.timers.timers())
+def _under_each_key(name: str, entry: ProviderEntry, outside: Outside) -> Iterator[Connected]:
+    build = outside.kinds[entry.kind].build
+    if len(entry.api_keys) <= 1:
+        yield _connect(build(entry.settings(name)), entry, outside, 0)
+        return
+    for number, key in enumerate(entry.api_keys, 1):
+        yield _connect(build(entry.settings(name, key)), entry, outside, number)
 
 
-def _connect(provider: Provider, entry: ProviderEntry, outside: Outside) -> Connected:
+def _simulated(lanes: Mapping[str, tuple[Connected, ...]], outside: Outside) -> list[str]:
+    """The names of the simulator's models, which are listed although nobody declared them."""
+    simulators = [name for name, connected in lanes.items() if connected[0].transport is outside.simulator]
+    return [f"{provider}/{model.name}" for provider in simulators for model in MODELS]
+
+
+def _connect(provider: Provider, entry: ProviderEntry, outside: Outside, key_number: int) -> Connected:
     return Connected(
         provider=provider,
         transport=_transport(provider, entry, outside),
         dialects=lambda name, provider: _tuned(outside.dialects, name, provider),
         missing_end_mark=OPENAI_END_MARK if provider.quirks.done_optional else b"",
+        key_number=key_number,
     )
 
 

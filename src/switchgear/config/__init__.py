@@ -2,16 +2,8 @@
 
 from switchgear.config.environment import read_environment
 from switchgear.config.loading import DEFAULT_FILE, discover, listening, load, parse
-from switchgear.config.model import (
-    Config,
-    DeploymentEntry,
-    Journal,
-    Key,
-    ModelEntry,
-    ProviderEntry,
-    Server,
-    TimersEntry,
-)
+from switchgear.config.model import Config, Journal, Key, ProviderEntry, Server
+from switchgear.config.routing import DeploymentEntry, ModelEntry, TimersEntry
 from switchgear.config.schema import schema
 from switchgear.config.secret import Secret
 from switchgear.config.version import config_version

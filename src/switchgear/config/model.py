@@ -8,18 +8,15 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from switchgear.config.routing import MAX_SECONDS, ModelEntry, ModelName, RoutingEntry
 from switchgear.config.secret import Secret
-from switchgear.kernel.upstream import ProviderSettings, Timers
+from switchgear.kernel.upstream import ProviderSettings
 
 HASH_PREFIX: Final = "sha256:"
-MAX_SECONDS: Final = 86_400
-
 HIDDEN: Final = {"hidden": True}
 """Marks a field whose value is never repeated in an error: a key may have been put there by mistake."""
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-ModelName = Annotated[str, Meta(pattern=r"^[!-~]{1,256}$")]
-Seconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
 Fsync = Literal["buffered", "strict"]
 WhenFull = Literal["refuse", "continue"]
 
@@ -102,6 +99,10 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     api_key: Annotated[
         Secret | None, Meta(description="The vendor's key; by reference (`${OPENAI_API_KEY}`), not in clear.")
     ] = None
+    api_keys: Annotated[
+        tuple[Secret, ...],
+        Meta(description="Several keys of the vendor: calls are shared among them, and one that fails is left alone."),
+    ] = ()
     headers: Annotated[Mapping[str, Secret], Meta(description="Headers to send with every request; never shown.")] = {}
     query: Annotated[
         Mapping[str, str],
@@ -121,62 +122,20 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Secret | None, Meta(description="URL of an egress proxy, never shown; only with `transport: aiohttp`.")
     ] = None
 
-    def settings(self, name: str) -> ProviderSettings:
-        """What a provider's constructor wants, secrets revealed; ``name`` is the entry's key under ``providers``."""
+    def settings(self, name: str, api_key: Secret | None = None) -> ProviderSettings:
+        """What a provider's constructor wants, secrets revealed; ``name`` is the entry's key under ``providers``.
+
+        ``api_key`` is one of several; None takes the only one.
+        """
+        api_key = api_key or self.api_key or (self.api_keys[0] if self.api_keys else None)
         return ProviderSettings(
             name=name,
             base_url=self.base_url,
-            api_key=None if self.api_key is None else self.api_key.reveal(),
+            api_key=None if api_key is None else api_key.reveal(),
             headers={header: value.reveal() for header, value in self.headers.items()},
             query=self.query,
             options={option: value.reveal() for option, value in self.options.items()},
         )
-
-
-class TimersEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits of one attempt at a deployment, in seconds."""
-
-    connect_seconds: Annotated[Seconds, Meta(description="To make a connection, TLS included.")] = 5.0
-    first_byte_seconds: Annotated[
-        Seconds, Meta(description="From the request's last byte to the first byte of the answer's body.")
-    ] = 120.0
-    idle_seconds: Annotated[Seconds, Meta(description="Between two arrivals of body bytes.")] = 60.0
-    total_seconds: Annotated[Seconds, Meta(description="The whole attempt.")] = 600.0
-
-    def timers(self) -> Timers:
-        """The same limits, as the transports want them."""
-        return Timers(
-            connect_seconds=self.connect_seconds,
-            first_byte_seconds=self.first_byte_seconds,
-            idle_seconds=self.idle_seconds,
-            total_seconds=self.total_seconds,
-        )
-
-
-class DeploymentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One model at one provider."""
-
-    model: Annotated[ModelName, Meta(description="`provider/model`: the name of a provider above, then its own name.")]
-    weight: Annotated[int, Meta(ge=1, le=1_000_000, description="Share of the calls, relative to the others.")] = 1
-    timers: Annotated[TimersEntry, Meta(description="Limits of one attempt.")] = TimersEntry()
-
-    @property
-    def provider(self) -> str:
-        """The name of the provider."""
-        return self.model.partition("/")[0]
-
-    @property
-    def upstream_model(self) -> str:
-        """The model's name at the provider."""
-        return self.model.partition("/")[2]
-
-
-class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An alias: a name that applications use, and the deployments that answer to it."""
-
-    deployments: Annotated[
-        tuple[DeploymentEntry, ...], Meta(min_length=1, description="Each call goes to one of them, chosen by weight.")
-    ]
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -192,6 +151,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Mapping[Name, ProviderEntry],
         Meta(description="Providers by name; `provider/model` always names a model of one of them."),
     ] = {}
+    routing: Annotated[RoutingEntry, Meta(description="How calls are routed to models that do not say otherwise.")] = (
+        RoutingEntry()
+    )
     models: Annotated[
         Mapping[ModelName, ModelEntry],
         Meta(description="Aliases by name: what may be called besides `provider/model`."),

@@ -91,7 +91,7 @@ async def list_models(call: Call) -> Reply:
     allowed = call.caller.models if call.caller is not None else ()
     wanted = call.head.model
     if wanted:
-        table.deployments(wanted)
+        table.find(wanted)
         return Reply(200, [], encode(_model(wanted)))
     data = [_model(name) for name in table.listed if model_allowed(allowed, name)]
     first, last = (data[0].id, data[-1].id) if data else (None, None)

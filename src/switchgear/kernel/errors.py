@@ -177,7 +177,7 @@ class UpstreamTruncated(UpstreamError):
     retryable = False
 
 
-Phase = Literal["connect", "first_byte", "idle", "total"]
+Phase = Literal["connect", "first_byte", "first_token", "idle", "total"]
 
 
 class UpstreamTimeout(UpstreamError):

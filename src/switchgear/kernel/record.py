@@ -26,6 +26,12 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     """The upstream's HTTP status; 0 when none came."""
     first_byte_ns: int = 0
     """Nanoseconds from the start of the attempt to the first byte of the answer's body; 0 when none came."""
+    first_token_ns: int = 0
+    """The same to the first piece of content: lifecycle events, pings and empty deltas are none."""
+    why: str = ""
+    """What made it: empty for the first one, else ``retry``, ``fallback``, ``hedge``, ``resume`` or ``shadow``."""
+    cause: str = ""
+    """Why it failed, as routing understood it."""
     duration_ns: int = 0
     outcome: Outcome = "ok"
     error: str = ""
@@ -60,5 +66,7 @@ class CallRecord(Struct, kw_only=True, omit_defaults=True):
     config: str = ""
     """The version of the configuration the call ran under."""
     attempts: list[Attempt] = []
+    shadow_of: str = ""
+    """The id of the call that this one is a copy of; nobody saw its answer."""
     gateway: str = ""
     """Which gateway process wrote the record."""

@@ -15,10 +15,10 @@ class Frame:
 
     __slots__ = ("_decode", "_events", "raw")
 
-    def __init__(self, raw: bytes, decode: Decode) -> None:
+    def __init__(self, raw: bytes, decode: Decode, events: list[Event] | None = None) -> None:
         self.raw = raw
         self._decode = decode
-        self._events: list[Event] | None = None
+        self._events = events
 
     def events(self) -> list[Event]:
         """The canonical events. Whoever looks must look at every frame of a reply, in order."""

@@ -34,6 +34,8 @@ class Timers(Struct, frozen=True, kw_only=True):
     connect_seconds: float = 5.0
     first_byte_seconds: float = 120.0
     """From the request's last byte to the first byte of the answer's body."""
+    first_token_seconds: float | None = None
+    """Of a stream, from sending the request to the first piece of content; None: as ``first_byte_seconds``."""
     idle_seconds: float = 60.0
     """Between two arrivals of body bytes."""
     total_seconds: float = 600.0

@@ -19,7 +19,7 @@ def see(tally: Tally, event: Event) -> None:
     """Take from a canonical event what accounting needs of it."""
     if isinstance(event, Delta):
         tally.content_bytes += len(event.text)
-        tally.content_frames += 1
+        tally.content_frames += bool(event.text)
     elif isinstance(event, UsageReport):
         tally.usage = event.usage
     elif isinstance(event, ChoiceStop):

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from switchgear.kernel.call import Call
 from switchgear.kernel.chat import Chat, Usage
@@ -13,10 +13,12 @@ from switchgear.kernel.errors import Internal, SwitchgearError, UpstreamError, U
 from switchgear.kernel.fold import fold, unfold
 from switchgear.kernel.record import Attempt
 from switchgear.kernel.reply import Headers, Reply
-from switchgear.kernel.upstream import UpstreamReply
+from switchgear.kernel.upstream import Timers, UpstreamReply
 from switchgear.routing.accounting import estimate_tokens, estimated_usage, see
+from switchgear.routing.causes import cause_of
+from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream
-from switchgear.routing.model import Deployment, Plan
+from switchgear.routing.health import Health
 from switchgear.routing.retry_after import retry_after_seconds
 
 MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
@@ -26,18 +28,33 @@ _FIRST_ERROR_STATUS: Final = 400
 _FORWARDED_HEADERS: Final = frozenset((b"openai-processing-ms", b"x-switchgear-simulator", b"x-switchgear-estimated"))
 
 
+class Manner(Struct, frozen=True, kw_only=True):
+    """How an attempt differs from the first one of an ordinary call."""
+
+    why: str = ""
+    timers: Timers | None = None
+    """None: the deployment's own."""
+    has_place: bool = False
+    """The place at the deployment's gate is taken already."""
+
+
+FIRST: Final = Manner()
+
+
 class AttemptLog:
-    """Writes one attempt's entry: opened when it starts, closed exactly once."""
+    """Writes one attempt's entry, and what it tells of the deployment: opened at its start, closed exactly once."""
 
-    __slots__ = ("_call", "_clock", "_closed", "_started_monotonic_ns", "entry")
+    __slots__ = ("_call", "_clock", "_closed", "_health", "_started_monotonic_ns", "entry")
 
-    def __init__(self, call: Call, clock: Clock, entry: Attempt) -> None:
+    def __init__(self, call: Call, clock: Clock, entry: Attempt, health: Health) -> None:
         self.entry = entry
         self._call = call
         self._clock = clock
+        self._health = health
         self._started_monotonic_ns = clock.monotonic_ns()
         self._closed = False
         call.attempts.append(entry)
+        health.begin(self._started_monotonic_ns)
 
     def estimate(self, tally: Tally) -> Usage:
         """The usage of this attempt as far as the gateway can tell by itself."""
@@ -47,21 +64,36 @@ class AttemptLog:
         """The first byte of the answer's body is here."""
         self.entry.first_byte_ns = self._clock.monotonic_ns() - self._started_monotonic_ns
 
+    def first_token(self) -> None:
+        """The first piece of content is here, or the whole answer."""
+        now_ns = self._clock.monotonic_ns()
+        elapsed_ns = self.entry.first_token_ns = now_ns - self._started_monotonic_ns
+        self._health.first_token(elapsed_ns, now_ns, streamed=self._call.stream)
+
     def close(self, tally: Tally | None, error: SwitchgearError | None = None, *, cancelled: bool = False) -> None:
         """Declare the outcome; only the first word counts."""
         if self._closed:
             return
         self._closed = True
         entry = self.entry
-        entry.duration_ns = self._clock.monotonic_ns() - self._started_monotonic_ns
+        health = self._health
+        now_ns = self._clock.monotonic_ns()
+        entry.duration_ns = now_ns - self._started_monotonic_ns
         if tally is not None:
             entry.usage = tally.usage or (estimated_usage(self._call, tally) if _answered(tally, error) else None)
             entry.finish = tally.finish or ""
         if error is not None:
             entry.outcome = "failed"
             entry.error = f"{error.code}: {error.message}"
+            cause = cause_of(error, answered=entry.status != 0)
+            entry.cause = cause
+            health.failed(cause, now_ns, error.retry_after_seconds)
         elif cancelled:
             entry.outcome = "cancelled"
+            if not entry.first_token_ns:
+                health.left()
+        usage = entry.usage
+        health.end(usage.total_input + usage.total_output if usage is not None and health.counts_tokens else 0, now_ns)
 
 
 def _answered(tally: Tally, error: SwitchgearError | None) -> bool:
@@ -69,23 +101,33 @@ def _answered(tally: Tally, error: SwitchgearError | None) -> bool:
     return error is None or tally.content_frames > 0 or tally.content_bytes > 0
 
 
-async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock) -> Reply:
+async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, how: Manner = FIRST) -> Reply:
     """Try ``call`` once at ``deployment``; the entry in ``call.attempts`` says how it went.
 
     Raises BadRequest or UnsupportedField when the request cannot be written for the upstream, UpstreamError when the
     upstream fails.
     """
-    if plan.same_dialect:
-        body = plan.dialect.prepare(call.body, deployment.model, stream=call.stream)
-    else:
-        body = plan.dialect.write_request(_for_upstream(call, deployment))
+    health = deployment.health
+    try:
+        if plan.same_dialect:
+            body = plan.dialect.prepare(call.body, deployment.model, stream=call.stream)
+        else:
+            body = plan.dialect.write_request(_for_upstream(call, deployment))
+    except BaseException:
+        if how.has_place:
+            health.gate.give_back()
+        raise
+    if not how.has_place:
+        health.gate.take()
+    timers = how.timers or deployment.timers
     entry = Attempt(
         deployment=deployment.name,
         provider=deployment.provider_name,
         model=deployment.model,
         started_ns=clock.wall_ns(),
+        why=how.why,
     )
-    log = AttemptLog(call, clock, entry)
+    log = AttemptLog(call, clock, entry, health)
     connected = deployment.connected
     upstream: UpstreamReply | None = None
     try:
@@ -94,9 +136,9 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock) 
         target = plan.stream_target if call.stream else plan.target
         if target.sign is not None:
             extra = (*extra, *target.sign(target.path, body))
-        upstream = await connected.transport.send(target, body, deployment.timers, extra)
+        upstream = await connected.transport.send(target, body, timers, extra)
         entry.status = upstream.status
-        return await _read(call, plan, upstream, log)
+        return await _read(call, plan, upstream, log, timers)
     except SwitchgearError as error:
         if upstream is not None:
             upstream.close()
@@ -117,7 +159,7 @@ def _for_upstream(call: Call, deployment: Deployment) -> Chat:
     return structs.replace(call.chat(), model=deployment.model, include_usage=call.stream)
 
 
-async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog) -> Reply:
+async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog, timers: Timers) -> Reply:
     if upstream.status >= _FIRST_OTHER_STATUS:
         raise await _read_refusal(plan, upstream)
     headers: Headers = []
@@ -132,11 +174,16 @@ async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog
     streamed = call.dialect.family == "chat"
     if streamed and event_stream:
         if call.stream:
-            return await _read_stream(call, plan, upstream, log, headers)
+            frames = _stream_body(call, plan, upstream, log)
+            await frames.start(timers.first_token_seconds)
+            reply = Reply(200, headers, frames=frames)
+            frames.bind(reply)
+            return reply
         return await _fold_stream(call, plan, upstream, log, headers)
     body = await upstream.read_all(MAX_REPLY_BYTES)
     log.first_byte()
     tally = plan.dialect.glance(body)
+    log.first_token()
     if streamed and call.stream:
         return _tell_as_stream(call, plan, body, log, headers)
     if tally.usage is None and not tally.content_bytes:
@@ -159,18 +206,14 @@ async def _read_refusal(plan: Plan, upstream: UpstreamReply) -> UpstreamError:
     return plan.dialect.read_error(upstream.status, body, retry_after_seconds(upstream.headers))
 
 
-async def _read_stream(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog, headers: Headers) -> Reply:
+def _stream_body(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog) -> StreamBody:
     options = _stream_options(call, plan)
     end_mark = plan.missing_end_mark
     if plan.same_dialect:
         converter = Relaying(plan.dialect, plan.dialect.relay(options), end_mark)
     else:
         converter = Translating(plan.dialect.events(), call.dialect.writer(options), log.estimate, end_mark)
-    frames = StreamBody(upstream, log, plan.dialect.splitter(), converter)
-    await frames.start()
-    reply = Reply(200, headers, frames=frames)
-    frames.bind(reply)
-    return reply
+    return StreamBody(upstream, log, plan.dialect.splitter(), converter)
 
 
 async def _fold_stream(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog, headers: Headers) -> Reply:
@@ -184,6 +227,7 @@ async def _fold_stream(call: Call, plan: Plan, upstream: UpstreamReply, log: Att
     if plan.missing_end_mark and tally.finish is not None:
         events += reader.feed(plan.missing_end_mark)
     completion = fold([*events, *reader.close()])
+    log.first_token()
     log.close(tally)
     completion = structs.replace(completion, usage=completion.usage or log.entry.usage)
     return Reply(200, headers, call.dialect.write_reply(completion, None if plan.same_dialect else call.chat()))

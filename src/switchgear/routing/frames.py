@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from switchgear.kernel.chat import Done, Event, Usage, UsageReport
 from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, Splitter, Tally
-from switchgear.kernel.errors import SwitchgearError, UpstreamError, UpstreamTruncated
+from switchgear.kernel.errors import Internal, SwitchgearError, UpstreamError, UpstreamTimeout, UpstreamTruncated
 from switchgear.kernel.reply import Frame, Reply
 from switchgear.kernel.upstream import UpstreamReply
 from switchgear.routing.accounting import see
@@ -25,6 +25,10 @@ class Log(Protocol):
 
     def first_byte(self) -> None:
         """The first byte of the answer's body is here."""
+        ...
+
+    def first_token(self) -> None:
+        """The first piece of content is here."""
         ...
 
     def close(self, tally: Tally | None, error: SwitchgearError | None = None, *, cancelled: bool = False) -> None:
@@ -45,8 +49,8 @@ class Converter(Protocol):
         """The transfer ended before the dialect's end mark: the client's last bytes, or UpstreamTruncated."""
         ...
 
-    def decode(self, raw: bytes) -> list[Event]:
-        """The canonical events of the client's bytes that :meth:`convert` gave last."""
+    def frame(self, raw: bytes) -> Frame:
+        """A frame of the client's bytes that :meth:`convert` gave last."""
         ...
 
 
@@ -70,7 +74,10 @@ class Relaying:
             return self._relay.forward(self._end_mark)
         raise _truncated()
 
-    def decode(self, raw: bytes) -> list[Event]:
+    def frame(self, raw: bytes) -> Frame:
+        return Frame(raw, self._decode)
+
+    def _decode(self, raw: bytes) -> list[Event]:
         if self._reader is None:
             self._reader = self._dialect.events()
         return self._reader.feed(raw)
@@ -99,8 +106,8 @@ class Translating:
             return self.write(self._reader.feed(self._end_mark))
         return self.write(self._reader.close())
 
-    def decode(self, raw: bytes) -> list[Event]:
-        return self._events
+    def frame(self, raw: bytes) -> Frame:
+        return Frame(raw, _undecoded, self._events)
 
     def write(self, events: list[Event]) -> bytes:
         """The client's bytes for ``events``."""
@@ -130,6 +137,7 @@ class StreamBody:
         "_failure",
         "_feed",
         "_finished",
+        "_frame",
         "_held",
         "_log",
         "_read",
@@ -143,6 +151,7 @@ class StreamBody:
         self._log = log
         self._converter = converter
         self._convert = converter.convert
+        self._frame = converter.frame
         self._feed = splitter.feed
         self._reply: Reply | None = None
         self._held: Frame | None = None
@@ -155,16 +164,42 @@ class StreamBody:
         if self._finished:
             reply.settle(self._failure)
 
-    async def start(self) -> None:
-        """Wait for the first frame, so that an upstream that fails at once still gets a proper status.
+    async def start(self, first_token_seconds: float | None) -> None:
+        """Wait for the first content, so that an upstream that fails before it can be replaced unseen.
 
-        Raises UpstreamError; an error object under status 200 is raised as what it says.
+        What comes before content (lifecycle events, pings, empty deltas) is held back and goes out with it. Raises
+        UpstreamError; an error object under status 200 is raised as what it says.
         """
-        held = await self._next()
+        if first_token_seconds is None:
+            await self._hold()
+            return
+        try:
+            async with asyncio.timeout(first_token_seconds):
+                await self._hold()
+        except TimeoutError:
+            error = UpstreamTimeout(
+                f"no content within {first_token_seconds:g} s, whatever else was sent", phase="first_token"
+            )
+            self._fail(error)
+            raise error from None
+
+    async def _hold(self) -> None:
+        frame = await self._next()
         self._log.first_byte()
-        if self._failure is not None and not self._converter.tally.content_frames:
-            raise self._failure
-        self._held = held
+        held = [] if frame is None else [frame]
+        tally = self._converter.tally
+        while not tally.content_frames:
+            if self._failure is not None:
+                raise self._failure
+            if frame is None or tally.finish is not None or self._finished:
+                break
+            frame = await self._next()
+            if frame is not None:
+                held.append(frame)
+        if self._failure is None:
+            self._log.first_token()
+        if held:
+            self._held = held[0] if len(held) == 1 else _joined(held)
 
     def __aiter__(self) -> "StreamBody":
         return self
@@ -185,7 +220,7 @@ class StreamBody:
                 data = await self._read()
                 out = self._step(data)
                 if out:
-                    return Frame(out, self._converter.decode)
+                    return self._frame(out)
         except UpstreamError as error:
             self._fail(error)
             raise
@@ -264,6 +299,17 @@ class WholeAsStream:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _joined(frames: list[Frame]) -> Frame:
+    """Frames that were held back, as one."""
+    return Frame(
+        b"".join([frame.raw for frame in frames]), lambda _: [event for frame in frames for event in frame.events()]
+    )
+
+
+def _undecoded(raw: bytes) -> list[Event]:
+    raise Internal("a translated frame knows its events")
 
 
 def _truncated() -> UpstreamTruncated:

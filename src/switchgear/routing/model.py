@@ -1,17 +1,16 @@
-"""Models and their deployments, as one snapshot's immutable table."""
+"""Model names, and where calls to each of them may go, as one snapshot's immutable table."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import ModelNotFound
-from switchgear.kernel.ids import RandomBits
-from switchgear.kernel.upstream import Provider, Target, Timers, Transport
+from switchgear.routing.deployment import Connected, Deployment
+from switchgear.routing.policy import DEFAULT, Policy
+from switchgear.routing.split import Split
 
 MAX_CACHED_NAMES: Final = 4096
 MAX_NAME_LENGTH: Final = 256
@@ -21,118 +20,82 @@ _NAMES_COMPARED: Final = 1000
 _CLOSE_CANDIDATES: Final = 50
 _CLOSE_MATCHES: Final = 3
 
-
-class Dialects(Protocol):
-    """Finds the dialect an upstream speaks, tuned to the upstream's quirks."""
-
-    def __call__(self, name: str, provider: Provider) -> Dialect: ...
+Deploy = Callable[[Connected, str], Deployment]
+"""Makes the deployment behind a name that no configuration declares."""
 
 
-class Connected(Struct, frozen=True, kw_only=True):
-    """A provider, and how bytes get there."""
+class Alias(Struct, frozen=True, kw_only=True):
+    """A name that may be called, and what happens then."""
 
-    provider: Provider
-    transport: Transport
-    dialects: Dialects
-    missing_end_mark: bytes = b""
-    """What to read at the end of a stream for an upstream that may leave its end mark out; empty for the others."""
+    name: str
+    tiers: tuple[tuple[Deployment, ...], ...]
+    """The deployments, in the order of their tiers."""
+    policy: Policy = DEFAULT
+    splits: tuple[Split, ...] = ()
+    only: Deployment | None = None
+    """The one deployment of a name whose policy asks for nothing else."""
 
-
-class Plan(Struct, frozen=True, kw_only=True):
-    """How one deployment performs one operation for clients of one dialect."""
-
-    target: Target
-    stream_target: Target
-    """Where streams are asked for."""
-    dialect: Dialect
-    same_dialect: bool
-    stream_media: bytes
-    """The media type of the upstream's streams, without parameters."""
-    missing_end_mark: bytes
+    @property
+    def deployments(self) -> tuple[Deployment, ...]:
+        """All of them."""
+        return tuple(deployment for tier in self.tiers for deployment in tier)
 
 
-class Deployment:
-    """One model at one provider, with everything a call needs worked out ahead."""
-
-    __slots__ = ("_plans", "connected", "model", "name", "provider_name", "timers", "weight")
-
-    def __init__(self, connected: Connected, model: str, *, weight: int, timers: Timers) -> None:
-        self.connected = connected
-        self.model = model
-        self.provider_name = connected.provider.name
-        self.name = f"{self.provider_name}/{model}"
-        self.weight = weight
-        self.timers = timers
-        self._plans: dict[tuple[str, str], Plan | None] = {}
-
-    def plan(self, operation: str, dialect: Dialect) -> Plan | None:
-        """The plan for an operation, made on first use; None when the provider does not offer it."""
-        key = (operation, dialect.name)
-        plan = self._plans.get(key)
-        if plan is None and key not in self._plans:
-            plan = self._plans[key] = self._make_plan(operation, dialect)
-        return plan
-
-    def _make_plan(self, operation: str, dialect: Dialect) -> Plan | None:
-        target = self.connected.provider.target(operation, dialect.name, self.model)
-        if target is None:
-            return None
-        spoken = self.connected.dialects(target.dialect, self.connected.provider)
-        same_dialect = spoken.name == dialect.name
-        if not same_dialect and spoken.family != dialect.family:
-            return None
-        return Plan(
-            target=target,
-            stream_target=replace(target, path=target.stream_path) if target.stream_path else target,
-            dialect=spoken,
-            same_dialect=same_dialect,
-            stream_media=spoken.stream_type.partition(b";")[0],
-            missing_end_mark=self.connected.missing_end_mark,
-        )
+def alias(
+    name: str, deployments: Iterable[Deployment], policy: Policy = DEFAULT, splits: tuple[Split, ...] = ()
+) -> Alias:
+    """An alias over ``deployments``, which are sorted into their tiers."""
+    found = tuple(deployments)
+    tiers = tuple(
+        tuple(deployment for deployment in found if deployment.tier == tier)
+        for tier in sorted({deployment.tier for deployment in found})
+    )
+    simple = len(found) == 1 and not splits and policy.shadow is None and policy.resume == "none"
+    return Alias(name=name, tiers=tiers, policy=policy, splits=splits, only=found[0] if simple else None)
 
 
 class RouteTable:
-    """Model names → deployments. Look-ups cost the same for ten models and ten thousand."""
+    """Names → aliases. Look-ups cost the same for ten models and ten thousand."""
 
-    __slots__ = ("_aliases", "_named", "_providers", "_timers", "listed")
+    __slots__ = ("_deploy", "_providers", "aliases", "listed", "named")
 
     def __init__(
         self,
-        aliases: Mapping[str, tuple[Deployment, ...]],
-        providers: Mapping[str, Connected],
+        aliases: Mapping[str, Alias],
+        providers: Mapping[str, tuple[Connected, ...]],
         *,
         listed: Iterable[str],
-        timers: Timers,
+        deploy: Deploy,
     ) -> None:
-        self._aliases = dict(aliases)
+        self.aliases = dict(aliases)
+        self.named = dict(aliases)
+        """Aliases, and the names of providers' models that were asked for."""
         self._providers = dict(providers)
-        self._timers = timers
-        self._named: dict[str, tuple[Deployment, ...]] = {}
-        self.listed = (*self._aliases, *(name for name in listed if name not in self._aliases))
+        self._deploy = deploy
+        self.listed = (*self.aliases, *(name for name in listed if name not in self.aliases))
 
-    def deployments(self, model: str) -> tuple[Deployment, ...]:
-        """The deployments of an alias, or the one that ``provider/model`` names.
+    def find(self, model: str) -> Alias:
+        """The alias of this name, or one over the model that ``provider/model`` names.
 
         Raises ModelNotFound, with close matches.
         """
-        found = self._aliases.get(model) or self._named.get(model)
-        return found if found is not None else self._by_provider(model)
+        return self.named.get(model) or self._by_provider(model)
 
     def knows(self, model: str) -> bool:
         """Whether calls to ``model`` would find a deployment."""
         provider, slash, rest = model.partition("/")
-        return model in self._aliases or bool(slash and rest and provider in self._providers)
+        return model in self.aliases or bool(slash and rest and provider in self._providers)
 
-    def _by_provider(self, model: str) -> tuple[Deployment, ...]:
+    def _by_provider(self, model: str) -> Alias:
         provider, slash, rest = model.partition("/")
         connected = self._providers.get(provider)
         speakable = rest.isascii() and rest.isprintable() and 0 < len(rest) <= MAX_NAME_LENGTH
         if connected is None or not slash or not speakable:
             raise ModelNotFound(self._unknown(model), param="model")
-        made = (Deployment(connected, rest, weight=1, timers=self._timers),)
-        if len(self._named) >= MAX_CACHED_NAMES:
-            self._named.clear()
-        self._named[model] = made
+        made = alias(model, [self._deploy(each, rest) for each in connected])
+        if len(self.named) >= MAX_CACHED_NAMES + len(self.aliases):
+            self.named = dict(self.aliases)
+        self.named[model] = made
         return made
 
     def _unknown(self, model: str) -> str:
@@ -153,16 +116,3 @@ def close_names(name: str, known: Iterable[str]) -> list[str]:
         :_CLOSE_CANDIDATES
     ]
     return difflib.get_close_matches(name, ranked, n=_CLOSE_MATCHES, cutoff=0.5)
-
-
-def choose(deployments: tuple[Deployment, ...], random_bits: RandomBits) -> Deployment:
-    """One deployment, each with a chance in proportion to its weight."""
-    if len(deployments) == 1:
-        return deployments[0]
-    total = sum(deployment.weight for deployment in deployments)
-    mark = (random_bits(53) / (1 << 53)) * total
-    for deployment in deployments:
-        mark -= deployment.weight
-        if mark < 0:
-            return deployment
-    return deployments[-1]

@@ -1,0 +1,125 @@
+"""From the declared routing of a configuration to a route table."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from msgspec import structs
+
+from switchgear.config.model import Config
+from switchgear.config.routing import (
+    BreakerEntry,
+    DeploymentEntry,
+    HedgingEntry,
+    ModelEntry,
+    RetriesEntry,
+    RoutingEntry,
+    SplitEntry,
+)
+from switchgear.kernel.upstream import Timers
+from switchgear.routing.deployment import Connected, Deployment, Terms, lane_name
+from switchgear.routing.fleet import Fleet
+from switchgear.routing.model import Alias, RouteTable, alias
+from switchgear.routing.policy import (
+    UNBOUNDED,
+    Bounds,
+    BreakerRules,
+    Choice,
+    Hedging,
+    Policy,
+    Retries,
+    Shadow,
+)
+from switchgear.routing.split import split
+
+Lanes = Mapping[str, tuple[Connected, ...]]
+"""Providers by name, each under all of its keys."""
+
+
+def route_table(config: Config, lanes: Lanes, fleet: Fleet, listed: list[str]) -> RouteTable:
+    """The table of one configuration; the fleet forgets the deployments that are no more."""
+    aliases = {name: _alias(name, entry, config.routing, lanes, fleet) for name, entry in config.models.items()}
+    fleet.keep(each.health.name for made in aliases.values() for each in made.deployments)
+    return RouteTable(aliases, lanes, listed=listed, deploy=partial(_undeclared, config.routing, fleet))
+
+
+def _alias(name: str, entry: ModelEntry, common: RoutingEntry, lanes: Lanes, fleet: Fleet) -> Alias:
+    policy = policy_of(entry, common)
+    deployments = [
+        _deployment(declared, connected, policy, fleet)
+        for declared in entry.deployments
+        for connected in lanes[declared.provider]
+    ]
+    return alias(name, deployments, policy, tuple(split(name, choice) for choice in policy.splits))
+
+
+def _deployment(entry: DeploymentEntry, connected: Connected, policy: Policy, fleet: Fleet) -> Deployment:
+    terms = Terms(
+        weight=entry.weight,
+        tier=entry.tier,
+        cost=entry.cost,
+        timers=entry.timers.timers(policy.total_seconds),
+    )
+    bounds = Bounds(
+        max_in_flight=entry.max_in_flight,
+        max_waiting=entry.max_waiting,
+        waiting_seconds=entry.waiting_seconds,
+        requests_per_minute=entry.requests_per_minute,
+        tokens_per_minute=entry.tokens_per_minute,
+    )
+    return _at(connected, entry.upstream_model, policy, fleet, (terms, bounds))
+
+
+def _undeclared(common: RoutingEntry, fleet: Fleet, connected: Connected, model: str) -> Deployment:
+    """The deployment behind ``provider/model``, which no alias declares."""
+    policy = _common(common)
+    terms = Terms(timers=Timers(total_seconds=policy.total_seconds))
+    return _at(connected, model, policy, fleet, (terms, UNBOUNDED))
+
+
+def _at(connected: Connected, model: str, policy: Policy, fleet: Fleet, declared: tuple[Terms, Bounds]) -> Deployment:
+    terms, bounds = declared
+    provider = connected.provider.name
+    health = fleet.health(lane_name(provider, model, connected.key_number), policy.breaker, bounds)
+    return Deployment(connected, model, terms, health, fleet.budget(provider, policy.retries.budget))
+
+
+def policy_of(entry: ModelEntry, common: RoutingEntry) -> Policy:
+    """What holds for one model: its own word, or else the common one."""
+    own = {field: getattr(entry, field) for field in RoutingEntry.__struct_fields__}
+    merged = structs.replace(common, **{field: value for field, value in own.items() if value is not None})
+    return structs.replace(
+        _common(merged),
+        fallbacks=entry.fallbacks.chains(),
+        splits=tuple(_choice(each) for each in entry.splits),
+        shadow=None
+        if entry.shadow is None
+        else Shadow(to=entry.shadow.to, percent=entry.shadow.percent, max_at_once=entry.shadow.max_at_once),
+    )
+
+
+def _common(entry: RoutingEntry) -> Policy:
+    return Policy(
+        balance=entry.balance,
+        affinity=entry.affinity,
+        total_seconds=entry.total_seconds,
+        retries=_retries(entry.retries),
+        breaker=_breaker(entry.breaker),
+        hedging=None if entry.hedging is None else _hedging(entry.hedging),
+        resume=entry.resume,
+    )
+
+
+def _retries(entry: RetriesEntry) -> Retries:
+    return Retries(**structs.asdict(entry))
+
+
+def _breaker(entry: BreakerEntry) -> BreakerRules:
+    return BreakerRules(**structs.asdict(entry))
+
+
+def _hedging(entry: HedgingEntry) -> Hedging:
+    return Hedging(**structs.asdict(entry))
+
+
+def _choice(entry: SplitEntry) -> Choice:
+    return Choice(shares=tuple(entry.to.items()), when=entry.when, sticky=entry.sticky)

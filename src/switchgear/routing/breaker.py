@@ -1,0 +1,96 @@
+"""A circuit breaker: closed, open, half-open with a single probe (Nygard, *Release It!*, 2007).
+
+It opens after a run of failures, or when the share of failures or of slow calls within a window is too high. Each probe
+that fails doubles the time it stays open.
+"""
+
+from typing import Final, Literal
+
+from switchgear.routing.policy import BreakerRules
+from switchgear.routing.windows import Window
+
+State = Literal["closed", "open", "half_open"]
+
+_CALLS: Final = 0
+_FAILURES: Final = 1
+_SLOW: Final = 2
+_NANOSECONDS: Final = 1_000_000_000
+
+
+class Breaker:
+    """Of one deployment; all times are monotonic nanoseconds."""
+
+    __slots__ = ("_failures_in_a_row", "_open_seconds", "_probing", "_window", "opened", "rules", "state", "until_ns")
+
+    def __init__(self, rules: BreakerRules) -> None:
+        self.rules = rules
+        self.state: State = "closed"
+        self.until_ns = 0
+        """While open: when a probe may go."""
+        self.opened = 0
+        """How often it opened."""
+        self._open_seconds = rules.open_seconds
+        self._failures_in_a_row = 0
+        self._probing = False
+        self._window = Window(rules.window_seconds, 3)
+
+    def admits(self, now_ns: int) -> bool:
+        """Whether a call may go; does not yet take the probe's place."""
+        if self.state == "closed":
+            return True
+        return now_ns >= self.until_ns and not self._probing
+
+    def begin(self, now_ns: int) -> None:
+        """A call goes; when the breaker is not closed, it is the probe."""
+        if self.state != "closed" and now_ns >= self.until_ns:
+            self.state = "half_open"
+            self._probing = True
+
+    def succeeded(self, now_ns: int, *, slow: bool) -> None:
+        """A call got its first token."""
+        self._failures_in_a_row = 0
+        if self.state != "closed":
+            self._close()
+        self._window.add(_CALLS, 1, now_ns)
+        if slow:
+            self._window.add(_SLOW, 1, now_ns)
+            self._judge(now_ns, _SLOW, self.rules.slow_rate)
+
+    def failed(self, now_ns: int) -> None:
+        """A call failed in a way that counts."""
+        self._failures_in_a_row += 1
+        self._window.add(_CALLS, 1, now_ns)
+        self._window.add(_FAILURES, 1, now_ns)
+        if self.state == "half_open":
+            self._open_seconds = min(2 * self._open_seconds, self.rules.max_open_seconds)
+            self.open(now_ns, self._open_seconds)
+        elif self._failures_in_a_row >= self.rules.consecutive_failures:
+            self.open(now_ns, self._open_seconds)
+        else:
+            self._judge(now_ns, _FAILURES, self.rules.failure_rate)
+
+    def undecided(self) -> None:
+        """A call ended without saying anything of the deployment: its place as the probe is free again."""
+        self._probing = False
+        if self.state == "half_open":
+            self.state = "open"
+
+    def open(self, now_ns: int, seconds: float) -> None:
+        """Let no call through for so long; a hint from elsewhere may say so too."""
+        if self.state == "closed":
+            self.opened += 1
+        self.state = "open"
+        self._probing = False
+        self.until_ns = max(self.until_ns, now_ns + round(seconds * _NANOSECONDS))
+
+    def _close(self) -> None:
+        self.state = "closed"
+        self.until_ns = 0
+        self._probing = False
+        self._open_seconds = self.rules.open_seconds
+        self._window.clear()
+
+    def _judge(self, now_ns: int, kind: int, rate: float) -> None:
+        calls = self._window.sums[_CALLS]
+        if self.state == "closed" and calls >= self.rules.minimum_calls and self._window.sums[kind] >= rate * calls:
+            self.open(now_ns, self._open_seconds)

@@ -1,0 +1,31 @@
+"""How much extra work may be done: a token bucket that calls fill and second tries empty (Finagle's RetryBudget)."""
+
+from typing import Final
+
+RESERVE: Final = 10.0
+"""What even an idle upstream may be tried again."""
+CEILING: Final = 500.0
+
+
+class Budget:
+    """``share`` of the calls may be made twice, with a small reserve."""
+
+    __slots__ = ("_tokens", "share", "spent")
+
+    def __init__(self, share: float, reserve: float = RESERVE) -> None:
+        self.share = share
+        self._tokens = reserve
+        self.spent = 0
+
+    def earn(self) -> None:
+        """A call was made."""
+        tokens = self._tokens + self.share
+        self._tokens = min(CEILING, tokens)
+
+    def spend(self) -> bool:
+        """Take one second try, if there is one."""
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        self.spent += 1
+        return True

@@ -1,0 +1,294 @@
+"""All that is tried for one call: which deployment, again or elsewhere, until it succeeds or must give up.
+
+There is one owner of retries, this, and one deadline for everything a call goes through. Nothing is tried again once
+the first content has gone to the client. A name's deployments are tried first, those of lower tiers before others;
+what they could not do goes on to the fallbacks declared for its cause, and no name is entered twice.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final
+
+from msgspec import Struct, structs
+
+from switchgear.kernel.call import Call
+from switchgear.kernel.clock import Clock
+from switchgear.kernel.errors import (
+    BadRequest,
+    NotOffered,
+    Overloaded,
+    SwitchgearError,
+    UpstreamError,
+    UpstreamRefused,
+    UpstreamTimeout,
+)
+from switchgear.kernel.ids import RandomBits
+from switchgear.kernel.reply import Reply
+from switchgear.kernel.upstream import Timers
+from switchgear.routing.affinity import Bindings, conversation
+from switchgear.routing.attempt import Manner, attempt
+from switchgear.routing.balance import BALANCERS
+from switchgear.routing.causes import AGAIN, ELSEWHERE, ONLY_DECLARED, cause_of
+from switchgear.routing.deployment import Deployment, Plan
+from switchgear.routing.model import Alias, RouteTable
+from switchgear.routing.policy import ANY, Cause
+from switchgear.routing.wishes import Wishes
+
+Sleep = Callable[[float], Awaitable[None]]
+
+MAX_ATTEMPTS: Final = 12
+"""Of one call, over all names and whatever they declare."""
+_NANOSECONDS: Final = 1_000_000_000
+_PRECISION: Final = 53
+_SHORTEST_SECONDS: Final = 0.001
+_LONGEST_WAIT_SECONDS: Final = 30.0
+"""A call that failed waits so long for a deployment to come back, and no longer."""
+
+
+class Means(Struct, frozen=True, kw_only=True):
+    """What all courses share."""
+
+    clock: Clock
+    random_bits: RandomBits
+    sleep: Sleep
+    bindings: Bindings
+
+
+class Failed(Struct, frozen=True, kw_only=True):
+    """One attempt that failed."""
+
+    deployment: Deployment
+    error: SwitchgearError
+    cause: Cause
+
+
+class Course:
+    """Of one call. Raises what the last attempt raised, marked as not worth another try by the client."""
+
+    __slots__ = ("_binding", "_call", "_deadline_ns", "_entered", "_failures", "_means", "_wishes")
+
+    def __init__(self, call: Call, alias: Alias, means: Means, wishes: Wishes) -> None:
+        self._call = call
+        self._means = means
+        self._wishes = wishes
+        self._failures: list[Failed] = []
+        self._entered: set[str] = set()
+        seconds = wishes.timeout_seconds or alias.policy.total_seconds
+        self._deadline_ns = call.started_monotonic_ns + round(min(seconds, alias.policy.total_seconds) * _NANOSECONDS)
+        affinity = alias.policy.affinity
+        self._binding = None if affinity == "none" else conversation(call, affinity)
+
+    async def run(self, alias: Alias, after: Failed | None = None) -> Reply:
+        """The reply of the first attempt that succeeds; ``after`` is one that was made already and failed."""
+        if after is not None:
+            self._failures.append(after)
+        while True:
+            self._entered.add(alias.name)
+            try:
+                return await self._at(alias)
+            except SwitchgearError as error:
+                following = self._fallback(alias, error)
+                if following is None:
+                    raise self._last_word(error) from None
+                alias = following
+
+    # ------------------------------------------------------------------------------------------------- one name
+
+    async def _at(self, alias: Alias) -> Reply:
+        """Try the deployments of one name. Raises the error that ends this."""
+        made = sum(failed.deployment in alias.deployments for failed in self._failures)
+        while True:
+            if made:
+                self._give_up_if_hopeless(alias, made)
+            deployment, plan = await self._next(alias, made)
+            made += 1
+            try:
+                reply = await self._attempt(deployment, plan)
+            except SwitchgearError as error:
+                self._note(deployment, error)
+                continue
+            if self._binding is not None:
+                self._means.bindings.bind(alias.name, self._binding, deployment)
+            return reply
+
+    def _give_up_if_hopeless(self, alias: Alias, made: int) -> None:
+        last = self._failures[-1]
+        allowed = alias.policy.retries.attempts if self._wishes.retries is None else 1 + self._wishes.retries
+        # What never left, or was refused for this one upstream's dialect, is not yet a try.
+        tries = made - sum(failed.cause == "unsupported" for failed in self._failures)
+        hopeless = last.cause not in ELSEWHERE or tries >= allowed or len(self._failures) >= MAX_ATTEMPTS
+        if hopeless or self._seconds_left() <= 0:
+            raise self._worst()
+
+    def _worst(self) -> SwitchgearError:
+        """The last failure that says something of the models, rather than of one upstream's dialect."""
+        telling = (failed.error for failed in reversed(self._failures) if failed.cause != "unsupported")
+        return next(telling, self._failures[-1].error)
+
+    async def _attempt(self, deployment: Deployment, plan: Plan) -> Reply:
+        manner = Manner(why=self._why(deployment), timers=self._timers(deployment), has_place=True)
+        if not self._failures:
+            deployment.budget.earn()
+        return await attempt(self._call, deployment, plan, self._means.clock, manner)
+
+    def _why(self, deployment: Deployment) -> str:
+        if not self._failures:
+            return ""
+        tried = any(failed.deployment.provider_name == deployment.provider_name for failed in self._failures)
+        return "retry" if tried else "fallback"
+
+    def _timers(self, deployment: Deployment) -> Timers:
+        timers = deployment.timers
+        left = max(self._seconds_left(), _SHORTEST_SECONDS)
+        first_token = self._wishes.first_token_seconds or timers.first_token_seconds
+        if timers.total_seconds <= left and first_token == timers.first_token_seconds:
+            return timers
+        return structs.replace(timers, total_seconds=min(timers.total_seconds, left), first_token_seconds=first_token)
+
+    def _note(self, deployment: Deployment, error: SwitchgearError) -> None:
+        made = self._call.attempts[-1] if self._call.attempts else None
+        answered = made is not None and made.status != 0 and not isinstance(error, BadRequest)
+        self._failures.append(Failed(deployment=deployment, error=error, cause=cause_of(error, answered=answered)))
+
+    # -------------------------------------------------------------------------------------------- which deployment
+
+    async def _next(self, alias: Alias, made: int) -> tuple[Deployment, Plan]:
+        """A deployment with a place at its gate taken. Raises when there is none, and none will be in time."""
+        while True:
+            now_ns = self._means.clock.monotonic_ns()
+            able = self._able(alias)
+            found = self._fresh(alias, able, now_ns) or self._tried(able, now_ns)
+            if found is None:
+                await self._wait_for_any(able, now_ns)
+                continue
+            if any(failed.deployment is found for failed in self._failures):
+                await self._pause(alias, made, found)
+                now_ns = self._means.clock.monotonic_ns()
+                if not found.health.admits(now_ns):
+                    continue
+            if found.health.gate.is_full:
+                await found.health.gate.wait(self._wishes.priority, max(self._seconds_left(), _SHORTEST_SECONDS))
+                if not found.health.admits(self._means.clock.monotonic_ns()):
+                    found.health.gate.give_back()
+                    continue
+            else:
+                found.health.gate.take()
+            return found, able[found]
+
+    def _able(self, alias: Alias) -> dict[Deployment, Plan]:
+        """Those that offer the operation at all, in the order of their tiers. Raises NotOffered when there are none."""
+        call = self._call
+        plans = ((each, each.plan(call.operation, call.dialect)) for each in alias.deployments)
+        able = {deployment: plan for deployment, plan in plans if plan is not None}
+        if not able:
+            raise NotOffered(
+                f"no provider of {call.head.model[:200]!r} offers {call.operation.replace('_', ' ')}; "
+                "choose another model",
+                param="model",
+            )
+        return able
+
+    def _fresh(self, alias: Alias, able: dict[Deployment, Plan], now_ns: int) -> Deployment | None:
+        """One that this call has not tried, from the first tier that has any to offer."""
+        tried = {failed.deployment for failed in self._failures}
+        waiting: Deployment | None = None
+        for candidates in _by_tier(each for each in able if each not in tried and each.health.admits(now_ns)):
+            free = [each for each in candidates if not each.health.gate.is_full]
+            if free:
+                return self._choose(alias, free, now_ns)
+            waiting = waiting or min(candidates, key=lambda each: each.health.gate.waiting)
+        return waiting
+
+    def _tried(self, able: dict[Deployment, Plan], now_ns: int) -> Deployment | None:
+        """One to try again: what failed in a way that may pass, longest ago first, as far as its budget goes."""
+        for failed in self._failures:
+            deployment = failed.deployment
+            again = failed.cause in AGAIN and deployment in able and deployment.health.admits(now_ns)
+            if again and failed is _latest(self._failures, deployment) and deployment.budget.spend():
+                return deployment
+        return None
+
+    def _choose(self, alias: Alias, free: list[Deployment], now_ns: int) -> Deployment:
+        if len(free) == 1:
+            return free[0]
+        if self._binding is not None:
+            return self._means.bindings.pick(alias.name, self._binding, free)
+        return BALANCERS[alias.policy.balance](free, now_ns, self._means.random_bits)
+
+    async def _wait_for_any(self, able: dict[Deployment, Plan], now_ns: int) -> None:
+        """Wait for the first that rests to come back, if a failed call may wait so long. Raises when it may not."""
+        resting = {each: each.health.wait_seconds(now_ns) for each in able if each.health.wait_seconds(now_ns) > 0}
+        first = min(resting.values(), default=None)
+        if not self._failures:
+            raise self._all_rest(first)
+        last = self._failures[-1]
+        hopeful = last.cause in AGAIN and any(_latest(self._failures, each) is not None for each in resting)
+        longest = min(_LONGEST_WAIT_SECONDS, self._seconds_left())
+        if first is None or not hopeful or first > longest:
+            raise self._worst()
+        await self._means.sleep(first)
+
+    def _all_rest(self, seconds: float | None) -> SwitchgearError:
+        name = self._call.head.model[:200]
+        return Overloaded(
+            f"every deployment of {name!r} is resting after failures or a rate limit",
+            retry_after_seconds=seconds or 1.0,
+        )
+
+    async def _pause(self, alias: Alias, made: int, deployment: Deployment) -> None:
+        """Exponential back-off with full jitter, before the same deployment is asked again."""
+        retries = alias.policy.retries
+        longest = min(retries.max_seconds, retries.base_seconds * 2 ** max(made - 1, 0))
+        drawn = longest * self._means.random_bits(_PRECISION) / (1 << _PRECISION)
+        await self._means.sleep(max(0.0, min(drawn, self._seconds_left())))
+
+    def _seconds_left(self) -> float:
+        return (self._deadline_ns - self._means.clock.monotonic_ns()) / _NANOSECONDS
+
+    # ------------------------------------------------------------------------------------------------- other names
+
+    def _fallback(self, alias: Alias, error: SwitchgearError) -> Alias | None:
+        """The next name to go on with, that was not entered yet."""
+        cause = self._failures[-1].cause if self._failures else cause_of(error, answered=False)
+        if len(self._failures) >= MAX_ATTEMPTS or self._seconds_left() <= 0:
+            return None
+        table = self._call.snapshot.part(RouteTable)
+        for name in self._chain(alias, cause):
+            if name not in self._entered:
+                return table.find(name)
+        return None
+
+    def _chain(self, alias: Alias, cause: Cause) -> Iterator[str]:
+        declared = alias.policy.fallbacks
+        yield from declared.get(cause, ())
+        if cause in ONLY_DECLARED:
+            return
+        yield from declared.get(ANY, ())
+        yield from self._wishes.fallbacks
+
+    def _last_word(self, error: SwitchgearError) -> SwitchgearError:
+        """The error for the client: trying the same call again is worth nothing when that was done here already."""
+        if not self._failures or not isinstance(error, UpstreamError):
+            return error
+        error.retryable = False
+        times = [failed.error.retry_after_seconds for failed in self._failures]
+        said = [seconds for seconds in times if seconds is not None]
+        error.retry_after_seconds = min(said) if said and isinstance(error, UpstreamRefused) else None
+        if isinstance(error, UpstreamTimeout) and self._seconds_left() <= 0:
+            error.message = f"{error.message}; the call's own deadline is over"
+        return error
+
+
+def _by_tier(deployments: Iterator[Deployment]) -> Iterator[list[Deployment]]:
+    """Groups of the same tier, lowest first; the deployments come in that order."""
+    group: list[Deployment] = []
+    for deployment in deployments:
+        if group and group[0].tier != deployment.tier:
+            yield group
+            group = []
+        group.append(deployment)
+    if group:
+        yield group
+
+
+def _latest(failures: list[Failed], deployment: Deployment) -> Failed | None:
+    return next((failed for failed in reversed(failures) if failed.deployment is deployment), None)

@@ -1,0 +1,200 @@
+"""What a gateway knows of one deployment from the calls it made there; it outlives configurations.
+
+Latency is a peak-sensitive moving average of the time to the first token (Finagle's PeakEWMA): it jumps up at once and
+comes down slowly, so that a deployment that has become slow is felt with the first call.
+"""
+
+from collections import deque
+from math import exp
+from typing import Final
+
+from switchgear.routing.breaker import Breaker
+from switchgear.routing.causes import COUNTED
+from switchgear.routing.gate import Gate
+from switchgear.routing.policy import Bounds, BreakerRules, Cause
+from switchgear.routing.windows import Window
+
+_DECAY_NS: Final = 10_000_000_000
+_KEPT_FIRST_TOKENS: Final = 128
+_ENOUGH_FIRST_TOKENS: Final = 20
+_PERCENTILE: Final = 0.95
+_MINUTE_SECONDS: Final = 60.0
+_REQUESTS: Final = 0
+_TOKENS: Final = 1
+_NANOSECONDS: Final = 1_000_000_000
+_COOL_SECONDS: Final = 1.0
+_LONGEST_COOL_SECONDS: Final = 60.0
+_MOST_DOUBLINGS: Final = 6
+_LOCKED_SECONDS: Final = 60.0
+"""How long credentials that were refused are left alone."""
+
+
+class Health:
+    """Of one deployment under one key of its provider; all times are monotonic nanoseconds."""
+
+    __slots__ = (
+        "_cools",
+        "_first_tokens",
+        "_last_ns",
+        "_latency_ns",
+        "_minute",
+        "_p95_at",
+        "_p95_ns",
+        "_streamed",
+        "bounds",
+        "breaker",
+        "cool_until_ns",
+        "counts_tokens",
+        "gate",
+        "is_plain",
+        "name",
+        "observed",
+    )  # fmt: skip
+
+    def __init__(self, name: str, rules: BreakerRules, bounds: Bounds) -> None:
+        self.name = name
+        self.bounds = bounds
+        self.breaker = Breaker(rules)
+        self.gate = Gate(name, bounds)
+        self.cool_until_ns = 0
+        """A rate limit's own word on when to come back; the latest one counts."""
+        self.counts_tokens = False
+        self.is_plain = True
+        """Nothing needs to be looked at before a call: the breaker is closed, nothing cools, nothing is bounded."""
+        self.observed = 0
+        """First tokens seen."""
+        self._cools = 0
+        self._latency_ns = 0.0
+        self._last_ns = 0
+        self._first_tokens: deque[int] = deque(maxlen=_KEPT_FIRST_TOKENS)
+        self._p95_ns = 0
+        self._p95_at = 0
+        self._minute = Window(_MINUTE_SECONDS, 2)
+        self._streamed = False
+        self._look()
+
+    def adopt(self, rules: BreakerRules, bounds: Bounds) -> None:
+        """Go on under a new configuration."""
+        self.breaker.rules = rules
+        self.bounds = self.gate.bounds = bounds
+        self._look()
+
+    # -------------------------------------------------------------------------------------------- before a call
+
+    def admits(self, now_ns: int) -> bool:
+        """Whether a call may be sent now, a place in line aside."""
+        return self.is_plain or (
+            self.breaker.admits(now_ns) and now_ns >= self.cool_until_ns and self.headroom(now_ns) > 0
+        )
+
+    def wait_seconds(self, now_ns: int) -> float:
+        """Until a call may be sent; 0: now."""
+        until_ns = max(self.cool_until_ns, self.breaker.until_ns if self.breaker.state != "closed" else 0)
+        seconds = max(0, until_ns - now_ns) / _NANOSECONDS
+        if self.headroom(now_ns) <= 0:
+            seconds = max(seconds, self._minute.seconds_until_less(now_ns))
+        return seconds
+
+    def headroom(self, now_ns: int) -> float:
+        """The smaller share that is left of requests and tokens per minute; 1 without bounds."""
+        bounds = self.bounds
+        if not bounds.requests_per_minute and not bounds.tokens_per_minute:
+            return 1.0
+        self._minute.turn(now_ns)
+        left = 1.0
+        if bounds.requests_per_minute:
+            left = 1 - self._minute.sums[_REQUESTS] / bounds.requests_per_minute
+        if bounds.tokens_per_minute:
+            left = min(left, 1 - self._minute.sums[_TOKENS] / bounds.tokens_per_minute)
+        return left
+
+    def load(self, now_ns: int) -> float:
+        """Expected nanoseconds for one more call: latency times the calls that stand before it."""
+        latency = self._latency_ns * exp((self._last_ns - now_ns) / _DECAY_NS) if self._latency_ns else 0.0
+        return (latency + 1) * (self.gate.in_flight + 1)
+
+    def first_token_p95_seconds(self) -> float | None:
+        """The 95th percentile of the last first tokens; None before there are enough."""
+        count = len(self._first_tokens)
+        if count < _ENOUGH_FIRST_TOKENS:
+            return None
+        if self.observed - self._p95_at >= _ENOUGH_FIRST_TOKENS or not self._p95_ns:
+            self._p95_at = self.observed
+            self._p95_ns = sorted(self._first_tokens)[round(_PERCENTILE * (count - 1))]
+        return self._p95_ns / _NANOSECONDS
+
+    # ------------------------------------------------------------------------------------- a call, from begin to end
+
+    def begin(self, now_ns: int) -> None:
+        """A call is sent; its place at the gate is taken already."""
+        if not self.is_plain:
+            self.breaker.begin(now_ns)
+            self._minute.add(_REQUESTS, 1, now_ns)
+
+    def first_token(self, elapsed_ns: int, now_ns: int, *, streamed: bool) -> None:
+        """The first token came, or an answer that is not streamed: the deployment works.
+
+        The length of whole answers says little of a deployment's speed: they count only while nothing was streamed.
+        """
+        if streamed or not self._streamed:
+            self._streamed = streamed
+            self._take_latency(elapsed_ns, now_ns)
+        self._cools = 0
+        if self.cool_until_ns and now_ns >= self.cool_until_ns:
+            self.cool_until_ns = 0
+        slow_seconds = self.breaker.rules.slow_seconds
+        self.breaker.succeeded(now_ns, slow=slow_seconds is not None and elapsed_ns > slow_seconds * _NANOSECONDS)
+        if not self.is_plain or self.breaker.state != "closed":
+            self._look()
+
+    def _take_latency(self, elapsed_ns: int, now_ns: int) -> None:
+        passed_ns = now_ns - self._last_ns
+        self._last_ns = now_ns
+        if elapsed_ns >= self._latency_ns:
+            self._latency_ns = elapsed_ns
+        else:
+            kept = exp(-passed_ns / _DECAY_NS)
+            self._latency_ns = self._latency_ns * kept + elapsed_ns * (1 - kept)
+        self.observed += 1
+        self._first_tokens.append(elapsed_ns)
+
+    def failed(self, cause: Cause, now_ns: int, retry_after_seconds: float | None) -> None:
+        """A call failed, before its first token or after it."""
+        if cause in COUNTED:
+            self.breaker.failed(now_ns)
+        else:
+            self.breaker.undecided()
+        if cause == "auth":
+            self.breaker.open(now_ns, _LOCKED_SECONDS)
+        if cause in ("rate_limited", "quota") or (retry_after_seconds is not None and cause == "overloaded"):
+            self._cool(now_ns, retry_after_seconds)
+        self._look()
+
+    def left(self) -> None:
+        """A call was given up by its client, before anything could be said of the deployment."""
+        self.breaker.undecided()
+
+    def end(self, tokens: int, now_ns: int) -> None:
+        """A call is over, however it ended: its place is free."""
+        self.gate.give_back()
+        if tokens:
+            self._minute.add(_TOKENS, tokens, now_ns)
+
+    def hint(self, seconds: float, now_ns: int) -> None:
+        """Another gateway found the deployment broken."""
+        if self.breaker.state == "closed":
+            self.breaker.open(now_ns, seconds)
+            self._look()
+
+    def _cool(self, now_ns: int, retry_after_seconds: float | None) -> None:
+        seconds = retry_after_seconds
+        if seconds is None:
+            seconds = min(_COOL_SECONDS * 2**self._cools, _LONGEST_COOL_SECONDS)
+            self._cools = min(self._cools + 1, _MOST_DOUBLINGS)
+        self.cool_until_ns = max(self.cool_until_ns, now_ns + round(seconds * _NANOSECONDS))
+
+    def _look(self) -> None:
+        bounds = self.bounds
+        bounded = bounds.max_in_flight or bounds.requests_per_minute or bounds.tokens_per_minute
+        self.counts_tokens = bool(bounds.tokens_per_minute)
+        self.is_plain = not bounded and self.breaker.state == "closed" and not self.cool_until_ns

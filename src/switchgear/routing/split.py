@@ -1,0 +1,113 @@
+"""Sending shares of a name's calls to other names: by weight, for calls that fit an expression, and sticky."""
+
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from typing import Final, cast
+
+from msgspec import UNSET, DecodeError, Struct
+from msgspec.json import decode
+
+from switchgear.kernel.call import Call
+from switchgear.kernel.ids import RandomBits
+from switchgear.routing import expression
+from switchgear.routing.policy import Choice, Sticky
+from switchgear.routing.wishes import session_of, tags_of
+
+_PRECISION: Final = 53
+
+
+class Split(Struct, frozen=True, kw_only=True):
+    """One rule, ready to be asked."""
+
+    name: str
+    """Of the model that is split: sticky callers draw anew for each."""
+    fits: Callable[[expression.Facts], bool] | None
+    shares: tuple[tuple[str, float], ...]
+    sticky: Sticky
+
+
+def split(name: str, choice: Choice) -> Split:
+    """Make a rule of what was declared. Raises BadExpression."""
+    fits = expression.parse(choice.when) if choice.when else None
+    return Split(name=name, fits=fits, shares=choice.shares, sticky=choice.sticky)
+
+
+def chosen(splits: tuple[Split, ...], call: Call, random_bits: RandomBits) -> str:
+    """The name that the first fitting rule sends ``call`` to; empty when none fits."""
+    facts = CallFacts(call)
+    for rule in splits:
+        if rule.fits is None or rule.fits(facts):
+            return _draw(rule, _mark(rule, facts, random_bits))
+    return ""
+
+
+def _draw(rule: Split, mark: float) -> str:
+    for name, share in rule.shares:
+        mark -= share
+        if mark < 0:
+            return name
+    return rule.shares[-1][0]
+
+
+def _mark(rule: Split, facts: "CallFacts", random_bits: RandomBits) -> float:
+    """A number below 100: drawn, or the same for the same user or session."""
+    who = facts.text(rule.sticky) if rule.sticky != "none" else ""
+    if not who:
+        return 100 * random_bits(_PRECISION) / (1 << _PRECISION)
+    digest = blake2b(f"{rule.name}\0{who}".encode(), digest_size=8).digest()
+    return 100 * int.from_bytes(digest, "big") / (1 << 64)
+
+
+class CallFacts:
+    """A call, as expressions see it."""
+
+    __slots__ = ("_call", "_metadata")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._metadata: Mapping[str, object] | None = None
+
+    def text(self, name: str) -> str:
+        """Of the caller, the model, the door, or the conversation."""
+        call = self._call
+        match name:
+            case "key":
+                return call.caller.key if call.caller is not None else ""
+            case "user":
+                return call.head.user or ""
+            case "model":
+                return call.head.model
+            case "door":
+                return call.door
+            case _:
+                return session_of(call)
+
+    def header(self, name: str) -> str:
+        """Empty when it was not sent."""
+        return self._call.headers.get(name.encode("latin-1", "replace"), b"").decode("latin-1")
+
+    def metadata(self, name: str) -> str:
+        """A member of the request's ``metadata``, as text; empty when there is none."""
+        if self._metadata is None:
+            self._metadata = _object(self._call)
+        value = self._metadata.get(name, "")
+        return value if isinstance(value, str) else str(value)
+
+    def tags(self) -> tuple[str, ...]:
+        """The words on the call."""
+        return tags_of(self._call)
+
+    def truth(self, name: str) -> bool:
+        """Whether the call asks for a stream, or brings tools."""
+        return self._call.stream if name == "stream" else self._call.head.tools is not UNSET
+
+
+def _object(call: Call) -> Mapping[str, object]:
+    raw = call.head.metadata
+    if raw is UNSET:
+        return {}
+    try:
+        found: object = decode(cast("bytes", raw))
+    except (DecodeError, UnicodeDecodeError):
+        return {}
+    return cast("dict[str, object]", found) if isinstance(found, dict) else {}
