@@ -165,6 +165,8 @@ HEADER_LINES = st.sampled_from(
         "connection: close",
         "connection: keep-alive, upgrade",
         "upgrade: h2c",
+        "connection: upgrade\r\nupgrade: h2c",
+        "connection: close, upgrade\r\nupgrade: websocket",
         "expect: 100-continue",
         "transfer-encoding: chunked",
         "transfer-encoding: gzip, chunked",

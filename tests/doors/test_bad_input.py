@@ -129,7 +129,15 @@ SMUGGLING = {
     "control character in a header": b"x-a: b\x00c\r\ncontent-length: 2\r\n\r\n{}",
     "two keys": b"authorization: Bearer a\r\nauthorization: Bearer b\r\ncontent-length: 2\r\n\r\n{}",
     "two hosts": b"host: y\r\ncontent-length: 2\r\n\r\n{}",
-    "an upgrade": b"connection: upgrade\r\nupgrade: websocket\r\ncontent-length: 2\r\n\r\n{}",
+    "an upgrade and both lengths": (
+        b"connection: upgrade\r\nupgrade: h2c\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+    ),
+    "an upgrade and a bad chunk size": (
+        b"connection: upgrade\r\nupgrade: h2c\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n{}\r\n0\r\n\r\n"
+    ),
+    "an upgrade and a coding before chunked": (
+        b"connection: upgrade\r\nupgrade: h2c\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"
+    ),
 }
 
 
