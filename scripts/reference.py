@@ -37,7 +37,8 @@ FAMILIES: Final = (SwitchgearError, CallerError)
 
 REMEDIES: Final[Mapping[str, str]] = {
     "BadRequest": "Correct the field that the message names.",
-    "UnsupportedField": "Leave the field out, or call a model whose provider speaks your client's dialect.",
+    "UnsupportedField": "Leave the field out, call a model whose provider speaks your client's dialect, or have the "
+    "deployment [drop](configuration.md#fields-that-an-upstream-does-not-take) it.",
     "NotOffered": "Call a model that performs the operation ([Providers](providers.md) lists who does).",
     "ContextTooLong": "Shorten the prompt, or call a model with a larger context window.",
     "ContentFiltered": "Change the prompt; the upstream decided, the gateway only reports.",

@@ -94,7 +94,9 @@ class Stage:
 
     async def aclose(self) -> None: ...
 
-    async def attempt(self, call: Call, *, end_mark: bytes = b"", speaks: Dialect | None = None) -> Reply:
+    async def attempt(
+        self, call: Call, *, end_mark: bytes = b"", speaks: Dialect | None = None, drop: tuple[str, ...] = ()
+    ) -> Reply:
         """Try the call at this upstream."""
         spoken = speaks or OpenAIChat()
 
@@ -103,7 +105,7 @@ class Stage:
 
         vendor = Vendor(spoken.name)
         connected = Connected(provider=vendor, transport=self, dialects=dialects, missing_end_mark=end_mark)
-        deployment = Deployment(connected, "m", weight=1, timers=Timers())
+        deployment = Deployment(connected, "m", weight=1, timers=Timers(), drop=drop)
         plan = deployment.plan(call.operation, call.dialect.name)
         assert plan is not None
         return await attempt(call, deployment, plan, self.clock)

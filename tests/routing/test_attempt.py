@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from switchgear.kernel.call import Call
 from switchgear.kernel.errors import (
+    UnsupportedField,
     UpstreamGarbled,
     UpstreamRefused,
     UpstreamTruncated,
@@ -16,7 +18,7 @@ DIALECTS = pytest.mark.parametrize("relayed", [True, False], ids=["relayed", "tr
 REFUSAL = b'{"error":{"message":"bad key","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}'
 
 
-def call_for(*, relayed: bool, stream: bool):  # noqa: ANN201 (the type is a_call's)
+def call_for(*, relayed: bool, stream: bool) -> Call:
     return a_call(None if relayed else anthropic(), stream=stream)
 
 
@@ -145,3 +147,45 @@ async def test_the_model_is_named_as_the_upstream_knows_it_and_the_rest_is_untou
     stage = Stage(WHOLE, headers=JSON)
     await stage.attempt(call)
     assert stage.sent == call.body.replace(b'"fast"', b'"m"')
+
+
+OWN_FIELDS = b'"context_management": {"edits": []} , "speed":"quick",'
+
+
+def call_with_fields(*, relayed: bool) -> Call:
+    call = call_for(relayed=relayed, stream=False)
+    call.body = call.body[:1] + OWN_FIELDS + call.body[1:]
+    return call
+
+
+async def test_a_field_to_drop_is_cut_out_of_a_relayed_request_and_nothing_else_is() -> None:
+    call = call_with_fields(relayed=True)
+    stage = Stage(WHOLE, headers=JSON)
+    await stage.attempt(call, drop=("context_management", "container"))
+    assert stage.sent == call.body.replace(b'"context_management": {"edits": []} ,', b"").replace(b'"fast"', b'"m"')
+    assert call.attempts[0].dropped == ("context_management",)
+
+
+async def test_a_field_to_drop_is_no_reason_to_refuse_a_translated_request() -> None:
+    call = call_with_fields(relayed=False)
+    stage = Stage(WHOLE, headers=JSON)
+    await stage.attempt(call, drop=("speed", "context_management"))
+    assert set(json.loads(stage.sent)) == {"model", "messages", "max_completion_tokens"}
+    assert call.attempts[0].dropped == ("speed", "context_management")
+
+
+async def test_a_field_that_is_not_dropped_is_refused_before_anything_is_sent() -> None:
+    call = call_with_fields(relayed=False)
+    stage = Stage(WHOLE, headers=JSON)
+    with pytest.raises(UnsupportedField) as refusal:
+        await stage.attempt(call, drop=("context_management",))
+    assert refusal.value.param == "speed"
+    assert (stage.sent, call.attempts) == (b"", [])
+
+
+async def test_where_there_is_nothing_to_drop_nothing_is_said_of_it() -> None:
+    call = a_call(stream=False)
+    stage = Stage(WHOLE, headers=JSON)
+    await stage.attempt(call, drop=("context_management",))
+    assert stage.sent == call.body.replace(b'"fast"', b'"m"')
+    assert call.attempts[0].dropped == ()

@@ -59,7 +59,9 @@ def _route_table(config: Config, outside: Outside) -> RouteTable:
 
 def _deployment(entry: DeploymentEntry, providers: Mapping[str, Connected]) -> Deployment:
     connected = providers[entry.provider]
-    return Deployment(connected, entry.upstream_model, weight=entry.weight, timers=entry.timers.timers())
+    return Deployment(
+        connected, entry.upstream_model, weight=entry.weight, timers=entry.timers.timers(), drop=entry.drop
+    )
 
 
 def _connect(provider: Provider, entry: ProviderEntry, outside: Outside) -> Connected:

@@ -19,6 +19,7 @@ HIDDEN: Final = {"hidden": True}
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 ModelName = Annotated[str, Meta(pattern=r"^[!-~]{1,256}$")]
+FieldName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
 Seconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
 Fsync = Literal["buffered", "strict"]
 WhenFull = Literal["refuse", "continue"]
@@ -162,6 +163,13 @@ class DeploymentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     model: Annotated[ModelName, Meta(description="`provider/model`: the name of a provider above, then its own name.")]
     weight: Annotated[int, Meta(ge=1, le=1_000_000, description="Share of the calls, relative to the others.")] = 1
     timers: Annotated[TimersEntry, Meta(description="Limits of one attempt.")] = TimersEntry()
+    drop: Annotated[
+        tuple[FieldName, ...],
+        Meta(
+            description="Top-level fields of requests that this deployment is not told, because its upstream refuses "
+            "them. The reply's `x-switchgear-dropped` names those a request had."
+        ),
+    ] = ()
 
     @property
     def provider(self) -> str:

@@ -18,6 +18,7 @@ from switchgear.routing.accounting import estimate_tokens, estimated_usage, see
 from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream
 from switchgear.routing.model import CHAT_OPERATIONS, Deployment, Plan
 from switchgear.routing.retry_after import retry_after_seconds
+from switchgear.wire.json_body import leave_out
 
 MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 1024 * 1024
@@ -75,15 +76,21 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock) 
     Raises BadRequest or UnsupportedField when the request cannot be written for the upstream, UpstreamError when the
     upstream fails.
     """
+    body = call.body
+    dropped: tuple[str, ...] = ()
+    if plan.drop:
+        body, dropped = leave_out(body, plan.drop)
     if plan.same_dialect:
-        body = plan.dialect.prepare(call.body, deployment.model, stream=call.stream)
+        body = plan.dialect.prepare(body, deployment.model, stream=call.stream)
     else:
-        body = plan.dialect.write_request(_for_upstream(call, deployment))
+        chat = call.dialect.read_request(body) if dropped else call.chat()
+        body = plan.dialect.write_request(_for_upstream(chat, call, deployment))
     entry = Attempt(
         deployment=deployment.name,
         provider=deployment.provider_name,
         model=deployment.model,
         started_ns=clock.wall_ns(),
+        dropped=dropped,
     )
     log = AttemptLog(call, clock, entry)
     connected = deployment.connected
@@ -107,9 +114,9 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock) 
         raise
 
 
-def _for_upstream(call: Call, deployment: Deployment) -> Chat:
+def _for_upstream(chat: Chat, call: Call, deployment: Deployment) -> Chat:
     """The canonical request, addressed to the deployment; a stream always tells its usage."""
-    return structs.replace(call.chat(), model=deployment.model, include_usage=call.stream)
+    return structs.replace(chat, model=deployment.model, include_usage=call.stream)
 
 
 async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog) -> Reply:

@@ -48,20 +48,28 @@ class Plan(Struct, frozen=True, kw_only=True):
     dialect: Dialect
     same_dialect: bool
     missing_end_mark: bytes
+    drop: tuple[str, ...]
+    """Fields of a request that are left out of it; see :class:`Deployment`."""
 
 
 class Deployment:
-    """One model at one provider, with everything a call needs worked out ahead."""
+    """One model at one provider, with everything a call needs worked out ahead.
 
-    __slots__ = ("_plans", "connected", "model", "name", "provider_name", "timers", "weight")
+    ``drop`` names top-level fields that clients send and that this upstream is not told.
+    """
 
-    def __init__(self, connected: Connected, model: str, *, weight: int, timers: Timers) -> None:
+    __slots__ = ("_drop", "_plans", "connected", "model", "name", "provider_name", "timers", "weight")
+
+    def __init__(
+        self, connected: Connected, model: str, *, weight: int, timers: Timers, drop: tuple[str, ...] = ()
+    ) -> None:
         self.connected = connected
         self.model = model
         self.provider_name = connected.provider.name
         self.name = f"{self.provider_name}/{model}"
         self.weight = weight
         self.timers = timers
+        self._drop = drop
         self._plans: dict[tuple[str, str], Plan | None] = {}
 
     def plan(self, operation: str, dialect: str) -> Plan | None:
@@ -85,6 +93,7 @@ class Deployment:
             dialect=spoken,
             same_dialect=same_dialect,
             missing_end_mark=self.connected.missing_end_mark,
+            drop=self._drop,
         )
 
 
