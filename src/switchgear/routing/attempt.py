@@ -10,11 +10,12 @@ from switchgear.kernel.chat import Chat, Usage
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.dialect import StreamOptions, Tally
 from switchgear.kernel.errors import Internal, SwitchgearError, UpstreamError, UpstreamGarbled
+from switchgear.kernel.estimate import estimate_tokens
 from switchgear.kernel.fold import fold, unfold
 from switchgear.kernel.record import Attempt
 from switchgear.kernel.reply import Headers, Reply
 from switchgear.kernel.upstream import UpstreamReply
-from switchgear.routing.accounting import estimate_tokens, estimated_usage, see
+from switchgear.routing.accounting import see, untold_usage
 from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream
 from switchgear.routing.model import CHAT_OPERATIONS, Deployment, Plan
 from switchgear.routing.retry_after import retry_after_seconds
@@ -42,7 +43,7 @@ class AttemptLog:
 
     def estimate(self, tally: Tally) -> Usage:
         """The usage of this attempt as far as the gateway can tell by itself."""
-        return estimated_usage(self._call, tally)
+        return untold_usage(self._call, tally)
 
     def first_byte(self) -> None:
         """The first byte of the answer's body is here."""
@@ -56,7 +57,7 @@ class AttemptLog:
         entry = self.entry
         entry.duration_ns = self._clock.monotonic_ns() - self._started_monotonic_ns
         if tally is not None:
-            entry.usage = tally.usage or (estimated_usage(self._call, tally) if _answered(tally, error) else None)
+            entry.usage = tally.usage or (untold_usage(self._call, tally) if _answered(tally, error) else None)
             entry.finish = tally.finish or ""
         if error is not None:
             entry.outcome = "failed"

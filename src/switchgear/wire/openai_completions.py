@@ -29,6 +29,7 @@ from switchgear.kernel.chat import (
 )
 from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, StreamOptions, Tally
 from switchgear.kernel.errors import UnsupportedField
+from switchgear.kernel.estimate import estimated_usage
 from switchgear.wire.json_body import ABSENT, decode, decode_answer, object_text, said, text, unknown_members
 from switchgear.wire.openai_chat import OpenAIShared
 from switchgear.wire.openai_chat_request import WireStreamOptions, carried_fields, read_stop, sampling_fields
@@ -38,7 +39,6 @@ from switchgear.wire.openai_errors import write_failure
 from switchgear.wire.openai_relay import ChatRelay
 from switchgear.wire.openai_usage import (
     WireUsage,
-    estimated_usage,
     glance,
     read_finish,
     read_stop_sequence,
@@ -226,7 +226,9 @@ class CompletionEventWriter:
             case Ping():
                 return OpenAIShared.keepalive
             case Done() if self._options.include_usage:
-                estimate = estimated_usage(self._options, self._content_frames, self._content_bytes)
+                estimate = estimated_usage(
+                    self._options.input_tokens_estimate, self._content_frames, self._content_bytes
+                )
                 return self._frame.usage(self._usage or estimate) + DONE_FRAME
             case Done():
                 return DONE_FRAME
