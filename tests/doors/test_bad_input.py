@@ -258,9 +258,6 @@ async def test_a_slow_request_is_told_that_it_is_late() -> None:
         assert [record.status for record in house.journal.records] == [408]
 
 
-UPSTREAMS = {"html": 502, "empty": 502, "garbage": 502, "error-in-stream": None}
-
-
 @pytest.mark.parametrize("fault", ["html", "empty", "garbage"])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", [OPENAI, ANTHROPIC])

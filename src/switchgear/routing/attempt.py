@@ -16,6 +16,7 @@ from switchgear.kernel.record import Attempt
 from switchgear.kernel.reply import Headers, Reply
 from switchgear.kernel.upstream import UpstreamReply
 from switchgear.routing.accounting import see, untold_usage
+from switchgear.routing.credentials import classified
 from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream
 from switchgear.routing.model import CHAT_OPERATIONS, Deployment, Plan
 from switchgear.routing.retry_after import retry_after_seconds
@@ -44,6 +45,10 @@ class AttemptLog:
     def estimate(self, tally: Tally) -> Usage:
         """The usage of this attempt as far as the gateway can tell by itself."""
         return untold_usage(self._call, tally)
+
+    def classified(self, error: SwitchgearError) -> SwitchgearError:
+        """What the client and the record are told of ``error``."""
+        return classified(error, self.entry.deployment)
 
     def first_byte(self) -> None:
         """The first byte of the answer's body is here."""
@@ -105,8 +110,11 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock) 
     except SwitchgearError as error:
         if upstream is not None:
             upstream.close()
-        log.close(None, error)
-        raise
+        told = log.classified(error)
+        log.close(None, told)
+        if told is error:
+            raise
+        raise told from None
     except BaseException as error:
         if upstream is not None:
             upstream.close()
