@@ -37,7 +37,8 @@ FAMILIES: Final = (SwitchgearError, CallerError)
 
 REMEDIES: Final[Mapping[str, str]] = {
     "BadRequest": "Correct the field that the message names.",
-    "UnsupportedField": "Leave the field out, or call a model whose provider speaks your client's dialect.",
+    "UnsupportedField": "Leave the field out, call a model whose provider speaks your client's dialect, or have the "
+    "deployment [drop](configuration.md#fields-that-an-upstream-does-not-take) it.",
     "NotOffered": "Call a model that performs the operation ([Providers](providers.md) lists who does).",
     "ContextTooLong": "Shorten the prompt, or call a model with a larger context window.",
     "ContentFiltered": "Change the prompt; the upstream decided, the gateway only reports.",
@@ -55,7 +56,9 @@ REMEDIES: Final[Mapping[str, str]] = {
     "UpstreamGarbled": "Check that `base_url` leads to the API, with its `/v1`, and not to a web page or another kind.",
     "UpstreamTruncated": "Do not take what came for the whole answer; ask again if a second answer may cost twice.",
     "UpstreamTimeout": "Try again; raise the deployment's `timers` if the model is that slow.",
-    "UpstreamRefused": "Read the upstream's message; 401 and 403 here mean the provider's key, not the virtual one.",
+    "UpstreamUnauthorized": "Nothing for the caller; operators: correct the `api_key` of the provider that the message "
+    "names, or what the vendor allows that key.",
+    "UpstreamRefused": "Read the upstream's message.",
     "Overloaded": "Try again after `retry-after`; operators: see [the journal](operations.md#the-journal).",
     "Internal": "Report it with the `x-request-id` and the traceback that the log holds under it.",
     "ConfigError": "Correct the line; `switchgear check` tells every problem at once.",

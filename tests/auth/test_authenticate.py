@@ -1,12 +1,14 @@
 """The Authenticate stage: who gets in, and with what refusal the others are turned away."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import pytest
 
 from switchgear.auth.model import KeyRing, VirtualKey, digest_of, key_ring, model_allowed
 from switchgear.auth.stage import Authenticate
-from switchgear.kernel.call import Call, Head, Snapshot
+from switchgear.kernel.call import Call, Caller, Head, Snapshot
 from switchgear.kernel.errors import Forbidden, Unauthenticated
 from switchgear.kernel.reply import Reply
 from switchgear.wire.openai_chat import OpenAIChat
@@ -72,6 +74,33 @@ async def test_a_missing_or_wrong_key_is_refused_with_the_same_words(headers: Ma
         await admitted(call(headers, ring()))
     assert refusal.value.status == 401
     assert KEY not in str(refusal.value)
+
+
+class Watched(Mapping[bytes, tuple[VirtualKey, Caller]]):
+    """A ring's table that remembers what was looked up in it."""
+
+    def __init__(self, callers: Mapping[bytes, tuple[VirtualKey, Caller]]) -> None:
+        self.asked: list[bytes] = []
+        self._callers = callers
+
+    def __getitem__(self, digest: bytes) -> tuple[VirtualKey, Caller]:
+        self.asked.append(digest)
+        return self._callers[digest]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._callers)
+
+    def __len__(self) -> int:
+        return len(self._callers)
+
+
+@pytest.mark.parametrize("headers", [{}, {b"x-api-key": b"wrong"}, {b"x-api-key": KEY.encode()}])
+async def test_a_missing_a_wrong_and_a_right_key_cost_one_look_by_a_digest_each(headers: Mapping[bytes, bytes]) -> None:
+    callers = Watched(ring().callers)
+    with suppress(Unauthenticated):
+        await admitted(call(headers, KeyRing(callers=callers, allows_anonymous_loopback=False)))
+    (digest,) = callers.asked
+    assert digest == hashlib.sha256(headers.get(b"x-api-key", b"")).digest()
 
 
 async def test_a_disabled_key_is_refused_like_an_unknown_one() -> None:

@@ -102,8 +102,9 @@ async def running(
     *,
     keepalive_after_seconds: float = 15.0,
     providers: Mapping[str, ProviderEntry] | None = None,
+    models: Mapping[str, ModelEntry] | None = None,
 ) -> AsyncGenerator[House]:
-    """A house for one test; ``providers`` come on top of the simulator."""
+    """A house for one test; ``providers`` come on top of the simulator, ``models`` on top of ``echo``."""
     clock = SystemClock()
     bits = seeded_bits()
     machinery = Machinery(clock=clock, ids=Ids(clock, bits), random_bits=bits)
@@ -112,7 +113,7 @@ async def running(
     config = Config(
         keys=(Key(name="tester", key=Secret(KEY)),),
         providers={"sim": ProviderEntry(kind="simulator"), **(providers or {})},
-        models={"echo": ModelEntry(deployments=(DeploymentEntry(model="sim/echo"),))},
+        models={"echo": ModelEntry(deployments=(DeploymentEntry(model="sim/echo"),)), **(models or {})},
     )
     out = outside(spoken, machinery, http)
     snapshots = Snapshots(build_snapshot(config, "test", out))

@@ -1,5 +1,7 @@
 """The Anthropic SDK, as its users use it, against a live server."""
 
+from collections.abc import Iterator
+
 import anthropic
 import pytest
 from anthropic.types import ToolParam
@@ -16,8 +18,9 @@ MODELS = ["sim/echo", "echo", "sim/openai_chat:echo"]
 
 
 @pytest.fixture
-def client(live: LiveServer) -> anthropic.Anthropic:
-    return anthropic.Anthropic(base_url=live.url, api_key=KEY, max_retries=0, timeout=20)
+def client(live: LiveServer) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=live.url, api_key=KEY, max_retries=0, timeout=20) as client:
+        yield client
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -106,8 +109,6 @@ def test_models_are_listed_for_this_sdk_too(client: anthropic.Anthropic) -> None
 
 ERRORS = [
     (400, anthropic.BadRequestError),
-    (401, anthropic.AuthenticationError),
-    (403, anthropic.PermissionDeniedError),
     (404, anthropic.NotFoundError),
     (429, anthropic.RateLimitError),
     (500, anthropic.InternalServerError),
@@ -128,6 +129,18 @@ def test_each_status_becomes_the_sdks_own_exception(
     assert error.status_code == status
     assert error.request_id is not None
     assert error.request_id.startswith("req_")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("dialect", ["", "openai_chat:"])
+def test_a_refusal_of_the_gateways_key_does_not_look_like_one_of_the_clients(
+    client: anthropic.Anthropic, status: int, dialect: str
+) -> None:
+    with pytest.raises(anthropic.InternalServerError, match="the upstream refused the credentials") as caught:
+        client.messages.create(
+            model=f"sim/{dialect}error-{status}", max_tokens=10, messages=[{"role": "user", "content": "x"}]
+        )
+    assert caught.value.status_code == 502
 
 
 @pytest.mark.parametrize("fault", ["truncate", "error-in-stream", "reset"])

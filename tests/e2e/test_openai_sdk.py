@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Iterator
 
 import openai
 import pytest
@@ -24,8 +25,9 @@ NEWS: ChatCompletionToolParam = {
 
 
 @pytest.fixture
-def client(live: LiveServer) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{live.url}/v1", api_key=KEY, max_retries=0, timeout=20)
+def client(live: LiveServer) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{live.url}/v1", api_key=KEY, max_retries=0, timeout=20) as client:
+        yield client
 
 
 @pytest.mark.parametrize("model", ["sim/echo", "echo", "sim/anthropic:echo"])
@@ -39,8 +41,8 @@ def test_a_completion_is_answered_with_usage(client: openai.OpenAI, model: str) 
 
 @pytest.mark.parametrize("base", ["", "/v1"])
 def test_the_root_and_v1_are_both_a_base_url(live: LiveServer, base: str) -> None:
-    client = openai.OpenAI(base_url=live.url + base, api_key=KEY, max_retries=0)
-    assert client.chat.completions.create(model="echo", messages=[{"role": "user", "content": "hi"}]).choices
+    with openai.OpenAI(base_url=live.url + base, api_key=KEY, max_retries=0) as client:
+        assert client.chat.completions.create(model="echo", messages=[{"role": "user", "content": "hi"}]).choices
 
 
 @pytest.mark.parametrize("model", ["sim/echo", "sim/anthropic:echo"])
@@ -136,8 +138,6 @@ def test_an_image_reaches_the_model(client: openai.OpenAI) -> None:
 
 ERRORS = [
     (400, openai.BadRequestError),
-    (401, openai.AuthenticationError),
-    (403, openai.PermissionDeniedError),
     (404, openai.NotFoundError),
     (409, openai.ConflictError),
     (422, openai.UnprocessableEntityError),
@@ -164,6 +164,18 @@ def test_each_status_becomes_the_sdks_own_exception(
     assert error.code is None or isinstance(error.code, str)
 
 
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("dialect", ["", "anthropic:"])
+def test_a_refusal_of_the_gateways_key_does_not_look_like_one_of_the_clients(
+    client: openai.OpenAI, status: int, dialect: str
+) -> None:
+    with pytest.raises(openai.InternalServerError) as caught:
+        client.chat.completions.create(
+            model=f"sim/{dialect}error-{status}", messages=[{"role": "user", "content": "x"}]
+        )
+    assert (caught.value.status_code, caught.value.code) == (502, "upstream_auth")
+
+
 def test_an_unknown_model_is_a_404_with_close_matches(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="echo"):
         client.chat.completions.create(model="ehco", messages=[{"role": "user", "content": "x"}])
@@ -171,14 +183,14 @@ def test_an_unknown_model_is_a_404_with_close_matches(client: openai.OpenAI) -> 
 
 @pytest.mark.parametrize("key", ["", "sk-wrong"])
 def test_a_wrong_key_is_an_authentication_error(live: LiveServer, key: str) -> None:
-    client = openai.OpenAI(base_url=f"{live.url}/v1", api_key=key or "none", max_retries=0)
-    with pytest.raises(openai.AuthenticationError):
+    stranger = openai.OpenAI(base_url=f"{live.url}/v1", api_key=key or "none", max_retries=0)
+    with stranger as client, pytest.raises(openai.AuthenticationError):
         client.chat.completions.create(model="echo", messages=[{"role": "user", "content": "x"}])
 
 
 def test_a_key_that_may_not_use_the_model_is_a_403(live: LiveServer) -> None:
-    client = openai.OpenAI(base_url=f"{live.url}/v1", api_key=f"{KEY}-narrow", max_retries=0)
-    with pytest.raises(openai.PermissionDeniedError):
+    confined = openai.OpenAI(base_url=f"{live.url}/v1", api_key=f"{KEY}-narrow", max_retries=0)
+    with confined as client, pytest.raises(openai.PermissionDeniedError):
         client.chat.completions.create(model="echo", messages=[{"role": "user", "content": "x"}])
 
 

@@ -97,7 +97,9 @@ class Stage:
 
     async def aclose(self) -> None: ...
 
-    async def attempt(self, call: Call, *, end_mark: bytes = b"", speaks: Dialect | None = None) -> Reply:
+    async def attempt(
+        self, call: Call, *, end_mark: bytes = b"", speaks: Dialect | None = None, drop: tuple[str, ...] = ()
+    ) -> Reply:
         """Try the call at this upstream."""
         spoken = speaks or OpenAIChat()
 
@@ -106,7 +108,7 @@ class Stage:
 
         vendor = Vendor(spoken.name)
         connected = Connected(provider=vendor, transport=self, dialects=dialects, missing_end_mark=end_mark)
-        deployment = deployed(connected, "m")
+        deployment = deployed(connected, "m", Terms(drop=drop))
         plan = deployment.plan(call.operation, call.dialect)
         assert plan is not None
         return await attempt(call, deployment, plan, self.clock)

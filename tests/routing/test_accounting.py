@@ -1,26 +1,20 @@
 """What an attempt's entry says: estimates, marked as such, and an outcome that is said once."""
 
-import pytest
-
 from switchgear.kernel.chat import ChoiceStop, Delta, Usage, UsageReport
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.dialect import Tally
 from switchgear.kernel.errors import UpstreamTruncated
+from switchgear.kernel.estimate import estimate_tokens
 from switchgear.kernel.record import Attempt
-from switchgear.routing.accounting import estimate_tokens, estimated_usage, see
+from switchgear.routing.accounting import see, untold_usage
 from switchgear.routing.attempt import AttemptLog
 from tests.routing.scripted import a_call, healthy
 
 
-@pytest.mark.parametrize(("byte_count", "tokens"), [(0, 1), (1, 1), (4, 1), (5, 2), (4000, 1000)])
-def test_tokens_are_estimated_from_bytes_and_never_none(byte_count: int, tokens: int) -> None:
-    assert estimate_tokens(byte_count) == tokens
-
-
 def test_an_estimate_is_marked_and_takes_the_larger_of_frames_and_bytes() -> None:
     call = a_call()
-    assert estimated_usage(call, Tally(content_frames=9, content_bytes=8)).output == 9
-    usage = estimated_usage(call, Tally(content_frames=1, content_bytes=80))
+    assert untold_usage(call, Tally(content_frames=9, content_bytes=8)).output == 9
+    usage = untold_usage(call, Tally(content_frames=1, content_bytes=80))
     assert usage.output == 20
     assert usage.estimated
     assert usage.input == estimate_tokens(len(call.body))

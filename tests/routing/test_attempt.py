@@ -4,33 +4,83 @@ import json
 
 import pytest
 
+from switchgear.kernel.call import Call
 from switchgear.kernel.errors import (
+    UnsupportedField,
     UpstreamGarbled,
     UpstreamRefused,
     UpstreamTruncated,
+    UpstreamUnauthorized,
     UpstreamUnreachable,
 )
+from switchgear.routing.credentials import classified
 from tests.routing.scripted import DONE, JSON, USAGE, WHOLE, Stage, a_call, anthropic, chunk, text_of
 
 DIALECTS = pytest.mark.parametrize("relayed", [True, False], ids=["relayed", "translated"])
-REFUSAL = b'{"error":{"message":"bad key","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}'
+REFUSAL = b'{"error":{"message":"too long","type":"invalid_request_error","param":"messages","code":"too_long"}}'
+KEY_PART = "sk-proj-12********cdef"
+BAD_KEY = (
+    f'{{"error":{{"message":"Incorrect API key provided: {KEY_PART}.","type":"invalid_request_error",'
+    f'"param":null,"code":"CODE"}}}}'
+)
 
 
-def call_for(*, relayed: bool, stream: bool):  # noqa: ANN201 (the type is a_call's)
+def call_for(*, relayed: bool, stream: bool) -> Call:
     return a_call(None if relayed else anthropic(), stream=stream)
 
 
 @pytest.mark.parametrize("stream", [True, False])
 @DIALECTS
-async def test_an_upstreams_401_keeps_its_status_and_is_the_upstreams_fault(*, relayed: bool, stream: bool) -> None:
+async def test_an_upstreams_refusal_keeps_its_status_and_is_the_upstreams_fault(*, relayed: bool, stream: bool) -> None:
     call = call_for(relayed=relayed, stream=stream)
-    stage = Stage(REFUSAL, headers=JSON, status=401)
-    with pytest.raises(UpstreamRefused, match="bad key") as refusal:
+    stage = Stage(REFUSAL, headers=JSON, status=422)
+    with pytest.raises(UpstreamRefused, match="too long") as refusal:
         await stage.attempt(call)
-    assert (refusal.value.status, refusal.value.fault, refusal.value.retryable) == (401, "upstream", False)
+    assert (refusal.value.status, refusal.value.fault, refusal.value.retryable) == (422, "upstream", False)
     assert stage.reply.closed
     entry = call.attempts[0]
-    assert (entry.status, entry.outcome, entry.error) == (401, "failed", "invalid_api_key: bad key")
+    assert (entry.status, entry.outcome, entry.error) == (422, "failed", "too_long: too long")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(
+    ("code", "reason"), [("account_deactivated", ", account_deactivated"), (KEY_PART, ", invalid_request_error")]
+)
+@DIALECTS
+async def test_a_refusal_of_the_gateways_own_key_is_not_the_callers_and_shows_no_part_of_the_key(
+    status: int, code: str, reason: str, *, relayed: bool, stream: bool
+) -> None:
+    call = call_for(relayed=relayed, stream=stream)
+    stage = Stage(BAD_KEY.replace("CODE", code).encode(), headers=JSON, status=status)
+    with pytest.raises(UpstreamUnauthorized) as refusal:
+        await stage.attempt(call)
+    error = refusal.value
+    assert (error.status, error.code, error.fault, error.retryable) == (502, "upstream_auth", "operator", False)
+    assert f"'acme/m' (status {status}{reason})" in error.message
+    assert stage.reply.closed
+    entry = call.attempts[0]
+    assert (entry.status, entry.outcome, entry.error) == (status, "failed", f"upstream_auth: {error.message}")
+    assert "sk-proj" not in entry.error
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@DIALECTS
+async def test_such_a_refusal_under_200_is_the_same(*, relayed: bool, stream: bool) -> None:
+    call = call_for(relayed=relayed, stream=stream)
+    body = BAD_KEY.replace('"CODE"', "401").encode()
+    events = b"data: %b\n\n" % body
+    for stage in (Stage(body, headers=JSON), Stage(events)):
+        with pytest.raises(UpstreamUnauthorized, match="status 401"):
+            await stage.attempt(call)
+    assert all("sk-proj" not in entry.error for entry in call.attempts)
+
+
+def test_an_upstream_that_gives_no_reason_is_quoted_with_none() -> None:
+    error = classified(UpstreamRefused("", status=403), "acme/m")
+    assert "(status 403)" in error.message
+    other = UpstreamRefused("", status=404)
+    assert classified(other, "acme/m") is other
 
 
 async def test_when_to_come_back_is_passed_on() -> None:
@@ -62,7 +112,7 @@ async def test_nonsense_is_garbled(body: bytes, *, relayed: bool, stream: bool) 
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_an_error_object_under_200_is_raised(*, stream: bool) -> None:
-    with pytest.raises(UpstreamRefused, match="bad key"):
+    with pytest.raises(UpstreamRefused, match="too long"):
         await Stage(REFUSAL, headers=JSON).attempt(a_call(stream=stream))
 
 
@@ -145,3 +195,45 @@ async def test_the_model_is_named_as_the_upstream_knows_it_and_the_rest_is_untou
     stage = Stage(WHOLE, headers=JSON)
     await stage.attempt(call)
     assert stage.sent == call.body.replace(b'"fast"', b'"m"')
+
+
+OWN_FIELDS = b'"context_management": {"edits": []} , "speed":"quick",'
+
+
+def call_with_fields(*, relayed: bool) -> Call:
+    call = call_for(relayed=relayed, stream=False)
+    call.body = call.body[:1] + OWN_FIELDS + call.body[1:]
+    return call
+
+
+async def test_a_field_to_drop_is_cut_out_of_a_relayed_request_and_nothing_else_is() -> None:
+    call = call_with_fields(relayed=True)
+    stage = Stage(WHOLE, headers=JSON)
+    await stage.attempt(call, drop=("context_management", "container"))
+    assert stage.sent == call.body.replace(b'"context_management": {"edits": []} ,', b"").replace(b'"fast"', b'"m"')
+    assert call.attempts[0].dropped == ("context_management",)
+
+
+async def test_a_field_to_drop_is_no_reason_to_refuse_a_translated_request() -> None:
+    call = call_with_fields(relayed=False)
+    stage = Stage(WHOLE, headers=JSON)
+    await stage.attempt(call, drop=("speed", "context_management"))
+    assert set(json.loads(stage.sent)) == {"model", "messages", "max_completion_tokens"}
+    assert call.attempts[0].dropped == ("speed", "context_management")
+
+
+async def test_a_field_that_is_not_dropped_is_refused_before_anything_is_sent() -> None:
+    call = call_with_fields(relayed=False)
+    stage = Stage(WHOLE, headers=JSON)
+    with pytest.raises(UnsupportedField) as refusal:
+        await stage.attempt(call, drop=("context_management",))
+    assert refusal.value.param == "speed"
+    assert (stage.sent, call.attempts) == (b"", [])
+
+
+async def test_where_there_is_nothing_to_drop_nothing_is_said_of_it() -> None:
+    call = a_call(stream=False)
+    stage = Stage(WHOLE, headers=JSON)
+    await stage.attempt(call, drop=("context_management",))
+    assert stage.sent == call.body.replace(b'"fast"', b'"m"')
+    assert call.attempts[0].dropped == ()

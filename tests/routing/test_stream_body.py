@@ -241,3 +241,19 @@ async def test_whoever_looks_into_the_frames_sees_the_answer(*, relayed: bool) -
     kinds = [type(event).__name__ async for frame in reply.frames for event in frame.events()]
     assert kinds.count("Delta") == 2
     assert kinds[-1] == "Done"
+
+
+@DIALECTS
+async def test_a_refused_key_in_the_middle_of_a_stream_is_told_without_its_parts(*, relayed: bool) -> None:
+    refused = b'data: {"error":{"message":"Incorrect API key: sk-proj-12***cdef","code":401}}\n\n'
+    call = call_for(relayed=relayed)
+    reply = await Stage(chunk("Hel"), refused, chunk("lo")).attempt(call)
+    outcome = Outcome(reply)
+    said = await text_of(reply)
+    assert b"Hel" in said
+    assert b"the upstream refused the credentials" in said
+    assert b"sk-proj" not in said
+    assert (END if relayed else ANTHROPIC_END) not in said
+    assert outcome.told == ["upstream_auth"]
+    assert call.attempts[0].error.startswith("upstream_auth: ")
+    assert "sk-proj" not in call.attempts[0].error

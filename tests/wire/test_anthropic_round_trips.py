@@ -78,7 +78,7 @@ OWN_FIELDS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         ),
         "user": texts,
         "service_tier": st.sampled_from(["auto", "default"]),
-        "extra": raws.map(lambda raw: (("container", raw),)),
+        "own": raws.map(lambda raw: (("container", raw),)),
     },
 )
 

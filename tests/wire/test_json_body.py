@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from msgspec import Raw, Struct
 
 from switchgear.kernel.errors import BadRequest, UnsupportedField, UpstreamGarbled
-from switchgear.wire.json_body import ABSENT, decode, decode_answer, said, set_model, splice, unknown_members
+from switchgear.wire.json_body import (
+    ABSENT,
+    decode,
+    decode_answer,
+    leave_out,
+    said,
+    set_model,
+    splice,
+    unknown_members,
+)
 from tests.wire.strategies import json_values, texts
 
 
@@ -141,3 +150,35 @@ def test_setting_the_model_changes_it_and_nothing_else(others: dict[str, str], e
 def test_a_hidden_or_doubled_model_is_set_wherever_it_stands(body: bytes) -> None:
     assert b'"a"' not in set_model(body, b'"new"')
     assert json.loads(set_model(body, b'"new"'))["model"] == "new"
+
+
+NAMES = st.lists(st.sampled_from(["model", "a", "b"]), max_size=3, unique=True)
+
+
+@given(OBJECTS, NAMES, SEPARATORS, st.booleans())
+def test_leaving_members_out_leaves_the_others_as_they_are(
+    given_object: dict[str, Any], names: list[str], separators: tuple[str, str], escaped: bool
+) -> None:
+    body = json.dumps(given_object, separators=separators, ensure_ascii=escaped).encode()
+    left, gone = leave_out(body, names)
+    assert gone == tuple(name for name in names if name in given_object)
+    kept = {name: value for name, value in given_object.items() if name not in names}
+    assert list(json.loads(left).items()) == list(kept.items())
+    for value in kept.values():
+        assert json.dumps(value, separators=separators, ensure_ascii=escaped).encode() in left
+
+
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        (b' {"a": 1, "b" :2 ,\n"c": 3 }\n', b' {"a": 1,\n"c": 3 }\n'),
+        (b'{ "b": 2 }', b"{}"),
+        (b'{"b":2,"a":1}', b'{"a":1}'),
+        (b'{"a":{"b":2}}', b'{"a":{"b":2}}'),
+        (b'{"a":1,"\\u0062":2}', b'{"a":1}'),
+        (b'{"a":1,"b":2,"b":{"a":3}}', b'{"a":1}'),
+        (b'{"a":"b\\u0000"}', b'{"a":"b\\u0000"}'),
+    ],
+)
+def test_a_member_is_left_out_wherever_and_however_it_stands(body: bytes, left: bytes) -> None:
+    assert leave_out(body, ("b",)) == (left, ("b",) if left != body else ())

@@ -58,6 +58,7 @@ def _deployment(entry: DeploymentEntry, connected: Connected, policy: Policy, fl
         tier=entry.tier,
         cost=entry.cost,
         timers=entry.timers.timers(policy.total_seconds),
+        drop=entry.drop,
     )
     bounds = Bounds(
         max_in_flight=entry.max_in_flight,

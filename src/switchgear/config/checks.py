@@ -17,6 +17,8 @@ from switchgear.providers import Kind
 
 MIN_KEY_LENGTH: Final = 16
 """Virtual keys are stored under a plain digest, which is safe only for keys that nobody can guess."""
+INDISPENSABLE: Final = frozenset(("input", "messages", "model", "prompt", "stream", "stream_options"))
+"""Fields that no call is without, or that the gateway itself answers for."""
 NEEDS_KEY: Final = (
     "refuses to listen elsewhere than on this machine without a key: declare one under 'keys' "
     "(`switchgear key new NAME` makes it), or listen on 127.0.0.1"
@@ -174,3 +176,6 @@ class Checks:
                 problem = f"{shown(written)} must be 'provider/model'"
             if problem:
                 yield self._at(deployment, "model", problem)
+            for field, item in self._items(deployment, "drop", deployment.drop):
+                if field in INDISPENSABLE:
+                    yield problem_at(item, f"{shown(str(item.value))} cannot be dropped")

@@ -19,6 +19,7 @@ HIDDEN: Final = {"hidden": True}
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Fsync = Literal["buffered", "strict"]
 WhenFull = Literal["refuse", "continue"]
+WhenUnread = Literal["keep", "delete"]
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,6 +60,13 @@ class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keep_bytes: Annotated[
         int, Meta(ge=1_048_576, description="Old segments are deleted when all of them together are larger.")
     ] = 1_073_741_824
+    when_unread: Annotated[
+        WhenUnread,
+        Meta(
+            description="An old segment that the control process has not read: `keep` it, over `keep_bytes` if need "
+            "be, or `delete` it and count what is lost."
+        ),
+    ] = "keep"
 
 
 class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ from switchgear.kernel.upstream import Timers
 MAX_SECONDS: Final = 86_400
 
 ModelName = Annotated[str, Meta(pattern=r"^[!-~]{1,256}$")]
+FieldName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
 Seconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Chain = tuple[ModelName, ...]
@@ -55,6 +56,13 @@ class DeploymentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         float, Meta(ge=0, le=1e9, description="Of a token, relative to the others; for `balance: cheapest`.")
     ] = 0.0
     timers: Annotated[TimersEntry, Meta(description="Limits of one attempt.")] = TimersEntry()
+    drop: Annotated[
+        tuple[FieldName, ...],
+        Meta(
+            description="Top-level fields of requests that this deployment is not told, because its upstream refuses "
+            "them. The reply's `x-switchgear-dropped` names those a request had."
+        ),
+    ] = ()
     max_in_flight: Annotated[
         int, Meta(ge=0, le=1_000_000, description="Calls at once; more wait in line. 0: as many as come.")
     ] = 0

@@ -9,9 +9,9 @@ from switchgear.kernel.call import Call
 from switchgear.kernel.chat import Completion, Usage
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import NotOffered
+from switchgear.kernel.estimate import estimate_tokens
 from switchgear.kernel.pipeline import Next
 from switchgear.kernel.reply import Reply
-from switchgear.routing.accounting import estimate_tokens
 
 DOOR: Final = "anthropic"
 PREFIXES: Final = ("/v1", "/anthropic/v1")

@@ -141,7 +141,10 @@ class Gateway:
             headers.append((b"request-id", request_id))
         headers.append((b"x-switchgear-config", call.snapshot.version.encode()))
         if call.attempts:
-            headers.append((b"x-switchgear-deployment", call.attempts[-1].deployment.encode()))
+            attempt = call.attempts[-1]
+            headers.append((b"x-switchgear-deployment", attempt.deployment.encode()))
+            if attempt.dropped:
+                headers.append((b"x-switchgear-dropped", ", ".join(attempt.dropped).encode()))
 
     async def _answer_foreign(self, request: Request) -> Reply:
         try:

@@ -5,7 +5,8 @@ Nothing here writes or waits. A request that breaks a bound, or is no HTTP at al
 The parser is strict about framing (line ends, chunk sizes, lengths, both lengths at once). What it lets through and
 two servers might read differently is refused here: other transfer codings than ``chunked``, other versions than 1.0
 and 1.1, HTTP/1.0 with a transfer coding, a missing or second Host (RFC 9112 §3.2, §6.1). Trailers are dropped
-(RFC 9110 §6.5): what comes after the body must not authenticate it.
+(RFC 9110 §6.5): what comes after the body must not authenticate it. The wish for another protocol is ignored, as a
+server may (RFC 9110 §7.8): clients that say ``Upgrade: h2c`` with every first request are served in HTTP/1.1.
 """
 
 from collections.abc import Callable, Mapping
@@ -58,8 +59,8 @@ Find = Callable[[Request], object]
 class Intake:
     """The request being read on one connection."""
 
-    __slots__ = ("_body", "_bounds", "_deliver", "_find", "_head_bytes", "_header_count", "_headers", "_invite",
-                 "_loopback", "_max_head_bytes", "_max_headers", "_over", "_parser", "_refusal", "_request",
+    __slots__ = ("_body", "_bounds", "_deliver", "_find", "_framing", "_head_bytes", "_header_count", "_headers",
+                 "_invite", "_loopback", "_max_head_bytes", "_max_headers", "_over", "_parser", "_refusal", "_request",
                  "_unparsed_bytes", "_url", "_version",
                  "receiving")  # fmt: skip
 
@@ -88,6 +89,8 @@ class Intake:
         self._url = b""
         self._version = ""
         self._body: bytes | bytearray = b""
+        self._framing = b""
+        """A head that says how the body is framed that the parser passed over; see :meth:`_read_on`."""
         self._request: Request | None = None
         self._refusal: SwitchgearError | None = None
         self._over = False
@@ -99,9 +102,10 @@ class Intake:
         if self._over:
             return None
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refusal = self._refusal or BadRequest("there is nothing here to connect or upgrade to")
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as stop:
+                self._read_on(memoryview(data)[stop.args[0] :])
         except httptools.HttpParserError as error:
             if self._over:
                 return None
@@ -109,6 +113,24 @@ class Intake:
         if self._request is None and self.receiving:
             self._count_unparsed(len(data))
         return self.refuse(self._refusal) if self._refusal is not None else None
+
+    def _read_on(self, rest: memoryview) -> None:
+        """Go on behind a head that asks for an upgrade: there the parser stops, and takes a body for another protocol.
+
+        Another one, fed a head with the same framing and no such wish, reads that body as what it is. (The first one
+        cannot: if the connection is to be closed it takes no more.)
+        """
+        while self._refusal is None and not self._over:
+            try:
+                if self._framing:
+                    framing, self._framing = self._framing, b""
+                    self._parser = httptools.HttpRequestParser(self)
+                    self._parser.feed_data(framing)
+                self._parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as stop:
+                rest = rest[stop.args[0] :]
+            else:
+                return
 
     def _count_unparsed(self, byte_count: int) -> None:
         """The parser tells of a header when it is whole; one that never ends must not grow for ever.
@@ -133,7 +155,7 @@ class Intake:
         return request
 
     def on_message_begin(self) -> None:
-        if self._refusal is not None:
+        if self._refusal is not None or self._request is not None:
             return
         self._headers = {}
         self._head_bytes = 0
@@ -142,7 +164,7 @@ class Intake:
         self.receiving = True
 
     def on_url(self, url: bytes) -> None:
-        if self._refusal is not None:
+        if self._refusal is not None or self._request is not None:
             return
         self._url += url
         self._head_bytes += len(url)
@@ -173,7 +195,7 @@ class Intake:
         )
 
     def on_headers_complete(self) -> None:
-        if self._refusal is not None:
+        if self._refusal is not None or self._request is not None:
             return
         request = self._request = self._make_request(self._parser.get_method().decode("latin-1"))
         headers = self._headers
@@ -201,8 +223,8 @@ class Intake:
             return BadRequest("the only Transfer-Encoding taken is 'chunked', and only in HTTP/1.1")
         if b"host" not in headers and version == "1.1":
             return BadRequest("the request has no Host header; HTTP/1.1 requires one")
-        if self._parser.should_upgrade() or method == "CONNECT":
-            return BadRequest("the gateway does not switch protocols; leave out the Upgrade header")
+        if method == "CONNECT":
+            return BadRequest("the gateway opens no tunnels; there is nothing here to connect to")
         return None
 
     def _make_request(self, method: str) -> Request:
@@ -230,10 +252,26 @@ class Intake:
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"the request body is over {self._bounds.max_body_bytes} bytes (server.max_body_bytes)")
 
+    def _passed_over(self, headers: Mapping[bytes, bytes]) -> bytes:
+        """A head with the framing of the body that the parser took for another protocol's; empty when there is none."""
+        length = headers.get(b"content-length")
+        if length is not None:
+            framing = b"content-length: " + length
+        elif b"transfer-encoding" in headers:
+            framing = b"transfer-encoding: chunked"
+        else:
+            return b""
+        stays = b"keep-alive" if self._parser.should_keep_alive() else b"close"
+        return b"POST / HTTP/1.1\r\nconnection: %b\r\n%b\r\n\r\n" % (stays, framing)
+
     def on_message_complete(self) -> None:
         request = self._request
         if request is None or self._refusal is not None:
             return
+        if self._parser.should_upgrade():
+            self._framing = self._passed_over(request.headers)
+            if self._framing:
+                return
         request.body = bytes(self._body)
         request.keep_alive = self._parser.should_keep_alive()
         request.chunked_reply = self._version == "1.1"

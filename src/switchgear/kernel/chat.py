@@ -160,8 +160,10 @@ class Chat(Struct, frozen=True, kw_only=True):
     user: str | None = None
     metadata: Raw | None = None
     service_tier: str | None = None
+    own: tuple[tuple[str, Raw], ...] = ()
+    """Fields that have a meaning in the dialect of origin and no place here: whoever does not know one refuses it."""
     extra: tuple[tuple[str, Raw], ...] = ()
-    """Fields of the dialect of origin that have no place here, in their order."""
+    """Fields that the dialect of origin does not know either, in their order."""
 
 
 class Usage(Struct, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@
     │   ├── UpstreamGarbled         502 upstream_garbled
     │   ├── UpstreamTruncated       502 upstream_truncated
     │   ├── UpstreamTimeout         504 upstream_timeout
+    │   ├── UpstreamUnauthorized    502 upstream_auth
     │   └── UpstreamRefused         the upstream's own status and code
     ├── Overloaded                  503 overloaded
     ├── Internal                    500 internal_error
@@ -189,6 +190,14 @@ class UpstreamTimeout(UpstreamError):
     def __init__(self, message: str, *, phase: Phase) -> None:
         super().__init__(message)
         self.phase: Phase = phase
+
+
+class UpstreamUnauthorized(UpstreamError):
+    """The upstream refused the gateway's own credentials (401, 403); the client's virtual key is in order."""
+
+    code = "upstream_auth"
+    fault: ClassVar[Fault] = "operator"
+    retryable = False
 
 
 class UpstreamRefused(UpstreamError):

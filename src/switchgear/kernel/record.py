@@ -39,6 +39,8 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     finish: str = ""
     usage: Usage | None = None
     upstream_id: str = ""
+    dropped: tuple[str, ...] = ()
+    """Fields of the request that the deployment's ``drop`` left out."""
 
 
 class CallRecord(Struct, kw_only=True, omit_defaults=True):

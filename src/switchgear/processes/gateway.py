@@ -114,6 +114,7 @@ def _journal(config: Config, gateway_id: str, clock: SystemClock) -> JournalWrit
         strict=declared.fsync == "strict",
         when_full=declared.when_full,
         keep_bytes=declared.keep_bytes,
+        when_unread=declared.when_unread,
     )
     return JournalWriter(settings, gateway_id, clock)
 

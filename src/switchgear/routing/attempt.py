@@ -10,16 +10,19 @@ from switchgear.kernel.chat import Chat, Usage
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.dialect import StreamOptions, Tally
 from switchgear.kernel.errors import Internal, SwitchgearError, UpstreamError, UpstreamGarbled
+from switchgear.kernel.estimate import estimate_tokens
 from switchgear.kernel.fold import fold, unfold
 from switchgear.kernel.record import Attempt
 from switchgear.kernel.reply import Headers, Reply
 from switchgear.kernel.upstream import Timers, UpstreamReply
-from switchgear.routing.accounting import estimate_tokens, estimated_usage, see
+from switchgear.routing.accounting import see, untold_usage
 from switchgear.routing.causes import cause_of
+from switchgear.routing.credentials import classified
 from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream
 from switchgear.routing.health import Health
 from switchgear.routing.retry_after import retry_after_seconds
+from switchgear.wire.json_body import leave_out
 
 MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 1024 * 1024
@@ -58,7 +61,11 @@ class AttemptLog:
 
     def estimate(self, tally: Tally) -> Usage:
         """The usage of this attempt as far as the gateway can tell by itself."""
-        return estimated_usage(self._call, tally)
+        return untold_usage(self._call, tally)
+
+    def classified(self, error: SwitchgearError) -> SwitchgearError:
+        """What the client and the record are told of ``error``."""
+        return classified(error, self.entry.deployment)
 
     def first_byte(self) -> None:
         """The first byte of the answer's body is here."""
@@ -80,7 +87,7 @@ class AttemptLog:
         now_ns = self._clock.monotonic_ns()
         entry.duration_ns = now_ns - self._started_monotonic_ns
         if tally is not None:
-            entry.usage = tally.usage or (estimated_usage(self._call, tally) if _answered(tally, error) else None)
+            entry.usage = tally.usage or (untold_usage(self._call, tally) if _answered(tally, error) else None)
             entry.finish = tally.finish or ""
         if error is not None:
             entry.outcome = "failed"
@@ -109,10 +116,7 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
     """
     health = deployment.health
     try:
-        if plan.same_dialect:
-            body = plan.dialect.prepare(call.body, deployment.model, stream=call.stream)
-        else:
-            body = plan.dialect.write_request(_for_upstream(call, deployment))
+        body, dropped = _written(call, deployment, plan)
     except BaseException:
         if how.has_place:
             health.gate.give_back()
@@ -126,6 +130,7 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         model=deployment.model,
         started_ns=clock.wall_ns(),
         why=how.why,
+        dropped=dropped,
     )
     log = AttemptLog(call, clock, entry, health)
     connected = deployment.connected
@@ -142,8 +147,11 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
     except SwitchgearError as error:
         if upstream is not None:
             upstream.close()
-        log.close(None, error)
-        raise
+        told = log.classified(error)
+        log.close(None, told)
+        if told is error:
+            raise
+        raise told from None
     except BaseException as error:
         if upstream is not None:
             upstream.close()
@@ -152,11 +160,23 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         raise
 
 
-def _for_upstream(call: Call, deployment: Deployment) -> Chat:
+def _written(call: Call, deployment: Deployment, plan: Plan) -> tuple[bytes, tuple[str, ...]]:
+    """The request's body for the upstream, and the names of the fields that were left out of it."""
+    body = call.body
+    dropped: tuple[str, ...] = ()
+    if plan.drop:
+        body, dropped = leave_out(body, plan.drop)
+    if plan.same_dialect:
+        return plan.dialect.prepare(body, deployment.model, stream=call.stream), dropped
+    chat = call.dialect.read_request(body) if dropped else call.chat()
+    return plan.dialect.write_request(_for_upstream(chat, call, deployment)), dropped
+
+
+def _for_upstream(chat: Chat, call: Call, deployment: Deployment) -> Chat:
     """The canonical request, addressed to the deployment; a stream always tells its usage."""
     if call.dialect.family != "chat":
-        return structs.replace(call.chat(), model=deployment.model)
-    return structs.replace(call.chat(), model=deployment.model, include_usage=call.stream)
+        return structs.replace(chat, model=deployment.model)
+    return structs.replace(chat, model=deployment.model, include_usage=call.stream)
 
 
 async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog, timers: Timers) -> Reply:

@@ -17,6 +17,7 @@ from switchgear.kernel.errors import (
     UpstreamRefused,
     UpstreamTimeout,
     UpstreamTruncated,
+    UpstreamUnauthorized,
     UpstreamUnreachable,
 )
 from switchgear.routing.policy import Cause
@@ -56,15 +57,12 @@ _CODES: Final[Mapping[str, Cause]] = {
     "content_policy_violation": "content_filter",
     "insufficient_quota": "quota",
     "billing_error": "quota",
-    "upstream_auth": "auth",
     "overloaded_error": "overloaded",
     "overloaded": "overloaded",
     "engine_overloaded": "overloaded",
 }
 _STATUSES: Final[Mapping[int, Cause]] = {
-    401: "auth",
     402: "quota",
-    403: "auth",
     408: "timeout",
     409: "server_error",
     413: "context_length",
@@ -79,6 +77,7 @@ _TYPES: Final[tuple[tuple[type[SwitchgearError], Cause], ...]] = (
     (ContentFiltered, "content_filter"),
     (BadRequest, "unsupported"),
     (Overloaded, "busy"),
+    (UpstreamUnauthorized, "auth"),
     (UpstreamUnreachable, "unreachable"),
     (UpstreamGarbled, "garbled"),
 )

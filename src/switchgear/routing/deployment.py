@@ -40,6 +40,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     stream_media: bytes
     """The media type of the upstream's streams, without parameters."""
     missing_end_mark: bytes
+    drop: tuple[str, ...]
+    """Fields of a request that are left out of it; see :class:`Terms`."""
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -51,12 +53,14 @@ class Terms(Struct, frozen=True, kw_only=True):
     cost: float = 0.0
     """Of a token, relative to the others."""
     timers: Timers = Timers()
+    drop: tuple[str, ...] = ()
+    """Top-level fields that clients send and that this upstream is not told."""
 
 
 class Deployment:
     """Somewhere to send calls; ``health`` outlives it, the rest is of one snapshot."""
 
-    __slots__ = ("budget", "connected", "cost", "health", "model", "name", "plans", "provider_name", "tier", "timers",
+    __slots__ = ("_drop", "budget", "connected", "cost", "health", "model", "name", "plans", "provider_name", "tier", "timers",
                  "weight")  # fmt: skip
 
     def __init__(self, connected: Connected, model: str, terms: Terms, health: Health, budget: Budget) -> None:
@@ -68,6 +72,7 @@ class Deployment:
         self.tier = terms.tier
         self.cost = terms.cost
         self.timers = terms.timers
+        self._drop = terms.drop
         self.health = health
         self.budget = budget
         """What may be tried again at the provider."""
@@ -97,6 +102,7 @@ class Deployment:
             same_dialect=same_dialect,
             stream_media=spoken.stream_type.partition(b";")[0],
             missing_end_mark=self.connected.missing_end_mark,
+            drop=self._drop,
         )
 
 

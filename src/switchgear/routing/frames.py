@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from switchgear.kernel.chat import Done, Event, Usage, UsageReport
+from switchgear.kernel.chat import Done, Event, Failure, Usage, UsageReport
 from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, Splitter, Tally
 from switchgear.kernel.errors import Internal, SwitchgearError, UpstreamError, UpstreamTimeout, UpstreamTruncated
 from switchgear.kernel.reply import Frame, Reply
@@ -22,6 +22,10 @@ _TAIL_SECONDS: Final = 0.25
 
 class Log(Protocol):
     """The attempt's entry in the record."""
+
+    def classified(self, error: SwitchgearError) -> SwitchgearError:
+        """What the client and the record are told of ``error``."""
+        ...
 
     def first_byte(self) -> None:
         """The first byte of the answer's body is here."""
@@ -49,6 +53,10 @@ class Converter(Protocol):
         """The transfer ended before the dialect's end mark: the client's last bytes, or UpstreamTruncated."""
         ...
 
+    def failure(self, error: SwitchgearError) -> bytes:
+        """The client's last bytes, in place of what :meth:`convert` gave for an error."""
+        ...
+
     def frame(self, raw: bytes) -> Frame:
         """A frame of the client's bytes that :meth:`convert` gave last."""
         ...
@@ -73,6 +81,9 @@ class Relaying:
         if self._end_mark and self.tally.finish is not None:
             return self._relay.forward(self._end_mark)
         raise _truncated()
+
+    def failure(self, error: SwitchgearError) -> bytes:
+        return self._dialect.write_failure(error, "")
 
     def frame(self, raw: bytes) -> Frame:
         return Frame(raw, self._decode)
@@ -105,6 +116,10 @@ class Translating:
         if self._end_mark and self.tally.finish is not None:
             return self.write(self._reader.feed(self._end_mark))
         return self.write(self._reader.close())
+
+    def failure(self, error: SwitchgearError) -> bytes:
+        self._events = [Failure(error=error)]
+        return self._writer.write(self._events[0])
 
     def frame(self, raw: bytes) -> Frame:
         return Frame(raw, _undecoded, self._events)
@@ -238,7 +253,10 @@ class StreamBody:
             out = self._converter.at_end()
         tally = self._converter.tally
         if tally.error is not None:
-            self._fail(tally.error)
+            error = self._log.classified(tally.error)
+            if error is not tally.error:
+                out = self._converter.failure(error)
+            self._fail(error)
         elif tally.complete:
             self._settle(None)
         elif not data:

@@ -27,7 +27,7 @@ MIN_BUDGET_TOKENS: Final = 1024
 OWN_FIELDS: Final = frozenset(
     ("cache_control", "container", "context_management", "diagnostics", "inference_geo", "mcp_servers", "speed")
 )
-"""Top-level fields of Anthropic's own that the canonical form only carries."""
+"""Top-level fields of Anthropic's that the canonical form only carries."""
 _EMPTY_SCHEMA: Final = Raw(b'{"type":"object","properties":{}}')
 _TIERS: Final = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _TURNS: Final = {"user": "user", "tool": "user", "assistant": "assistant"}
@@ -56,7 +56,7 @@ def write_request(chat: Chat, default_max_tokens: int) -> bytes:
             ("output_config", _output_config(chat)),
             ("metadata", _metadata(chat)),
             ("service_tier", _tier(chat.service_tier)),
-            *chat.extra,
+            *chat.own,
         )
     )
 
@@ -91,9 +91,9 @@ def _refuse_unsayable(chat: Chat) -> None:
     for field, is_said in unsayable.items():
         if is_said:
             raise refused(field, "it has no equal in Anthropic's dialect")
-    for name, _ in chat.extra:
-        if name not in OWN_FIELDS:
-            raise refused(name, "it has no equal in Anthropic's dialect")
+    foreign = (name for name, _ in chat.own if name not in OWN_FIELDS)
+    for name in (*foreign, *(name for name, _ in chat.extra)):
+        raise refused(name, "it has no equal in Anthropic's dialect")
     if chat.temperature is not None and chat.temperature > 1:
         raise refused("temperature", "Anthropic's models take at most 1")
 
@@ -219,6 +219,8 @@ def _schema(wanted: ResponseFormat) -> Raw | None:
 
 def _metadata(chat: Chat) -> Block | None:
     user = chat.user
+    if chat.metadata is not None and not bytes(chat.metadata).startswith(b"{"):
+        raise refused("metadata", "Anthropic's metadata is an object")
     members = {} if chat.metadata is None else as_object(chat.metadata) or {}
     for name, value in members.items():
         if name != _USER_ID or not isinstance(value, str) or user not in (None, value):

@@ -10,6 +10,7 @@ from typing import Final
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.dialect import StreamOptions, Tally
 from switchgear.kernel.errors import UpstreamError, UpstreamGarbled
+from switchgear.kernel.estimate import estimate_output_tokens
 from switchgear.wire.anthropic_errors import read_stream_error
 from switchgear.wire.anthropic_stream import WireEvent, read_event
 from switchgear.wire.anthropic_usage import WireUsage, merged_usage, read_finish, read_usage
@@ -21,8 +22,6 @@ _DELTA: Final = b'"content_block_delta"'
 _TEXT: Final = b'"text":"'
 _CONTENT: Final = re.compile(rb'"(?:text|thinking|partial_json)":[ ]?"((?:[^"\\]|\\.)*)"')
 _FRAME_END: Final = re.compile(rb"\n\n|\r\n\r\n|\r\r|\n\r\n|\r\n\n")
-_BYTES_PER_TOKEN: Final = 4
-"""A rule of thumb for English text; an estimate is marked as one."""
 
 
 class AnthropicRelay:
@@ -96,7 +95,7 @@ class AnthropicRelay:
             cache_read=known.cache_read,
             cache_write_5m=known.cache_write_5m,
             cache_write_1h=known.cache_write_1h,
-            output=max(tally.content_frames, -(-tally.content_bytes // _BYTES_PER_TOKEN), known.output),
+            output=max(estimate_output_tokens(tally.content_frames, tally.content_bytes), known.output),
             estimated=True,
         )
 

@@ -1,7 +1,7 @@
 """Reading an Anthropic request (``POST /v1/messages``, and ``/count_tokens``, which has no ``max_tokens``).
 
 Specification: docs.claude.com/en/api/messages. Server tools and block kinds without an equal are refused by name;
-top-level fields without an equal go to ``Chat.extra``.
+top-level fields without an equal go to ``Chat.own`` when they are Anthropic's, else to ``Chat.extra``.
 """
 
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ from switchgear.kernel.chat import (
     ToolResult,
 )
 from switchgear.kernel.errors import BadRequest, UnsupportedField
+from switchgear.wire.anthropic_ask import OWN_FIELDS
 from switchgear.wire.anthropic_blocks import CacheControl, ContentBlock, TextBlock, read_block, read_cache, read_text
 from switchgear.wire.json_body import ABSENT, decode, said, unknown_members
 
@@ -100,6 +101,7 @@ def read_count_request(body: bytes) -> Chat:
     """The same request without the need for ``max_tokens``."""
     wire = _decode(body)
     choice = wire.tool_choice
+    others = [(name, value) for name, value in unknown_members(WireRequest, body) if said(value) is not None]
     return Chat(
         model=wire.model,
         messages=(*_read_system(wire.system), *_read_messages(wire.messages)),
@@ -117,7 +119,8 @@ def read_count_request(body: bytes) -> Chat:
         reasoning=_read_reasoning(wire.thinking, wire.output_config),
         user=None if wire.metadata is None else wire.metadata.user_id,
         service_tier=_read_tier(wire.service_tier),
-        extra=tuple((name, value) for name, value in unknown_members(WireRequest, body) if said(value) is not None),
+        own=tuple((name, value) for name, value in others if name in OWN_FIELDS),
+        extra=tuple((name, value) for name, value in others if name not in OWN_FIELDS),
     )
 
 

@@ -8,7 +8,7 @@ itself decoded, so that gateway and upstream never act on different values.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final, TypeVar, cast
+from typing import Final, NamedTuple, TypeVar, cast
 
 from msgspec import DecodeError, Raw, Struct, ValidationError, json
 
@@ -138,12 +138,32 @@ def splice(body: bytes, edits: Mapping[str, bytes]) -> bytes:
         spliced = _splice_unique_keys(body, found, edits)
         if spliced is not None:
             return spliced
-    spans = _value_spans(body, found)
-    if spans is None:
+    places = _places(body, found)
+    if places is None:
         return _join(found, edits)
-    changes = [(*spans[name], value) for name, value in edits.items() if name in spans]
-    added = {name: value for name, value in edits.items() if name not in spans}
+    changes = [(*places[name].value, value) for name, value in edits.items() if name in places]
+    added = {name: value for name, value in edits.items() if name not in places}
     return _insert(_replace(body, changes), added, empty=not found)
+
+
+def leave_out(body: bytes, names: Iterable[str]) -> tuple[bytes, tuple[str, ...]]:
+    """``body`` without its top-level members called ``names`` (words of ASCII), and those names that were there.
+
+    Every byte of the other members stays, unless a key stands twice, as for :func:`splice`.
+    Raises BadRequest when the body is no JSON object.
+    """
+    if _ESCAPE_START not in body and not any(f'"{name}"'.encode() in body for name in names):
+        return body, ()
+    found = members(body)
+    gone = tuple(name for name in names if name in found)
+    if not gone:
+        return body, ()
+    places = _places(body, found)
+    if places is None:
+        return json.encode({name: raw for name, raw in found.items() if name not in gone}), gone
+    kept = [body[place.start : place.end] for name, place in places.items() if name not in gone]
+    first, last = min(place.start for place in places.values()), max(place.end for place in places.values())
+    return body[:first] + b",".join(kept) + body[last:], gone
 
 
 def _splice_unique_keys(body: bytes, found: Members, edits: Mapping[str, bytes]) -> bytes | None:
@@ -168,9 +188,17 @@ def _splice_unique_keys(body: bytes, found: Members, edits: Mapping[str, bytes])
     return _insert(_replace(body, changes), added, empty=not found) if added else _replace(body, changes)
 
 
-def _value_spans(body: bytes, found: Members) -> dict[str, tuple[int, int]] | None:
-    """Where each member's value stands; None when a key is there twice."""
-    spans: dict[str, tuple[int, int]] = {}
+class _Place(NamedTuple):
+    """Where a member stands, with the white space around it, and its value."""
+
+    start: int
+    value: tuple[int, int]
+    end: int
+
+
+def _places(body: bytes, found: Members) -> dict[str, _Place] | None:
+    """Where each member stands; None when a key is there twice."""
+    places: dict[str, _Place] = {}
     position = body.index(b"{") + 1
     end: re.Match[bytes] | None = None
     for name, raw in found.items():
@@ -178,12 +206,13 @@ def _value_spans(body: bytes, found: Members) -> dict[str, tuple[int, int]] | No
         value = bytes(raw)
         if head is None or json.decode(head[1]) != name or not body.startswith(value, head.end()):
             return None
-        spans[name] = (head.end(), head.end() + len(value))
-        end = _MEMBER_END.match(body, spans[name][1])
+        value_end = head.end() + len(value)
+        end = _MEMBER_END.match(body, value_end)
         if end is None:
             return None
+        places[name] = _Place(position, (head.end(), value_end), end.start(1))
         position = end.end()
-    return spans if end is None or end[1] == b"}" else None
+    return places if end is None or end[1] == b"}" else None
 
 
 def _replace(body: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:

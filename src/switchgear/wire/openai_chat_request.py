@@ -1,15 +1,17 @@
 """OpenAI chat completion requests, both ways.
 
-Unknown top-level fields are kept in ``Chat.extra`` and written again; what the canonical form can say and OpenAI
-cannot is refused with UnsupportedField. ``top_k`` is read and written as vLLM and its like know it.
+Unknown top-level fields are kept in ``Chat.extra`` and written again, because servers of this dialect know many of
+their own; what another dialect can say and OpenAI cannot is refused with UnsupportedField. ``top_k`` is read and
+written as vLLM and its like know it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Final, Literal, TypeVar
 
 from msgspec import Raw, Struct, json
 
 from switchgear.kernel.chat import AudioOutput, Chat, Reasoning, ResponseFormat, Tool, ToolChoice
+from switchgear.kernel.errors import UnsupportedField
 from switchgear.wire.json_body import ABSENT, decode, members, object_text, said, splice, unknown_members
 from switchgear.wire.openai_chat_messages import WireMessage, read_messages, write_messages
 from switchgear.wire.openai_chat_parts import CacheControl, read_cache, write_cache
@@ -155,9 +157,26 @@ def write_request(chat: Chat, output_limit_field: str) -> bytes:
             ("audio", None if audio is None else WireAudioOutput(voice=audio.voice, format=audio.format)),
             ("metadata", chat.metadata),
             ("service_tier", chat.service_tier),
-            *chat.extra,
+            *carried_fields(chat, WireRequest),
         )
     )
+
+
+def carried_fields(chat: Chat, kind: type[Struct], own: Container[str] = ()) -> Iterator[tuple[str, Raw]]:
+    """The fields that are carried without being understood, for a body that else has the members of ``kind``.
+
+    Raises UnsupportedField for a field of another dialect's that is not in ``own``, and for a name that meant nothing
+    to the dialect of origin and is one of ``kind``'s: it would take on a meaning that the client's dialect cannot
+    answer in (a second choice, another limit).
+    """
+    for name, value in chat.own:
+        if name not in own:
+            raise UnsupportedField(f"{name}: it has no equal in OpenAI's dialect", param=name)
+        yield name, value
+    for name, value in chat.extra:
+        if name in kind.__struct_encode_fields__ or name in own:
+            raise UnsupportedField(f"{name}: the dialect of the request has no such field", param=name)
+        yield name, value
 
 
 def sampling_fields(chat: Chat) -> Iterator[tuple[str, object]]:

@@ -23,10 +23,11 @@ from switchgear.kernel.chat import (
     UsageReport,
 )
 from switchgear.kernel.dialect import StreamOptions
+from switchgear.kernel.estimate import estimated_usage
 from switchgear.wire.json_body import as_object, text
 from switchgear.wire.openai_chat_parts import ThinkingBlock
 from switchgear.wire.openai_errors import write_failure
-from switchgear.wire.openai_usage import estimated_usage, write_finish, write_usage
+from switchgear.wire.openai_usage import write_finish, write_usage
 
 KEEPALIVE: Final = b": keepalive\n\n"
 DONE_FRAME: Final = b"data: [DONE]\n\n"
@@ -181,7 +182,9 @@ class ChatEventWriter:
     def _done(self) -> bytes:
         if not self._options.include_usage:
             return DONE_FRAME
-        usage = self._usage or estimated_usage(self._options, self._content_frames, self._content_bytes)
+        usage = self._usage or estimated_usage(
+            self._options.input_tokens_estimate, self._content_frames, self._content_bytes
+        )
         return self._frame.usage(usage) + DONE_FRAME
 
 

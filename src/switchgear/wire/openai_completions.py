@@ -29,16 +29,16 @@ from switchgear.kernel.chat import (
 )
 from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, StreamOptions, Tally
 from switchgear.kernel.errors import UnsupportedField
+from switchgear.kernel.estimate import estimated_usage
 from switchgear.wire.json_body import ABSENT, decode, decode_answer, object_text, said, text, unknown_members
 from switchgear.wire.openai_chat import OpenAIShared
-from switchgear.wire.openai_chat_request import WireStreamOptions, read_stop, sampling_fields
+from switchgear.wire.openai_chat_request import WireStreamOptions, carried_fields, read_stop, sampling_fields
 from switchgear.wire.openai_chat_stream import ChatEventReader
 from switchgear.wire.openai_chat_writer import DONE_FRAME, ChunkFrame
 from switchgear.wire.openai_errors import write_failure
 from switchgear.wire.openai_relay import ChatRelay
 from switchgear.wire.openai_usage import (
     WireUsage,
-    estimated_usage,
     glance,
     read_finish,
     read_stop_sequence,
@@ -49,6 +49,8 @@ from switchgear.wire.openai_usage import (
 )
 
 _OBJECT: Final = "text_completion"
+_OWN_FIELDS: Final = frozenset(("best_of", "echo", "suffix"))
+"""What only a text completion can be asked for."""
 
 
 class WireRequest(Struct):
@@ -98,6 +100,7 @@ class OpenAICompletions(OpenAIShared):
 
     def read_request(self, body: bytes) -> Chat:
         wire = decode(WireRequest, body)
+        others = unknown_members(WireRequest, body)
         return Chat(
             model=wire.model,
             messages=(Message(role="user", parts=(Text(text=_one_prompt(wire.prompt)),)),),
@@ -116,7 +119,8 @@ class OpenAICompletions(OpenAIShared):
             logprobs=None if wire.logprobs is None else True,
             top_logprobs=wire.logprobs,
             user=wire.user,
-            extra=unknown_members(WireRequest, body),
+            own=tuple((name, value) for name, value in others if name in _OWN_FIELDS and said(value) is not None),
+            extra=tuple((name, value) for name, value in others if name not in _OWN_FIELDS),
         )
 
     def write_request(self, chat: Chat) -> bytes:
@@ -130,7 +134,7 @@ class OpenAICompletions(OpenAIShared):
                 ("max_tokens", chat.max_output_tokens),
                 *sampling_fields(chat),
                 ("logprobs", (chat.top_logprobs or 0) if chat.logprobs else None),
-                *chat.extra,
+                *carried_fields(chat, WireRequest, _OWN_FIELDS),
             )
         )
 
@@ -222,7 +226,9 @@ class CompletionEventWriter:
             case Ping():
                 return OpenAIShared.keepalive
             case Done() if self._options.include_usage:
-                estimate = estimated_usage(self._options, self._content_frames, self._content_bytes)
+                estimate = estimated_usage(
+                    self._options.input_tokens_estimate, self._content_frames, self._content_bytes
+                )
                 return self._frame.usage(self._usage or estimate) + DONE_FRAME
             case Done():
                 return DONE_FRAME
@@ -249,11 +255,20 @@ def _prompt_of(messages: Sequence[Message]) -> str:
 
 def _refuse_chat_fields(chat: Chat) -> None:
     """A text completion knows no tools, formats, voices or reasoning."""
-    for name in ("tools", "tool_choice", "parallel_tool_calls", "response_format", "reasoning", "modalities"):
-        if getattr(chat, name):
-            raise UnsupportedField(f"{name}: a text completion has no such field", param=name)
-    for name in ("audio_output", "metadata", "service_tier"):
-        if getattr(chat, name) is not None:
+    unsayable = {
+        "tools": bool(chat.tools),
+        "tool_choice": chat.tool_choice is not None,
+        "parallel_tool_calls": bool(chat.parallel_tool_calls),
+        "response_format": chat.response_format is not None,
+        "reasoning_effort": chat.reasoning is not None,
+        "modalities": bool(chat.modalities),
+        "audio": chat.audio_output is not None,
+        "metadata": chat.metadata is not None,
+        "service_tier": chat.service_tier is not None,
+        "top_logprobs": bool(chat.top_logprobs) and not chat.logprobs,
+    }
+    for name, is_said in unsayable.items():
+        if is_said:
             raise UnsupportedField(f"{name}: a text completion has no such field", param=name)
 
 

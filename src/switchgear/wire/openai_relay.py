@@ -14,11 +14,12 @@ from msgspec import Raw, Struct
 from switchgear.kernel.chat import Start
 from switchgear.kernel.dialect import StreamOptions, Tally
 from switchgear.kernel.errors import SwitchgearError, UpstreamGarbled
+from switchgear.kernel.estimate import estimated_usage
 from switchgear.wire.json_body import as_object, decode_answer
 from switchgear.wire.openai_chat_stream import DONE, Chunk, raise_stream_error
 from switchgear.wire.openai_chat_writer import ChunkFrame
 from switchgear.wire.openai_errors import is_well_formed, write_failure
-from switchgear.wire.openai_usage import estimated_usage, read_finish, read_stop_sequence, read_usage
+from switchgear.wire.openai_usage import read_finish, read_stop_sequence, read_usage
 from switchgear.wire.sse import read_events
 
 _FRAME: Final = re.compile(rb"(.*?(?:\r\n\r\n|\n\r\n|\r\n\n|\n\n|\r\r))", re.DOTALL)
@@ -131,7 +132,7 @@ class ChatRelay:
         self._end()
         if tally.usage is not None:
             return b""
-        tally.usage = estimated_usage(self._options, tally.content_frames, tally.content_bytes)
+        tally.usage = estimated_usage(self._options.input_tokens_estimate, tally.content_frames, tally.content_bytes)
         if not self._options.include_usage:
             return b""
         return self._made_up_frame().usage(tally.usage)

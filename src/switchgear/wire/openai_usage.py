@@ -10,13 +10,10 @@ from typing import Final
 from msgspec import DecodeError, Raw, Struct, json
 
 from switchgear.kernel.chat import Finish, Usage
-from switchgear.kernel.dialect import StreamOptions, Tally
+from switchgear.kernel.dialect import Tally
 from switchgear.kernel.errors import UpstreamGarbled
 from switchgear.wire.json_body import ABSENT, decode_answer, said
 from switchgear.wire.openai_errors import read_stream_error
-
-_BYTES_PER_TOKEN: Final = 4
-"""A rule of thumb for English text; an estimate is marked as one."""
 
 _FINISHES: Final[dict[str, Finish]] = {
     "stop": "stop",
@@ -122,12 +119,6 @@ def write_usage(usage: Usage) -> WireUsage:
         completion_tokens_details=CompletionDetails(reasoning_tokens=usage.reasoning, audio_tokens=usage.audio_output),
         estimated=True if usage.estimated else None,
     )
-
-
-def estimated_usage(options: StreamOptions, content_frames: int, content_bytes: int) -> Usage:
-    """Usage for an answer whose server told none: most servers send a token in each frame, some many at once."""
-    output = max(content_frames, -(-content_bytes // _BYTES_PER_TOKEN))
-    return Usage(input=options.input_tokens_estimate, output=output, estimated=True)
 
 
 def read_finish(reason: str, stop_sequence: str | None = None) -> Finish:
