@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from switchgear.app.gateway import Machinery, gateway, outside
 from switchgear.app.models import build_snapshot
 from switchgear.config.model import Config, Key, ProviderEntry
-from switchgear.config.routing import DeploymentEntry, ModelEntry
+from switchgear.config.routing import DeploymentEntry, ModelEntry, RetriesEntry, RoutingEntry
 from switchgear.config.secret import Secret
 from switchgear.doors.endpoint import Request
 from switchgear.doors.gateway import Snapshots
@@ -96,6 +96,9 @@ async def nobody(request: Request) -> Reply:
     raise NotFound(f"there is no {request.path} here")
 
 
+ONCE = RoutingEntry(retries=RetriesEntry(attempts=1))
+
+
 @asynccontextmanager
 async def running(
     bounds: Bounds | None = None,
@@ -103,8 +106,12 @@ async def running(
     keepalive_after_seconds: float = 15.0,
     providers: Mapping[str, ProviderEntry] | None = None,
     models: Mapping[str, ModelEntry] | None = None,
+    routing: RoutingEntry | None = None,
 ) -> AsyncGenerator[House]:
-    """A house for one test; ``providers`` come on top of the simulator, ``models`` on top of ``echo``."""
+    """A house for one test; ``providers`` come on top of the simulator, ``models`` on top of ``echo``.
+
+    Unless ``routing`` says otherwise nothing is tried twice: what an upstream does is then what the client sees.
+    """
     clock = SystemClock()
     bits = seeded_bits()
     machinery = Machinery(clock=clock, ids=Ids(clock, bits), random_bits=bits)
@@ -114,6 +121,7 @@ async def running(
         keys=(Key(name="tester", key=Secret(KEY)),),
         providers={"sim": ProviderEntry(kind="simulator"), **(providers or {})},
         models={"echo": ModelEntry(deployments=(DeploymentEntry(model="sim/echo"),)), **(models or {})},
+        routing=routing or ONCE,
     )
     out = outside(spoken, machinery, http)
     snapshots = Snapshots(build_snapshot(config, "test", out))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from switchgear.config.model import DeploymentEntry, ModelEntry
+from switchgear.config.routing import DeploymentEntry, ModelEntry
 from tests.doors.house import JSON, chat, running
 
 OPENAI = "/v1/chat/completions"

@@ -31,6 +31,7 @@ keys:
   - {{name: narrow, key: {key}-narrow, models: ["sim/echo"]}}
 providers:
   sim: {{kind: simulator}}
+routing: {{retries: {{attempts: 1}}}}
 models:
   echo: {{deployments: [{{model: sim/echo}}]}}
 """

@@ -94,7 +94,7 @@ class AttemptLog:
             entry.error = f"{error.code}: {error.message}"
             cause = cause_of(error, answered=entry.status != 0)
             entry.cause = cause
-            health.failed(cause, now_ns, error.retry_after_seconds)
+            health.failed(cause, now_ns, error)
         elif cancelled:
             entry.outcome = "cancelled"
             if not entry.first_token_ns:

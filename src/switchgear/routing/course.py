@@ -20,6 +20,7 @@ from switchgear.kernel.errors import (
     UpstreamError,
     UpstreamRefused,
     UpstreamTimeout,
+    UpstreamUnauthorized,
 )
 from switchgear.kernel.ids import RandomBits
 from switchgear.kernel.reply import Reply
@@ -219,7 +220,7 @@ class Course:
         resting = {each: each.health.wait_seconds(now_ns) for each in able if each.health.wait_seconds(now_ns) > 0}
         first = min(resting.values(), default=None)
         if not self._failures:
-            raise self._all_rest(first)
+            raise self._all_rest(resting)
         last = self._failures[-1]
         hopeful = last.cause in AGAIN and any(_latest(self._failures, each) is not None for each in resting)
         longest = min(_LONGEST_WAIT_SECONDS, self._seconds_left())
@@ -227,8 +228,22 @@ class Course:
             raise self._worst()
         await self._means.sleep(first)
 
-    def _all_rest(self, seconds: float | None) -> SwitchgearError:
+    def _all_rest(self, resting: dict[Deployment, float]) -> SwitchgearError:
+        """The refusal of a call that is not sent anywhere: in the upstream's own words where there are any."""
         name = self._call.head.model[:200]
+        deployment = min(resting, key=lambda each: resting[each], default=None)
+        seconds = None if deployment is None else resting[deployment]
+        complaint = None if deployment is None else deployment.health.complaint
+        if isinstance(complaint, UpstreamUnauthorized):
+            return UpstreamUnauthorized(complaint.message)
+        if isinstance(complaint, UpstreamRefused):
+            return UpstreamRefused(
+                complaint.message,
+                status=complaint.status,
+                code=complaint.code,
+                kind=complaint.kind,
+                retry_after_seconds=seconds,
+            )
         return Overloaded(
             f"every deployment of {name!r} is resting after failures or a rate limit",
             retry_after_seconds=seconds or 1.0,

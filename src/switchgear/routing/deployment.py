@@ -60,8 +60,8 @@ class Terms(Struct, frozen=True, kw_only=True):
 class Deployment:
     """Somewhere to send calls; ``health`` outlives it, the rest is of one snapshot."""
 
-    __slots__ = ("_drop", "budget", "connected", "cost", "health", "model", "name", "plans", "provider_name", "tier", "timers",
-                 "weight")  # fmt: skip
+    __slots__ = ("_drop", "budget", "connected", "cost", "health", "model", "name", "plans", "provider_name", "tier",
+                 "timers", "weight")  # fmt: skip
 
     def __init__(self, connected: Connected, model: str, terms: Terms, health: Health, budget: Budget) -> None:
         self.connected = connected

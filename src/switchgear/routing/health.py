@@ -8,8 +8,9 @@ from collections import deque
 from math import exp
 from typing import Final
 
+from switchgear.kernel.errors import SwitchgearError
 from switchgear.routing.breaker import Breaker
-from switchgear.routing.causes import COUNTED
+from switchgear.routing.causes import COUNTED, SENT_AWAY
 from switchgear.routing.gate import Gate
 from switchgear.routing.policy import Bounds, BreakerRules, Cause
 from switchgear.routing.windows import Window
@@ -32,24 +33,9 @@ _LOCKED_SECONDS: Final = 60.0
 class Health:
     """Of one deployment under one key of its provider; all times are monotonic nanoseconds."""
 
-    __slots__ = (
-        "_cools",
-        "_first_tokens",
-        "_last_ns",
-        "_latency_ns",
-        "_minute",
-        "_p95_at",
-        "_p95_ns",
-        "_streamed",
-        "bounds",
-        "breaker",
-        "cool_until_ns",
-        "counts_tokens",
-        "gate",
-        "is_plain",
-        "name",
-        "observed",
-    )  # fmt: skip
+    __slots__ = ("_cools", "_first_tokens", "_last_ns", "_latency_ns", "_minute", "_p95_at", "_p95_ns", "_streamed",
+                 "bounds", "breaker", "complaint", "cool_until_ns", "counts_tokens", "gate", "is_plain", "name",
+                 "observed")  # fmt: skip
 
     def __init__(self, name: str, rules: BreakerRules, bounds: Bounds) -> None:
         self.name = name
@@ -63,6 +49,8 @@ class Health:
         """Nothing needs to be looked at before a call: the breaker is closed, nothing cools, nothing is bounded."""
         self.observed = 0
         """First tokens seen."""
+        self.complaint: SwitchgearError | None = None
+        """What the upstream said when it sent us away: credentials, a rate limit, a quota."""
         self._cools = 0
         self._latency_ns = 0.0
         self._last_ns = 0
@@ -158,8 +146,10 @@ class Health:
         self.observed += 1
         self._first_tokens.append(elapsed_ns)
 
-    def failed(self, cause: Cause, now_ns: int, retry_after_seconds: float | None) -> None:
+    def failed(self, cause: Cause, now_ns: int, error: SwitchgearError) -> None:
         """A call failed, before its first token or after it."""
+        retry_after_seconds = error.retry_after_seconds
+        self.complaint = error if cause in SENT_AWAY else None
         if cause in COUNTED:
             self.breaker.failed(now_ns)
         else:
