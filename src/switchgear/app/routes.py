@@ -39,7 +39,8 @@ def route_table(config: Config, lanes: Lanes, fleet: Fleet, listed: list[str]) -
     """The table of one configuration; the fleet forgets the deployments that are no more."""
     aliases = {name: _alias(name, entry, config.routing, lanes, fleet) for name, entry in config.models.items()}
     fleet.keep(each.health.name for made in aliases.values() for each in made.deployments)
-    return RouteTable(aliases, lanes, listed=listed, deploy=partial(_undeclared, config.routing, fleet))
+    common = _common(config.routing)
+    return RouteTable(aliases, lanes, listed=listed, deploy=partial(_undeclared, common, fleet), policy=common)
 
 
 def _alias(name: str, entry: ModelEntry, common: RoutingEntry, lanes: Lanes, fleet: Fleet) -> Alias:
@@ -70,9 +71,8 @@ def _deployment(entry: DeploymentEntry, connected: Connected, policy: Policy, fl
     return _at(connected, entry.upstream_model, policy, fleet, (terms, bounds))
 
 
-def _undeclared(common: RoutingEntry, fleet: Fleet, connected: Connected, model: str) -> Deployment:
+def _undeclared(policy: Policy, fleet: Fleet, connected: Connected, model: str) -> Deployment:
     """The deployment behind ``provider/model``, which no alias declares."""
-    policy = _common(common)
     terms = Terms(timers=Timers(total_seconds=policy.total_seconds))
     return _at(connected, model, policy, fleet, (terms, UNBOUNDED))
 

@@ -47,10 +47,12 @@ FIRST: Final = Manner()
 class AttemptLog:
     """Writes one attempt's entry, and what it tells of the deployment: opened at its start, closed exactly once."""
 
-    __slots__ = ("_call", "_clock", "_closed", "_health", "_started_monotonic_ns", "entry")
+    __slots__ = ("_call", "_clock", "_closed", "_health", "_started_monotonic_ns", "asked", "entry")
 
     def __init__(self, call: Call, clock: Clock, entry: Attempt, health: Health) -> None:
         self.entry = entry
+        self.asked: Chat | None = None
+        """The request in its canonical form, of a call that is translated."""
         self._call = call
         self._clock = clock
         self._health = health
@@ -116,7 +118,7 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
     """
     health = deployment.health
     try:
-        body, dropped = _written(call, deployment, plan)
+        body, dropped, asked = _written(call, deployment, plan)
     except BaseException:
         if how.has_place:
             health.gate.give_back()
@@ -133,6 +135,7 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         dropped=dropped,
     )
     log = AttemptLog(call, clock, entry, health)
+    log.asked = asked
     connected = deployment.connected
     upstream: UpstreamReply | None = None
     try:
@@ -160,16 +163,16 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         raise
 
 
-def _written(call: Call, deployment: Deployment, plan: Plan) -> tuple[bytes, tuple[str, ...]]:
-    """The request's body for the upstream, and the names of the fields that were left out of it."""
+def _written(call: Call, deployment: Deployment, plan: Plan) -> tuple[bytes, tuple[str, ...], Chat | None]:
+    """The request's body for the upstream, the names of the fields left out of it, and the request if translated."""
     body = call.body
     dropped: tuple[str, ...] = ()
     if plan.drop:
         body, dropped = leave_out(body, plan.drop)
     if plan.same_dialect:
-        return plan.dialect.prepare(body, deployment.model, stream=call.stream), dropped
+        return plan.dialect.prepare(body, deployment.model, stream=call.stream), dropped, None
     chat = call.dialect.read_request(body) if dropped else call.chat()
-    return plan.dialect.write_request(_for_upstream(chat, call, deployment)), dropped
+    return plan.dialect.write_request(_for_upstream(chat, call, deployment)), dropped, chat
 
 
 def _for_upstream(chat: Chat, call: Call, deployment: Deployment) -> Chat:
@@ -212,7 +215,7 @@ async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog
     if not plan.same_dialect:
         completion = plan.dialect.read_reply(body)
         body = call.dialect.write_reply(
-            structs.replace(completion, usage=completion.usage or log.entry.usage), call.chat()
+            structs.replace(completion, usage=completion.usage or log.entry.usage), log.asked
         )
     return Reply(200, headers, body)
 
@@ -227,7 +230,7 @@ async def _read_refusal(plan: Plan, upstream: UpstreamReply) -> UpstreamError:
 
 
 def _stream_body(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog) -> StreamBody:
-    options = _stream_options(call, plan)
+    options = _stream_options(call, log)
     end_mark = plan.missing_end_mark
     if plan.same_dialect:
         converter = Relaying(plan.dialect, plan.dialect.relay(options), end_mark)
@@ -250,15 +253,13 @@ async def _fold_stream(call: Call, plan: Plan, upstream: UpstreamReply, log: Att
     log.first_token()
     log.close(tally)
     completion = structs.replace(completion, usage=completion.usage or log.entry.usage)
-    return Reply(200, headers, call.dialect.write_reply(completion, None if plan.same_dialect else call.chat()))
+    return Reply(200, headers, call.dialect.write_reply(completion, log.asked))
 
 
 def _tell_as_stream(call: Call, plan: Plan, body: bytes, log: AttemptLog, headers: Headers) -> Reply:
     """The client asked for a stream and the upstream answered whole: tell the answer event by event."""
     events = unfold(plan.dialect.read_reply(body))
-    translation = Translating(
-        plan.dialect.events(), call.dialect.writer(_stream_options(call, plan)), log.estimate, b""
-    )
+    translation = Translating(plan.dialect.events(), call.dialect.writer(_stream_options(call, log)), log.estimate, b"")
     raw = translation.write(events)
     log.close(translation.tally)
     reply = Reply(200, headers, frames=WholeAsStream(raw, events))
@@ -266,10 +267,10 @@ def _tell_as_stream(call: Call, plan: Plan, body: bytes, log: AttemptLog, header
     return reply
 
 
-def _stream_options(call: Call, plan: Plan) -> StreamOptions:
+def _stream_options(call: Call, log: AttemptLog) -> StreamOptions:
     asked = call.head.stream_options
     return StreamOptions(
         include_usage=asked is not None and asked.include_usage is True,
         input_tokens_estimate=estimate_tokens(len(call.body)),
-        asked=None if plan.same_dialect else call.chat(),
+        asked=log.asked,
     )

@@ -65,7 +65,7 @@ class Failed(Struct, frozen=True, kw_only=True):
 class Course:
     """Of one call. Raises what the last attempt raised, marked as not worth another try by the client."""
 
-    __slots__ = ("_binding", "_call", "_deadline_ns", "_entered", "_failures", "_means", "_wishes")
+    __slots__ = ("_attempts", "_binding", "_call", "_deadline_ns", "_entered", "_failures", "_means", "_wishes")
 
     def __init__(self, call: Call, alias: Alias, means: Means, wishes: Wishes) -> None:
         self._call = call
@@ -73,6 +73,7 @@ class Course:
         self._wishes = wishes
         self._failures: list[Failed] = []
         self._entered: set[str] = set()
+        self._attempts = alias.policy.retries.attempts if wishes.retries is None else 1 + wishes.retries
         seconds = wishes.timeout_seconds or alias.policy.total_seconds
         self._deadline_ns = call.started_monotonic_ns + round(min(seconds, alias.policy.total_seconds) * _NANOSECONDS)
         affinity = alias.policy.affinity
@@ -113,7 +114,7 @@ class Course:
 
     def _give_up_if_hopeless(self, alias: Alias, made: int) -> None:
         last = self._failures[-1]
-        allowed = alias.policy.retries.attempts if self._wishes.retries is None else 1 + self._wishes.retries
+        allowed = self._attempts
         # What never left, or was refused for this one upstream's dialect, is not yet a try.
         tries = made - sum(failed.cause == "unsupported" for failed in self._failures)
         hopeless = last.cause not in ELSEWHERE or tries >= allowed or len(self._failures) >= MAX_ATTEMPTS
@@ -281,10 +282,15 @@ class Course:
         yield from self._wishes.fallbacks
 
     def _last_word(self, error: SwitchgearError) -> SwitchgearError:
-        """The error for the client: trying the same call again is worth nothing when that was done here already."""
+        """The error for the client.
+
+        Trying the same call again is worth nothing when that was done here already; where this gateway is told never to
+        try twice, the client may.
+        """
         if not self._failures or not isinstance(error, UpstreamError):
             return error
-        error.retryable = False
+        if self._attempts > 1 or len(self._failures) > 1:
+            error.retryable = False
         times = [failed.error.retry_after_seconds for failed in self._failures]
         said = [seconds for seconds in times if seconds is not None]
         error.retry_after_seconds = min(said) if said and isinstance(error, UpstreamRefused) else None

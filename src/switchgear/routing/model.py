@@ -57,7 +57,7 @@ def alias(
 class RouteTable:
     """Names → aliases. Look-ups cost the same for ten models and ten thousand."""
 
-    __slots__ = ("_deploy", "_providers", "aliases", "listed", "named")
+    __slots__ = ("_deploy", "_policy", "_providers", "aliases", "listed", "named")
 
     def __init__(
         self,
@@ -66,12 +66,15 @@ class RouteTable:
         *,
         listed: Iterable[str],
         deploy: Deploy,
+        policy: Policy = DEFAULT,
     ) -> None:
+        """``deploy`` and ``policy`` are for the names that no configuration declares."""
         self.aliases = dict(aliases)
         self.named = dict(aliases)
         """Aliases, and the names of providers' models that were asked for."""
         self._providers = dict(providers)
         self._deploy = deploy
+        self._policy = policy
         self.listed = (*self.aliases, *(name for name in listed if name not in self.aliases))
 
     def find(self, model: str) -> Alias:
@@ -92,7 +95,7 @@ class RouteTable:
         speakable = rest.isascii() and rest.isprintable() and 0 < len(rest) <= MAX_NAME_LENGTH
         if connected is None or not slash or not speakable:
             raise ModelNotFound(self._unknown(model), param="model")
-        made = alias(model, [self._deploy(each, rest) for each in connected])
+        made = alias(model, [self._deploy(each, rest) for each in connected], self._policy)
         if len(self.named) >= MAX_CACHED_NAMES + len(self.aliases):
             self.named = dict(self.aliases)
         self.named[model] = made
