@@ -9,9 +9,9 @@ from switchgear.traces.journal import JournalSettings, JournalWriter
 from tests.traces.samples import record
 
 
-def main(directory: Path, first: int) -> None:
-    """Append records from ``first`` on; segments are small, so that kills fall into rotations too."""
-    settings = JournalSettings(directory=directory, segment_bytes=50_000)
+def main(directory: Path, first: int, segment_bytes: int) -> None:
+    """Append records from ``first`` on; where segments are small, kills fall into rotations too."""
+    settings = JournalSettings(directory=directory, segment_bytes=segment_bytes)
     journal = JournalWriter(settings, f"g{first}", SystemClock())
     number = first
     while True:
@@ -21,4 +21,4 @@ def main(directory: Path, first: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

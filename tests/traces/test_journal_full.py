@@ -20,14 +20,28 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 128 KiB."""
+    """A file system of 2 MiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("needs the right to mount a tmpfs; the test with a limit on file size needs none")
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.fixture
+def ballast(small_disk: Path) -> Path:
+    """What leaves 300 KB of it: room for records, but none to be prepared ahead."""
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(2 * 1024 * 1024 - 300_000))
+    return ballast
+
+
+async def settled(journal: JournalWriter) -> None:
+    """Return when the flusher has done all that it was asked for: the second round begins after now."""
+    await journal.flushed()
+    await journal.flushed()
 
 
 def fill(journal: JournalWriter) -> int:
@@ -40,19 +54,25 @@ def fill(journal: JournalWriter) -> int:
 
 
 @pytest.mark.parametrize("when_full", ["refuse", "continue"])
-def test_a_full_disk_follows_the_policy_and_recovers(small_disk: Path, when_full: WhenFull) -> None:
+async def test_a_full_disk_is_known_before_anything_is_lost_and_the_policy_holds(
+    small_disk: Path, ballast: Path, when_full: WhenFull
+) -> None:
     clock = FrozenClock()
-    ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(40_000))
     journal = writer(small_disk / "journal", clock, when_full=when_full)
-    lost = fill(journal)
+    await settled(journal)
     assert "No space left" in journal.last_error
     assert journal.healthy is (when_full == "continue")
+    lost = fill(journal)
+    assert lost > 200
     clock.advance(1)
     assert journal.healthy is (when_full == "continue")
+    await settled(journal)
+    assert "No space left" in journal.last_error
     ballast.unlink()
     assert journal.healthy is (when_full == "continue")
     clock.advance(1)
+    assert journal.healthy is (when_full == "continue")
+    await settled(journal)
     assert journal.healthy
     assert journal.last_error == ""
     journal.append(record(lost + 1))
@@ -64,13 +84,15 @@ def test_a_full_disk_follows_the_policy_and_recovers(small_disk: Path, when_full
     assert journal.counts()["appended_records"] == lost
 
 
-def test_a_record_that_finds_room_before_the_next_try_makes_the_journal_healthy(small_disk: Path) -> None:
-    ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(40_000))
+async def test_a_record_that_finds_room_before_the_next_try_makes_the_journal_healthy(
+    small_disk: Path, ballast: Path
+) -> None:
     journal = writer(small_disk / "journal")
+    await settled(journal)
     fill(journal)
     ballast.unlink()
     journal.append(record(0))
+    await settled(journal)
     assert journal.healthy
     journal.close()
 
@@ -94,28 +116,33 @@ def test_where_no_new_segment_can_be_made_the_old_one_serves_on(tmp_path: Path) 
     assert read_numbers(directory) == [1, 2, 3, 4]
 
 
-def test_a_flood_of_losses_is_told_once_a_second(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.usefixtures("ballast")
+async def test_a_flood_of_losses_is_told_once_a_second(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
     clock = FrozenClock()
-    journal = writer(small_disk / "journal", clock, when_full="continue")
     with caplog.at_level(logging.ERROR, "switchgear.journal"):
+        journal = writer(small_disk / "journal", clock, when_full="continue")
+        await settled(journal)
         fill(journal)
         for _ in range(3):
             for number in range(100):
                 journal.append(record(number, error="x" * 5000))
             clock.advance(1)
     assert len(caplog.records) == 3
+    assert "No space left on device" in caplog.text
     assert journal.lost_records > 290
     journal.close()
 
 
-def test_a_write_that_broke_off_is_taken_back_and_a_new_segment_follows_a_full_one(tmp_path: Path) -> None:
+def test_a_limit_on_file_size_is_known_before_anything_is_lost_and_a_new_segment_follows(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.traces.limited_writer", str(tmp_path / "journal")]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     facts = json.decode(finished.stdout, type=dict[str, int | bool | str])
+    assert facts["healthy_at_first"] is False
+    assert facts["lost_at_first"] == 0
     assert facts["healthy_at_once"] is False
     assert facts["healthy_later"] is True
     assert facts["error"] == ""
-    assert int(facts["full"]) < 20_000
+    assert 190_000 < int(facts["full"]) < 200_000
     assert facts["segments"] == 2
     source = reader(tmp_path / "journal")
     assert numbers(drained(source)) == [number for number in range(int(facts["last"]) + 1) if number != facts["lost"]]

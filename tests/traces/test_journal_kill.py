@@ -15,14 +15,15 @@ from msgspec import json
 from switchgear.kernel.record import CallRecord
 from switchgear.traces.journal_reader import Batch, JournalReader
 from switchgear.traces.offsets import FileOffsets, Position
+from switchgear.traces.segment import SegmentReader, segments
 from tests.traces.samples import drained, numbers, reader, record, writer
 
 ROOT = Path(__file__).parents[2]
 
 
-def killed_after(directory: Path, first: int, lines: int) -> list[int]:
+def killed_after(directory: Path, first: int, lines: int, segment_bytes: int = 50_000) -> list[int]:
     """Run a writer, kill it after so many acknowledgements; all that it acknowledged."""
-    command = [sys.executable, "-m", "tests.traces.killed_writer", str(directory), str(first)]
+    command = [sys.executable, "-m", "tests.traces.killed_writer", str(directory), str(first), str(segment_bytes)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         said = [process.stdout.readline() for _ in range(lines)]
@@ -42,6 +43,31 @@ def test_every_record_acknowledged_before_a_kill_is_read_back_once(tmp_path: Pat
     assert len(times) <= len(acknowledged) + 4
     assert max(times.values()) == 1
     assert drained(reader(directory)) == []
+
+
+async def test_the_zeros_that_a_killed_writer_leaves_are_no_damage_and_the_next_one_cuts_them_off(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "journal"
+    before = reader(directory)
+    acknowledged = killed_after(directory, 1, 30, 10_000_000)
+    (killed,) = segments(directory)
+    scan = SegmentReader().scan(killed, 0, killed.stat().st_size)
+    assert scan.state == "whole"
+    assert killed.stat().st_size > scan.end
+    found = numbers(drained(before))
+    assert found[: len(acknowledged)] == acknowledged
+    assert before.damages == []
+    journal = writer(directory)
+    await journal.flushed()
+    await journal.flushed()
+    assert killed.stat().st_size == scan.end
+    journal.append(record(10_000))
+    assert numbers(drained(before)) == [10_000]
+    assert before.damages == []
+    journal.close()
+    from_start = JournalReader(directory, FileOffsets(tmp_path / "other.offsets"))
+    assert sorted(numbers(drained(from_start))) == [*found, 10_000]
 
 
 class SqliteStore:

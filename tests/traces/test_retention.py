@@ -8,7 +8,7 @@ from switchgear.kernel.clock import FrozenClock
 from switchgear.traces.journal_reader import JournalReader
 from switchgear.traces.offsets import FileOffsets
 from switchgear.traces.retention import Retention, WhenUnread
-from switchgear.traces.segment import segments
+from switchgear.traces.segment import HEADER, LENGTH_BYTES, PREFIX, segments
 from tests.traces.samples import drained, numbers, read_numbers, record, write, writer
 
 
@@ -113,6 +113,63 @@ def test_a_segment_in_use_stays_whoever_writes_it(tmp_path: Path, when_unread: W
     assert kept.name.startswith(f"{1:020d}")
     assert read_numbers(directory) == [1]
     journal.close()
+
+
+def test_the_zeros_of_killed_writers_do_not_count_and_are_cut_off(tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    found = three_segments(directory)
+    sizes = [path.stat().st_size for path in found]
+    for path in found:
+        path.write_bytes(path.read_bytes() + bytes(1_000_000))
+    Retention(directory, sum(sizes), "keep").enforce()
+    assert [path.stat().st_size for path in segments(directory)] == sizes
+
+
+def test_only_zeros_behind_entries_are_ever_cut_off(tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    (path, *_) = three_segments(directory)
+    whole = path.read_bytes()
+    entry = whole[len(HEADER) :]
+    ends_in_zeros = PREFIX.pack(20, 0) + bytes(20)
+    for kept in (
+        whole + ends_in_zeros,
+        whole + entry[:-1],
+        whole + entry[:50] + bytes(100),
+        whole + bytes(LENGTH_BYTES) + entry[LENGTH_BYTES:] + bytes(100),
+        HEADER[:3],
+        b"not a journal" + bytes(100),
+    ):
+        path.write_bytes(kept)
+        Retention(directory, 1_000_000, "keep").enforce()
+        assert path.read_bytes() == kept
+    path.write_bytes(whole + ends_in_zeros + bytes(3))
+    Retention(directory, 1_000_000, "keep").enforce()
+    assert path.read_bytes() == whole + ends_in_zeros
+
+
+async def test_the_room_of_a_segment_in_use_is_left_to_its_writer(tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    journal = writer(directory)
+    await journal.flushed()
+    (path,) = segments(directory)
+    size = path.stat().st_size
+    Retention(directory, 1, "delete").enforce()
+    assert path.stat().st_size == size
+    journal.append(record(1))
+    assert read_numbers(directory) == [1]
+    journal.close()
+
+
+def test_a_segment_read_to_its_zeros_is_read(tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    found = three_segments(directory)
+    found[0].write_bytes(found[0].read_bytes() + bytes(1_000_000))
+    source = registered(directory)
+    assert numbers(drained(source)) == [1, 2, 3]
+    retention = Retention(directory, 1, "delete")
+    retention.enforce()
+    assert segments(directory) == []
+    assert retention.deleted_unread_bytes == 0
 
 
 async def test_a_writer_clears_up_when_it_begins_a_new_segment(tmp_path: Path) -> None:

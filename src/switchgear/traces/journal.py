@@ -1,12 +1,12 @@
 """The journal: each finished call is on disk, in the system's hands, before its reply ends.
 
-``append`` is one ``write`` to the page cache, which survives the death of the process. What survives the death of the
-machine is what was flushed: a thread does it at most every 100 ms, or, when strict, at once; ``flushed`` waits for it.
+``append`` stores into a mapped part of a segment's file (:mod:`switchgear.traces.window`), and what is stored there
+survives the death of the process. What survives the death of the machine is what was flushed: a thread does it at most
+every 100 ms, or, when strict, at once; ``flushed`` waits for it. The thread prepares room ahead too, so that a full
+disk is known while there is still room for the records of the calls under way.
 """
 
-import errno
 import logging
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,17 +18,19 @@ from msgspec.msgpack import Encoder
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.record import CallRecord
 from switchgear.traces.flusher import Flusher
+from switchgear.traces.health import Health
 from switchgear.traces.retention import Retention, WhenUnread
-from switchgear.traces.segment import HEADER, MAX_ENTRY_BYTES, PREFIX, create_segment, mended, segment_name
+from switchgear.traces.segment import LENGTH_BYTES, MAX_ENTRY_BYTES, PREFIX, mended, segment_name
+from switchgear.traces.window import WINDOW_BYTES, GrowingSegment, Window
 
 WhenFull = Literal["refuse", "continue"]
 
 _FLUSH_SECONDS: Final = 0.1
 _RETRY_NS: Final = 1_000_000_000
-"""Between two tries to write after one failed, and between two words about it in the log."""
 _RETRY_BYTES: Final = 1024 * 1024
-_PROBE: Final = bytes(4096)
-"""Zeros read as an end that is not written yet, so that a reader who comes by takes no harm."""
+"""Where no new segment could be made, the old one goes on for so much before the next try."""
+_AHEAD_BYTES: Final = WINDOW_BYTES // 2
+"""With less room than this, more is prepared."""
 
 
 class JournalSettings(Struct, frozen=True, kw_only=True):
@@ -78,54 +80,68 @@ class JournalWriter:
         self._monotonic_ns = clock.monotonic_ns
         self._entry = EntryWriter().entry
         self._log = logging.getLogger("switchgear.journal")
+        self._health = Health(clock.monotonic_ns, self._log)
         self._sequence = 0
-        self._size = 0
         self._rotate_ns = 0
-        self._retry_ns = 0
-        self._next_word_ns = 0
         self._rotate_at_bytes = 0
-        self._needs_segment = False
-        self.last_error = ""
-        """Why the last write failed; empty while all is well."""
+        self._closed = False
         self.appended_records = 0
-        self.lost_records = 0
-        """Records that could not be written."""
-        self.failed_flushes = 0
         settings.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._retention = Retention(settings.directory, settings.keep_bytes, settings.when_unread)
-        self._file = self._create()
+        self._segment = self._create()
         delay_seconds = 0.0 if settings.strict else _FLUSH_SECONDS
-        self._flusher = Flusher(self._file, delay_seconds, self._tidy, self._flush_failed)
+        self._flusher = Flusher(self._segment, delay_seconds, self._tidy, self._health)
+        self._enter(self._segment.advance(0))
 
     @property
     def healthy(self) -> bool:
-        """Whether new calls may begin: false after a failed write, under ``refuse``, until a try succeeds.
+        """Whether new calls may begin: false under ``refuse`` while a flush or the making of room has failed.
 
-        There is a try at each look, but not within a second of the last one.
+        A look has it tried again, but not within a second of the last try; a later look finds how it went.
         """
-        if not self.last_error:
+        if not self._health.last_error:
             return True
-        if self._monotonic_ns() >= self._retry_ns:
-            self._probe()
-        return not self.last_error or self._settings.when_full == "continue"
+        if self._health.try_now():
+            self._try_again()
+        return not self._health.last_error or self._settings.when_full == "continue"
+
+    @property
+    def last_error(self) -> str:
+        """Why the last flush failed, or the last try to make room; empty while all is well."""
+        return self._health.last_error
+
+    @property
+    def lost_records(self) -> int:
+        """Records that could not be written."""
+        return self._health.lost_records
 
     def append(self, record: CallRecord) -> None:
         """Write one record down. A full disk is no exception: the loss is counted, and :attr:`healthy` tells."""
         try:
-            data = self._entry(record)
+            entry = self._entry(record)
         except ValueError as error:
-            self.lost_records += 1
+            self._health.lost_records += 1
             self._log.error("call %s is not in the journal: %s", record.id, error)
             return
-        if not self._write(data):
-            self.lost_records += 1
-            return
+        at = self._at
+        end = at + len(entry)
+        if end > self._room:
+            if not self._advance(len(entry)):
+                return
+            at = self._at
+            end = at + len(entry)
+        memory = self._memory
+        # The length last and in one store: to readers, and should the process die here, there is no entry before it.
+        memory[at + LENGTH_BYTES : end] = entry[LENGTH_BYTES:]
+        memory[at : at + LENGTH_BYTES] = entry[:LENGTH_BYTES]
+        self._at = end
+        self._segment.position = self._start + end
         self.appended_records += 1
         if not self._flusher.dirty:
             self._flusher.dirty = True
             self._flusher.wake.set()
-        if self._size >= self._rotate_at_bytes or self._monotonic_ns() >= self._rotate_ns:
-            self._rotate()
+        if end >= self._next_act or self._monotonic_ns() >= self._rotate_ns:
+            self._act()
 
     async def flushed(self) -> None:
         """Return when all that was appended before is on the disk (or failed to get there, which is counted)."""
@@ -135,57 +151,56 @@ class JournalWriter:
         """What happened to records here, for the meter."""
         return {
             "appended_records": self.appended_records,
-            "lost_records": self.lost_records,
-            "failed_flushes": self.failed_flushes,
+            "lost_records": self._health.lost_records,
+            "failed_flushes": self._health.failed_flushes,
             "deleted_segments": self._retention.deleted_segments,
             "deleted_unread_bytes": self._retention.deleted_unread_bytes,
         }
 
     def close(self) -> None:
         """Flush and close; what is appended afterwards counts as lost."""
-        self._file = -1
+        self._closed = True
+        self._room = 0
         self._flusher.close()
 
-    def _write(self, data: bytes) -> bool:
-        written = 0
-        try:
-            while written < len(data):
-                written += os.write(self._file, data[written:] if written else data)
-        except OSError as error:
-            self._take_back(written)
-            self._failed(error)
+    def _advance(self, entry_bytes: int) -> bool:
+        """Go on in the segment's next window. Without one, the record is lost."""
+        if self._closed:
+            self._health.lost_records += 1
             return False
-        self._size += written
-        if self.last_error:
-            self.last_error = ""
-            self._log.warning("the journal can be written again; %d records were lost", self.lost_records)
+        try:
+            window = self._segment.advance(entry_bytes)
+        except OSError as error:
+            self._health.lost_records += 1
+            self._health.failed(error)
+            self._flusher.starved()
+            return False
+        self._enter(window)
         return True
 
-    def _take_back(self, written: int) -> None:
-        """Cut a write that broke off, so that no torn entry stands in the middle of a segment."""
-        if not written:
+    def _enter(self, window: Window) -> None:
+        self._memory = window.memory
+        self._start = window.start
+        self._at = self._segment.position - window.start
+        self._room = window.end - window.start
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Settle when appending has to do more than store: when room is to be prepared, and when the segment ends."""
+        self._next_act = self._rotate_at_bytes - self._start
+        ahead = self._room - _AHEAD_BYTES
+        if self._room >= self._next_act:
             return
-        try:
-            os.ftruncate(self._file, self._size)
-        except OSError as error:
-            # What cannot be cut ends its segment: readers know a torn end.
-            self._log.error("a torn entry could not be cut off: %s", error)
-            self._file = -1
-            self._needs_segment = True
+        if self._at < ahead:
+            self._next_act = ahead
+        else:
+            self._flusher.prepare()
 
-    def _failed(self, error: OSError) -> None:
-        now_ns = self._monotonic_ns()
-        if not self.last_error:
-            self._retry_ns = now_ns + _RETRY_NS
-        self.last_error = str(error)
-        self._needs_segment |= error.errno == errno.EFBIG
-        if now_ns >= self._next_word_ns:
-            self._next_word_ns = now_ns + _RETRY_NS
-            self._log.error("the journal cannot be written, records are being lost: %s", error)
-
-    def _flush_failed(self, error: OSError) -> None:
-        self.failed_flushes += 1
-        self._failed(error)
+    def _act(self) -> None:
+        if self._segment.position >= self._rotate_at_bytes or self._monotonic_ns() >= self._rotate_ns:
+            self._rotate()
+        else:
+            self._look_ahead()
 
     def _tidy(self) -> None:
         try:
@@ -193,35 +208,33 @@ class JournalWriter:
         except OSError as error:
             self._log.error("old segments cannot be deleted: %s", error)
 
-    def _probe(self) -> None:
-        """Try whether there is room again, and take the try back."""
-        self._retry_ns = self._monotonic_ns() + _RETRY_NS
-        if self._needs_segment:
-            self._rotate()
-        before = self._size
-        if self._write(_PROBE):
-            self._size = before
-            self._take_back(len(_PROBE))
+    def _try_again(self) -> None:
+        if self._health.segment_full and self._rotate():
+            self._health.well()
+        self._flusher.try_again()
 
-    def _create(self) -> int:
+    def _create(self) -> GrowingSegment:
         """A new segment. Raises OSError."""
         now_ns = self._monotonic_ns()
         self._rotate_ns = now_ns + round(self._settings.segment_seconds * 1e9)
         name = segment_name(self._gateway, self._clock.wall_ns(), self._sequence)
         self._sequence += 1
-        file = create_segment(self._settings.directory, name)
-        self._size = len(HEADER)
+        segment = GrowingSegment(self._settings.directory, name)
         self._rotate_at_bytes = self._settings.segment_bytes
-        return file
+        return segment
 
-    def _rotate(self) -> None:
+    def _rotate(self) -> bool:
         """Go on in a new segment; where there is none to be had, in the old one for another while."""
         try:
-            self._file = self._create()
+            segment = self._create()
         except OSError as error:
             self._rotate_ns = self._monotonic_ns() + _RETRY_NS
-            self._rotate_at_bytes = self._size + _RETRY_BYTES
+            self._rotate_at_bytes = self._segment.position + _RETRY_BYTES
             self._log.error("the journal's next segment cannot be made: %s", error)
-            return
-        self._needs_segment = False
-        self._flusher.change(self._file)
+            self._look_ahead()
+            return False
+        self._segment = segment
+        self._health.segment_full = False
+        self._flusher.change(segment)
+        self._enter(segment.advance(0))
+        return True

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from switchgear.kernel.record import CallRecord
 from switchgear.traces.offsets import SKIPPED, FileOffsets, Offsets, Position
-from switchgear.traces.segment import Scan, SegmentReader, is_final, segments
+from switchgear.traces.segment import Scan, SegmentReader, ends_blank, is_final, segments
 
 __all__ = ["BATCH_BYTES", "Batch", "Damage", "FileOffsets", "JournalReader", "Offsets", "Position"]
 
@@ -34,7 +34,7 @@ class Damage(Struct, frozen=True, kw_only=True):
     segment: str
     offset: int
     kind: Literal["torn", "corrupt"]
-    """``torn``: the writer was killed in the middle of its last entry. ``corrupt``: these bytes nobody wrote."""
+    """``torn``: the writer or its machine died before what follows was whole. ``corrupt``: these bytes nobody wrote."""
 
 
 class JournalReader:
@@ -57,7 +57,7 @@ class JournalReader:
     def read_batch(self) -> Batch | None:
         """The next records, about a mebibyte of them; None when there are none yet.
 
-        A batch without records moves the position past something broken.
+        A batch without records moves the position past something broken, or past the zeros that a killed writer left.
         """
         before = self._position
         position: Position = {}
@@ -102,27 +102,29 @@ class JournalReader:
         }
 
     def _scan(self, path: Path, offset: int, room: int) -> Scan | None:
-        """What comes next in a segment, ``torn`` only where nothing will follow; None when nothing is there."""
+        """What comes next in a segment, damaged only where nothing will change; None when nothing is there."""
         try:
             if path.stat().st_size <= offset:
                 return None
             # Asked before reading: what is read after the writer has gone is all there will ever be.
             final = is_final(path)
             scan = self._reader.scan(path, offset, room)
-            if scan.state == "corrupt" and not final:
-                scan = self._confirmed(path, scan)
+            if final and scan.state == "whole" and not scan.more:
+                scan = self._ended(path, scan)
         except FileNotFoundError:
             return None
-        if scan.state == "torn" and not final:
-            return Scan(records=scan.records, end=scan.end, state="whole") if scan.records else None
+        if scan.state != "whole" and not final:
+            # An entry that is not finished looks like this too. It is read again until it is, or its writer has gone.
+            return Scan(records=scan.records, end=scan.end, state="whole")
         return scan
 
-    def _confirmed(self, path: Path, scan: Scan) -> Scan:
-        """Look again: a write that was cut off and done anew may have been read half old, half new."""
-        again = self._reader.scan(path, scan.end, 1)
-        if again.state == "corrupt":
+    def _ended(self, path: Path, scan: Scan) -> Scan:
+        """The last entries of a final segment, with what the bytes behind them make of it."""
+        if path.stat().st_size <= scan.end:
             return scan
-        return Scan(records=scan.records, end=scan.end, state="whole", more=True)
+        if ends_blank(path, scan.end):
+            return Scan(records=scan.records, end=SKIPPED, state="whole")
+        return Scan(records=scan.records, end=scan.end, state="torn")
 
     def _end(self, path: Path, scan: Scan) -> int:
         if scan.state == "whole":

@@ -38,7 +38,7 @@ _JOURNAL: Final[Mapping[str, str]] = {
     "deleted_segments": "Segments deleted because the journal was over keep_bytes.",
     "deleted_unread_bytes": "Bytes of the journal deleted before every registered reader had them.",
     "read_records": "Records read from the journal by this process.",
-    "torn_segments": "Segments whose last entry was cut off when their writer was killed.",
+    "torn_segments": "Segments with an unfinished end: their writer or its machine died.",
     "corrupt_segments": "Segments skipped from a damaged entry on.",
 }
 

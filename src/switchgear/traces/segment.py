@@ -1,10 +1,25 @@
 """The bytes of a journal segment.
 
-A segment is a header and entries: length (u32), CRC-32 of the payload (u32), both little-endian, then the payload, a
-msgpack :class:`CallRecord`. One process writes a segment, and holds a shared lock on it while it does; anybody may read
-it while it grows. A segment appears under its name only with its header and its lock, so that a segment without a lock
-has lost its writer and grows no more. A torn entry can only stand at the end of a segment: the process or the machine
-died in the middle of a write. After a power cut the end may also be zeros.
+::
+
+    offset  0   "SGJ1", 00 00 00 00        magic with the format's version, and room
+            8   entries, one after another, not aligned:
+                    u32  length of the payload, never 0      little-endian
+                    u32  CRC-32 of the payload               little-endian
+                    payload: a msgpack CallRecord
+            …   zeros up to the end of the file, while its writer lives or where it was killed
+
+One process writes a segment, and holds a shared lock on it while it does; anybody may read it while it grows. A segment
+appears under its name only with its header and its lock, so that a segment without a lock has lost its writer and grows
+no more: it is final.
+
+A writer stores into zeros: first checksum and payload, the length last. So a length of zero is the end, for now, or for
+good in a final segment. Processors other than x86 may show these stores in another order, and a length may straddle two
+lines of any cache: an entry that looks wrong while the writer lives is not there yet. In a final segment it is corrupt.
+
+A writer that ends in peace cuts the zeros off. Where it was killed, :func:`trim` does it. Anything but zeros behind a
+length of zero in a final segment was not finished (or a power cut took what stood before it): a torn end. So is an
+entry that goes on behind the end of the file; segments were once written without zeros, and a kill could leave that.
 """
 
 import errno
@@ -13,7 +28,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import BinaryIO, Final, Literal, cast
 
 from msgspec import DecodeError, Struct, convert, to_builtins
 from msgspec.msgpack import Decoder
@@ -27,6 +42,8 @@ MAX_ENTRY_BYTES: Final = 16 * 1024 * 1024
 
 PREFIX: Final = struct.Struct("<II")
 """Length and checksum of an entry's payload."""
+LENGTH_BYTES: Final = 4
+_CHUNK_BYTES: Final = 1024 * 1024
 _MAX_NUMBER: Final = 2**63 - 1
 
 State = Literal["whole", "torn", "corrupt"]
@@ -39,7 +56,10 @@ class Scan(Struct, kw_only=True):
     end: int
     """Offset behind the last whole entry."""
     state: State
-    """``torn``: the last entry is not all there (yet). ``corrupt``: an entry is all there and wrong."""
+    """``torn``: the last entry is not all there. ``corrupt``: an entry is all there and wrong.
+
+    While the writer lives, neither is sure.
+    """
     more: bool = False
     """Reading stopped for its bound; the segment goes on."""
 
@@ -61,27 +81,29 @@ class SegmentReader:
                     return Scan(records=[], end=0, state="torn" if HEADER.startswith(start) else "corrupt")
                 offset = len(HEADER)
             file.seek(offset)
-            data = file.read(max(max_bytes, PREFIX.size))
-            data += file.read(max(_first_entry_bytes(data) - len(data), 0))
-            behind = os.fstat(file.fileno()).st_size - offset - len(data)
+            data = file.read(PREFIX.size)
+            if _is_blank(data[:LENGTH_BYTES]):
+                return Scan(records=[], end=offset, state="whole")
+            data += file.read(max(max_bytes, _first_entry_bytes(data)) - len(data))
+            goes_on = os.fstat(file.fileno()).st_size > offset + len(data)
         scan = self._entries(data, offset)
-        if scan.state == "torn" and scan.records and behind > 0:
+        if scan.state == "torn" and scan.records and goes_on:
             return Scan(records=scan.records, end=scan.end, state="whole", more=True)
-        scan.more = behind > 0
+        scan.more = goes_on and scan.end == offset + len(data)
         return scan
 
     def _entries(self, data: bytes, offset: int) -> Scan:
         records: list[CallRecord] = []
         at = 0
         state: State = "whole"
-        while at < len(data):
+        while not _is_blank(data[at : at + LENGTH_BYTES]):
             if len(data) - at < PREFIX.size:
                 state = "torn"
                 break
             length, checksum = PREFIX.unpack_from(data, at)
             end = at + PREFIX.size + length
-            if not 0 < length <= MAX_ENTRY_BYTES:
-                state = "corrupt" if data[at:].strip(b"\x00") else "torn"
+            if length > MAX_ENTRY_BYTES:
+                state = "corrupt"
                 break
             if end > len(data):
                 state = "torn"
@@ -104,10 +126,10 @@ class SegmentReader:
 
 
 def create_segment(directory: Path, name: str) -> int:
-    """Make a segment and return its descriptor: for appending, locked, its header written. Raises OSError."""
+    """Make a segment and return its descriptor: locked, its header written. Raises OSError."""
     path = directory / name
     draft = directory / f"{name}.new"
-    file = os.open(draft, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    file = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_SH)
         os.write(file, HEADER)
@@ -133,6 +155,28 @@ def is_final(path: Path) -> bool:
     return True
 
 
+def ends_blank(path: Path, offset: int) -> bool:
+    """Whether nothing but zeros is in a file from ``offset`` on. Raises FileNotFoundError."""
+    with path.open("rb") as file:
+        return _blank_from(file, offset)
+
+
+def trim(path: Path) -> bool:
+    """Cut the zeros that a killed writer left behind its entries; nothing but zeros is ever cut.
+
+    False while the segment is written, or held by somebody who does or asks the same. Raises OSError.
+    """
+    with path.open("r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        end = _zero_length_at(file)
+        if end is not None and _blank_from(file, end):
+            file.truncate(end)
+    return True
+
+
 def segment_name(gateway: str, opened_ns: int, sequence: int) -> str:
     """Names sort by the time the segment was opened."""
     return f"{opened_ns:020d}-{gateway}-{sequence:06d}{SUFFIX}"
@@ -141,6 +185,29 @@ def segment_name(gateway: str, opened_ns: int, sequence: int) -> str:
 def segments(directory: Path) -> list[Path]:
     """All segments of a journal, oldest first."""
     return sorted(directory.glob(f"*{SUFFIX}"))
+
+
+def _zero_length_at(file: BinaryIO) -> int | None:
+    """Where the first length of zero is, whatever the entries before it hold; None where there is none."""
+    if file.read(len(HEADER)) != HEADER:
+        return None
+    at = len(HEADER)
+    while len(word := file.read(LENGTH_BYTES)) == LENGTH_BYTES:
+        length = int.from_bytes(word, "little")
+        if length == 0:
+            return at
+        at += PREFIX.size + length
+        file.seek(at)
+    return at if word and _is_blank(word) else None
+
+
+def _blank_from(file: BinaryIO, offset: int) -> bool:
+    file.seek(offset)
+    return all(_is_blank(data) for data in iter(lambda: file.read(_CHUNK_BYTES), b""))
+
+
+def _is_blank(data: bytes) -> bool:
+    return not data.strip(b"\x00")
 
 
 def _first_entry_bytes(data: bytes) -> int:
