@@ -35,6 +35,14 @@ class Breaker:
         self._probing = False
         self._window = Window(rules.window_seconds, 3)
 
+    def adopt(self, rules: BreakerRules) -> None:
+        """Go on under other rules; a window of another length starts empty."""
+        if rules.window_seconds != self.rules.window_seconds:
+            self._window = Window(rules.window_seconds, 3)
+        self.rules = rules
+        if self.state == "closed":
+            self._open_seconds = rules.open_seconds
+
     def admits(self, now_ns: int) -> bool:
         """Whether a call may go; does not yet take the probe's place."""
         if self.state == "closed":

@@ -63,8 +63,9 @@ class Health:
 
     def adopt(self, rules: BreakerRules, bounds: Bounds) -> None:
         """Go on under a new configuration."""
-        self.breaker.rules = rules
-        self.bounds = self.gate.bounds = bounds
+        self.breaker.adopt(rules)
+        self.bounds = bounds
+        self.gate.adopt(bounds)
         self._look()
 
     # -------------------------------------------------------------------------------------------- before a call
