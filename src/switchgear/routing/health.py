@@ -136,6 +136,7 @@ class Health:
         slow = slow_seconds is not None and elapsed_ns > slow_seconds * _NANOSECONDS
         self.breaker.succeeded(now_ns, slow=slow, probe=probe)
         if not self.is_plain or self.breaker.state != "closed":
+            self.complaint = None
             self._look()
 
     def _take_latency(self, elapsed_ns: int, now_ns: int) -> None:
