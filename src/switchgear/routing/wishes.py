@@ -10,6 +10,7 @@
 =====================================  ==============================================
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
@@ -58,10 +59,10 @@ def wishes_of(call: Call) -> Wishes:
     priority = _text(call, b"x-switchgear-priority") or "normal"
     if priority not in PRIORITIES:
         raise BadRequest(f"x-switchgear-priority: {priority[:40]!r} is none of {', '.join(PRIORITIES)}")
-    retries = _number(call, b"x-switchgear-retries", b"x-litellm-num-retries")
+    retries = _number(call, float.is_integer, b"x-switchgear-retries", b"x-litellm-num-retries")
     return Wishes(
-        timeout_seconds=_number(call, b"x-switchgear-timeout", b"x-litellm-timeout"),
-        first_token_seconds=_number(call, b"x-litellm-stream-timeout"),
+        timeout_seconds=_number(call, _positive, b"x-switchgear-timeout", b"x-litellm-timeout"),
+        first_token_seconds=_number(call, _positive, b"x-litellm-stream-timeout"),
         retries=None if retries is None else min(int(retries), _MOST_RETRIES),
         fallbacks=_words(_text(call, b"x-switchgear-fallbacks"))[:_MOST_FALLBACKS],
         priority=PRIORITIES[priority],
@@ -87,7 +88,7 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word for word in (each.strip() for each in text.split(",")) if word)
 
 
-def _number(call: Call, *names: bytes) -> float | None:
+def _number(call: Call, usable: Callable[[float], bool], *names: bytes) -> float | None:
     for name in names:
         text = _text(call, name)
         if not text:
@@ -96,7 +97,11 @@ def _number(call: Call, *names: bytes) -> float | None:
             number = float(text)
         except ValueError:
             number = -1.0
-        if not 0 <= number <= _LONGEST_SECONDS:
+        if not (0 <= number <= _LONGEST_SECONDS and usable(number)):
             raise BadRequest(f"{name.decode()}: {text[:40]!r} is not a number that can be used")
         return number
     return None
+
+
+def _positive(number: float) -> bool:
+    return number > 0
