@@ -1,7 +1,7 @@
 """The Route stage whole, on frozen time, before upstreams that answer by script.
 
-A stand is declared as an operator declares it: models, and what holds for all of them. Each provider named there is made
-up, with so many keys and a dialect; a lane is one of its keys, and what it answers is a list.
+A stand is declared as an operator declares it: models, and what holds for all of them. Each provider named there is
+made up, with so many keys and a dialect; a lane is one of its keys, and what it answers is a list.
 """
 
 import asyncio

@@ -135,37 +135,12 @@ def test_a_bad_one_is_told_where_and_what(text: str, message: str) -> None:
 
 
 WORDS = some.sampled_from(
-    (
-        "(",
-        ")",
-        "[",
-        "]",
-        ",",
-        "==",
-        "!=",
-        "in",
-        "not",
-        "like",
-        "and",
-        "or",
-        "user",
-        "tags",
-        "stream",
-        "header",
-        '"a"',
-        '""',
-        'header("x")',
-        "metadata",
-        "nonsense",
-        "\\",
-        "'",
-        '"',
-        " ",
-    )
+    ("(", ")", "[", "]", ",", "==", "!=", "in", "not", "like", "and", "or", "user", "tags", "stream", "header", '"a"')
 )
+STRANGE = some.sampled_from(('""', 'header("x")', "metadata", "nonsense", "\\", "'", '"', " "))
 
 
-@given(text=some.one_of(some.text(max_size=60), some.lists(WORDS, max_size=14).map(" ".join)))
+@given(text=some.one_of(some.text(max_size=60), some.lists(WORDS | STRANGE, max_size=14).map(" ".join)))
 def test_any_text_either_says_something_of_a_call_or_is_a_bad_expression(text: str) -> None:
     try:
         question = parse(text)

@@ -2,9 +2,10 @@
 
 import pytest
 
-from switchgear.kernel.errors import BadRequest
+from switchgear.kernel.call import Caller
+from switchgear.kernel.errors import BadRequest, Forbidden
 from switchgear.routing.wishes import NONE, Wishes, session_of, tags_of, wishes_of
-from tests.routing.stand import Stand
+from tests.routing.stand import Stand, deployments
 
 GOOD: list[tuple[dict[str, str], Wishes]] = [
     ({}, NONE),
@@ -53,6 +54,17 @@ def test_good_headers(headers: dict[str, str], wishes: Wishes) -> None:
 def test_bad_headers_are_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(BadRequest, match=f"{name}: "):
         wishes_of(Stand({}).call(headers={name: value}))
+
+
+@pytest.mark.parametrize("names", ["dear", "fast, dear"])
+def test_a_key_reaches_no_model_as_a_fallback_that_it_may_not_use(names: str) -> None:
+    stand = Stand({"fast": deployments("acme/m"), "dear": deployments("costly/m")})
+    narrow = Caller(key="narrow", models=("fast", "dear-*"))
+    done = stand.ask(headers={"x-switchgear-fallbacks": names}, caller=narrow)
+    assert (done.status, stand.sent) == (403, [])
+    assert isinstance(done.error, Forbidden)
+    assert stand.ask(headers={"x-switchgear-fallbacks": "dear-1, fast"}, caller=narrow).status == 200
+    assert stand.ask(headers={"x-switchgear-fallbacks": names}, caller=Caller(key="any")).status == 200
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import hmac
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from switchgear.auth.model import KeyRing, VirtualKey, model_allowed
-from switchgear.kernel.call import Call, Caller
+from switchgear.auth.model import KeyRing, VirtualKey
+from switchgear.kernel.call import Call, Caller, model_allowed
 from switchgear.kernel.errors import Forbidden, Unauthenticated
 from switchgear.kernel.pipeline import Next, Stage
 from switchgear.kernel.reply import Reply

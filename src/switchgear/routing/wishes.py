@@ -15,8 +15,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from switchgear.kernel.call import Call
-from switchgear.kernel.errors import BadRequest
+from switchgear.kernel.call import Call, model_allowed
+from switchgear.kernel.errors import BadRequest, Forbidden
 
 PRIORITIES: Final = {"high": -1, "normal": 0, "low": 1}
 _MOST_FALLBACKS: Final = 8
@@ -53,7 +53,10 @@ NONE: Final = Wishes()
 
 
 def wishes_of(call: Call) -> Wishes:
-    """The wishes of a call. Raises BadRequest for a header that cannot be understood."""
+    """The wishes of a call.
+
+    Raises BadRequest for a header that cannot be understood, Forbidden for a model that the caller's key may not use.
+    """
     if KNOWN.isdisjoint(call.headers):
         return NONE
     priority = _text(call, b"x-switchgear-priority") or "normal"
@@ -64,9 +67,20 @@ def wishes_of(call: Call) -> Wishes:
         timeout_seconds=_number(call, _positive, b"x-switchgear-timeout", b"x-litellm-timeout"),
         first_token_seconds=_number(call, _positive, b"x-litellm-stream-timeout"),
         retries=None if retries is None else min(int(retries), _MOST_RETRIES),
-        fallbacks=_words(_text(call, b"x-switchgear-fallbacks"))[:_MOST_FALLBACKS],
+        fallbacks=_fallbacks(call),
         priority=PRIORITIES[priority],
     )
+
+
+def _fallbacks(call: Call) -> tuple[str, ...]:
+    names = _words(_text(call, b"x-switchgear-fallbacks"))[:_MOST_FALLBACKS]
+    caller = call.caller
+    barred = () if caller is None else [name for name in names if not model_allowed(caller.models, name)]
+    if caller is not None and barred:
+        raise Forbidden(
+            f"x-switchgear-fallbacks: key {caller.key!r} may not use model {barred[0][:200]!r}", param="model"
+        )
+    return names
 
 
 def session_of(call: Call) -> str:
