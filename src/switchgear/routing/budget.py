@@ -22,9 +22,14 @@ class Budget:
         tokens = self._tokens + self.share
         self._tokens = min(CEILING, tokens)
 
+    @property
+    def can_spend(self) -> bool:
+        """Whether there is a second try to take."""
+        return self._tokens >= 1
+
     def spend(self) -> bool:
         """Take one second try, if there is one."""
-        if self._tokens < 1:
+        if not self.can_spend:
             return False
         self._tokens -= 1
         self.spent += 1

@@ -28,7 +28,7 @@ from switchgear.kernel.upstream import Timers
 from switchgear.routing.affinity import Bindings, conversation
 from switchgear.routing.attempt import Manner, attempt
 from switchgear.routing.balance import BALANCERS
-from switchgear.routing.causes import AGAIN, ELSEWHERE, ONLY_DECLARED, cause_of
+from switchgear.routing.causes import AGAIN, COUNTED, ELSEWHERE, ONLY_DECLARED, cause_of
 from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.model import Alias, RouteTable
 from switchgear.routing.policy import ANY, Cause
@@ -190,14 +190,27 @@ class Course:
         return able
 
     def _fresh(self, alias: Alias, able: dict[Deployment, Plan], now_ns: int) -> Deployment | None:
-        """One that this call has not tried, from the first tier that has any to offer."""
+        """One that this call has not tried.
+
+        At a provider that has failed it under another key this is a second try, and needs the provider's budget.
+        """
         tried = {failed.deployment for failed in self._failures}
+        suspects = {failed.deployment.provider_name for failed in self._failures if failed.cause in COUNTED}
+        untried = [each for each in able if each not in tried and each.health.admits(now_ns)]
+        allowed = (each for each in untried if each.provider_name not in suspects or each.budget.can_spend)
+        found = self._first_free(alias, allowed, now_ns)
+        if found is not None and found.provider_name in suspects:
+            found.budget.spend()
+        return found
+
+    def _first_free(self, alias: Alias, candidates: Iterator[Deployment], now_ns: int) -> Deployment | None:
+        """One from the first tier that has a place free, or else where the line is shortest."""
         waiting: Deployment | None = None
-        for candidates in _by_tier(each for each in able if each not in tried and each.health.admits(now_ns)):
-            free = [each for each in candidates if not each.health.gate.is_full]
+        for tier in _by_tier(candidates):
+            free = [each for each in tier if not each.health.gate.is_full]
             if free:
                 return self._choose(alias, free, now_ns)
-            waiting = waiting or min(candidates, key=lambda each: each.health.gate.waiting)
+            waiting = waiting or min(tier, key=lambda each: each.health.gate.waiting)
         return waiting
 
     def _tried(self, able: dict[Deployment, Plan], now_ns: int) -> Deployment | None:
