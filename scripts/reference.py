@@ -44,7 +44,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "ContentFiltered": "Change the prompt; the upstream decided, the gateway only reports.",
     "Unauthenticated": "Send a key that `switchgear.yaml` declares and leaves enabled; `switchgear check` lists them.",
     "Forbidden": "Call a model that the key's `models` allow, or have them widened.",
-    "NotFound": "Check the base URL: `/v1` for OpenAI's SDK, no path for Anthropic's.",
+    "NotFound": "Check the base URL: `/v1` for OpenAI's SDK, no path for Anthropic's, Cohere's and Azure's.",
     "ModelNotFound": "Use one of the close matches, or a name that `GET /v1/models` lists.",
     "MethodNotAllowed": "Use the method that the message names.",
     "BodyTimeout": "Send the request without pauses; look for a slow proxy in between.",
@@ -67,7 +67,7 @@ REMEDIES: Final[Mapping[str, str]] = {
 # What the class itself leaves unsaid.
 UNSAID: Final = {"retry_after_seconds": "When an error says to come back; without it, it does not say."}
 
-OPERATIONS: Final = ("chat", "completions", "embeddings", "count_tokens")
+OPERATIONS: Final = ("chat", "completions", "embeddings", "rerank", "count_tokens")
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -13,6 +13,7 @@ _OPERATIONS: Final[Mapping[str, tuple[str, str]]] = {
     "chat": ("/chat/completions", "openai_chat"),
     "completions": ("/completions", "openai_completions"),
     "embeddings": ("/embeddings", "openai_embeddings"),
+    "rerank": ("/rerank", "jina_rerank"),
 }
 
 
@@ -34,7 +35,7 @@ class OpenAICompatible:
         self.forwards = bool(self._forwards)
 
     def target(self, operation: str, dialect: str, model: str) -> Target | None:
-        """Always in OpenAI's dialect; the model's name travels in the body."""
+        """Always in OpenAI's dialects, and Jina's for reranking; the model's name travels in the body."""
         return self._targets.get(operation)
 
     def forwarded_headers(self, headers: Mapping[bytes, bytes]) -> tuple[Header, ...]:

@@ -9,9 +9,10 @@ from msgspec import Struct
 from switchgear.kernel.upstream import OutputLimitField
 from switchgear.providers.kind import same_url
 
-Operation = Literal["chat", "completions", "embeddings"]
+Operation = Literal["chat", "completions", "embeddings", "rerank"]
 
 ALL: Final[tuple[Operation, ...]] = ("chat", "completions", "embeddings")
+WITH_RERANK: Final[tuple[Operation, ...]] = (*ALL, "rerank")
 
 
 class Preset(Struct, frozen=True, kw_only=True):
@@ -55,7 +56,7 @@ def azure_url(value: str) -> str:
 
 
 PRESETS: Final = (
-    Preset(name="openai_compatible", base_url=None),
+    Preset(name="openai_compatible", base_url=None, operations=WITH_RERANK),
     Preset(
         name="openai",
         base_url="https://api.openai.com/v1",
@@ -79,6 +80,7 @@ PRESETS: Final = (
         name="vllm",
         base_url="http://127.0.0.1:8000/v1",
         url_variable="VLLM_BASE_URL",
+        operations=WITH_RERANK,
         output_limit_field="max_completion_tokens",
     ),
     Preset(
@@ -87,9 +89,19 @@ PRESETS: Final = (
         url_variable="OLLAMA_HOST",
         read_url=ollama_url,
     ),
-    Preset(name="llama_cpp", base_url="http://127.0.0.1:8080/v1", url_variable="LLAMA_CPP_BASE_URL"),
+    Preset(
+        name="llama_cpp",
+        base_url="http://127.0.0.1:8080/v1",
+        url_variable="LLAMA_CPP_BASE_URL",
+        operations=WITH_RERANK,
+    ),
     Preset(name="lm_studio", base_url="http://127.0.0.1:1234/v1", url_variable="LM_STUDIO_BASE_URL"),
-    Preset(name="sglang", base_url="http://127.0.0.1:30000/v1", url_variable="SGLANG_BASE_URL"),
+    Preset(
+        name="sglang",
+        base_url="http://127.0.0.1:30000/v1",
+        url_variable="SGLANG_BASE_URL",
+        operations=WITH_RERANK,
+    ),
     Preset(
         name="tgi",
         base_url="http://127.0.0.1:3000/v1",
@@ -110,8 +122,24 @@ PRESETS: Final = (
         key_variable="MISTRAL_API_KEY",
         operations=("chat", "embeddings"),
     ),
-    Preset(name="together", base_url="https://api.together.xyz/v1", key_variable="TOGETHER_API_KEY"),
-    Preset(name="fireworks", base_url="https://api.fireworks.ai/inference/v1", key_variable="FIREWORKS_API_KEY"),
+    Preset(
+        name="together",
+        base_url="https://api.together.xyz/v1",
+        key_variable="TOGETHER_API_KEY",
+        operations=WITH_RERANK,
+    ),
+    Preset(
+        name="fireworks",
+        base_url="https://api.fireworks.ai/inference/v1",
+        key_variable="FIREWORKS_API_KEY",
+        operations=WITH_RERANK,
+    ),
+    Preset(
+        name="jina",
+        base_url="https://api.jina.ai/v1",
+        key_variable="JINA_API_KEY",
+        operations=("embeddings", "rerank"),
+    ),
     Preset(
         name="deepseek",
         base_url="https://api.deepseek.com/v1",
@@ -129,6 +157,7 @@ PRESETS: Final = (
         name="openrouter",
         base_url="https://openrouter.ai/api/v1",
         key_variable="OPENROUTER_API_KEY",
+        operations=WITH_RERANK,
         forwards=("http-referer", "x-title"),
     ),
 )
