@@ -162,6 +162,8 @@ class Chat(Struct, frozen=True, kw_only=True):
     service_tier: str | None = None
     extra: tuple[tuple[str, Raw], ...] = ()
     """Fields of the dialect of origin that have no place here, in their order."""
+    echo: tuple[tuple[str, Raw], ...] = ()
+    """What answers in the dialect of origin repeat of the request, as it came; no upstream is told of it."""
 
 
 class Usage(Struct, frozen=True, kw_only=True):
