@@ -13,6 +13,9 @@ Operation = Literal["chat", "completions", "embeddings"]
 
 ALL: Final[tuple[Operation, ...]] = ("chat", "completions", "embeddings")
 
+Responses = Literal["none", "stateless", "kept"]
+"""Whether there is a Responses API, and whether it remembers its responses (``previous_response_id``)."""
+
 
 class Preset(Struct, frozen=True, kw_only=True):
     """What ``openai_compatible.py`` must know of one vendor or server."""
@@ -27,6 +30,9 @@ class Preset(Struct, frozen=True, kw_only=True):
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
     operations: tuple[Operation, ...] = ALL
+    responses: Responses = "none"
+    counts_tokens: bool = False
+    """Whether the Responses API also counts the tokens of an input."""
     output_limit_field: OutputLimitField = "max_tokens"
     done_optional: bool = False
     forwards: tuple[str, ...] = ()
@@ -63,6 +69,8 @@ PRESETS: Final = (
         url_variable="OPENAI_BASE_URL",
         output_limit_field="max_completion_tokens",
         forwards=("openai-beta",),
+        responses="kept",
+        counts_tokens=True,
     ),
     Preset(
         name="azure_openai",
@@ -74,12 +82,14 @@ PRESETS: Final = (
         key_header="api-key",
         key_prefix="",
         output_limit_field="max_completion_tokens",
+        responses="kept",
     ),
     Preset(
         name="vllm",
         base_url="http://127.0.0.1:8000/v1",
         url_variable="VLLM_BASE_URL",
         output_limit_field="max_completion_tokens",
+        responses="stateless",  # it keeps responses only under VLLM_ENABLE_RESPONSES_API_STORE
     ),
     Preset(
         name="ollama",
@@ -88,7 +98,7 @@ PRESETS: Final = (
         read_url=ollama_url,
     ),
     Preset(name="llama_cpp", base_url="http://127.0.0.1:8080/v1", url_variable="LLAMA_CPP_BASE_URL"),
-    Preset(name="lm_studio", base_url="http://127.0.0.1:1234/v1", url_variable="LM_STUDIO_BASE_URL"),
+    Preset(name="lm_studio", base_url="http://127.0.0.1:1234/v1", url_variable="LM_STUDIO_BASE_URL", responses="kept"),
     Preset(name="sglang", base_url="http://127.0.0.1:30000/v1", url_variable="SGLANG_BASE_URL"),
     Preset(
         name="tgi",
@@ -111,7 +121,12 @@ PRESETS: Final = (
         operations=("chat", "embeddings"),
     ),
     Preset(name="together", base_url="https://api.together.xyz/v1", key_variable="TOGETHER_API_KEY"),
-    Preset(name="fireworks", base_url="https://api.fireworks.ai/inference/v1", key_variable="FIREWORKS_API_KEY"),
+    Preset(
+        name="fireworks",
+        base_url="https://api.fireworks.ai/inference/v1",
+        key_variable="FIREWORKS_API_KEY",
+        responses="kept",
+    ),
     Preset(
         name="deepseek",
         base_url="https://api.deepseek.com/v1",
@@ -124,11 +139,13 @@ PRESETS: Final = (
         key_variable="XAI_API_KEY",
         operations=("chat",),
         output_limit_field="max_completion_tokens",
+        responses="kept",
     ),
     Preset(
         name="openrouter",
         base_url="https://openrouter.ai/api/v1",
         key_variable="OPENROUTER_API_KEY",
         forwards=("http-referer", "x-title"),
+        responses="stateless",
     ),
 )
