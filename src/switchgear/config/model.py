@@ -22,6 +22,7 @@ ModelName = Annotated[str, Meta(pattern=r"^[!-~]{1,256}$")]
 Seconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
 Fsync = Literal["buffered", "strict"]
 WhenFull = Literal["refuse", "continue"]
+StateEngine = Literal["files", "memory"]
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +63,27 @@ class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keep_bytes: Annotated[
         int, Meta(ge=1_048_576, description="Old segments are deleted when all of them together are larger.")
     ] = 1_073_741_824
+
+
+class State(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What gateways remember between calls: the conversations behind `previous_response_id`."""
+
+    engine: Annotated[
+        StateEngine,
+        Meta(
+            description="`files`: shared by all gateways of this machine, and there after a restart. "
+            "`memory`: each gateway's own, so only for `server.workers: 1`."
+        ),
+    ] = "files"
+    directory: Annotated[
+        str, Meta(min_length=1, description="Folder of the files, relative to the working directory.")
+    ] = "./switchgear-data/state"
+    keep_bytes: Annotated[
+        int, Meta(ge=1_048_576, description="What would run out first is deleted when all of it together is larger.")
+    ] = 1_073_741_824
+    response_ttl_seconds: Annotated[
+        float, Meta(gt=0, le=31_622_400, description="How long a response is kept, as long as there is room.")
+    ] = 2_592_000.0
 
 
 class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -184,6 +206,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     server: Annotated[Server, Meta(description="Where the gateway listens, and its bounds.")] = Server()
     journal: Annotated[Journal, Meta(description="Where finished calls are written down.")] = Journal()
+    state: Annotated[State, Meta(description="What gateways remember between calls.")] = State()
     keys: Annotated[
         tuple[Key, ...],
         Meta(description="Virtual keys. Without any, callers on this machine need none and others are not served."),

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import structs
 
 from switchgear.kernel.call import Call
-from switchgear.kernel.chat import Chat, Usage
+from switchgear.kernel.chat import Chat, Completion, Usage
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.dialect import StreamOptions, Tally
 from switchgear.kernel.errors import Internal, SwitchgearError, UpstreamError, UpstreamGarbled
@@ -21,6 +21,7 @@ from switchgear.routing.retry_after import retry_after_seconds
 
 MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 1024 * 1024
+_NANOSECONDS: Final = 1_000_000_000
 _FIRST_OTHER_STATUS: Final = 300
 _FIRST_ERROR_STATUS: Final = 400
 _FORWARDED_HEADERS: Final = frozenset((b"openai-processing-ms", b"x-switchgear-simulator", b"x-switchgear-estimated"))
@@ -144,10 +145,17 @@ async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog
     log.close(tally)
     if not plan.same_dialect:
         completion = plan.dialect.read_reply(body)
-        body = call.dialect.write_reply(
-            structs.replace(completion, usage=completion.usage or log.entry.usage), call.chat()
-        )
+        completion = structs.replace(completion, usage=completion.usage or log.entry.usage)
+        body = call.dialect.write_reply(_named(call, completion), call.chat())
     return Reply(200, headers, body)
+
+
+def _named(call: Call, completion: Completion) -> Completion:
+    """A translated answer under the gateway's own id, where the client may refer to it later, and with a time."""
+    if not call.answer_id:
+        return completion
+    created_seconds = completion.created_seconds or call.started_wall_ns // _NANOSECONDS
+    return structs.replace(completion, id=call.answer_id, created_seconds=created_seconds)
 
 
 async def _read_refusal(plan: Plan, upstream: UpstreamReply) -> UpstreamError:
@@ -186,7 +194,9 @@ async def _fold_stream(call: Call, plan: Plan, upstream: UpstreamReply, log: Att
     completion = fold([*events, *reader.close()])
     log.close(tally)
     completion = structs.replace(completion, usage=completion.usage or log.entry.usage)
-    return Reply(200, headers, call.dialect.write_reply(completion, None if plan.same_dialect else call.chat()))
+    if plan.same_dialect:
+        return Reply(200, headers, call.dialect.write_reply(completion))
+    return Reply(200, headers, call.dialect.write_reply(_named(call, completion), call.chat()))
 
 
 def _tell_as_stream(call: Call, plan: Plan, body: bytes, log: AttemptLog, headers: Headers) -> Reply:
@@ -208,4 +218,6 @@ def _stream_options(call: Call, plan: Plan) -> StreamOptions:
         include_usage=asked is not None and asked.include_usage is True,
         input_tokens_estimate=estimate_tokens(len(call.body)),
         asked=None if plan.same_dialect else call.chat(),
+        answer_id="" if plan.same_dialect else call.answer_id,
+        created_seconds=call.started_wall_ns // _NANOSECONDS,
     )

@@ -23,6 +23,8 @@ class Route:
 
     async def __call__(self, call: Call) -> Reply:
         deployments = call.snapshot.part(RouteTable).deployments(call.head.model)
+        if call.pinned:
+            deployments = tuple(each for each in deployments if each.name == call.pinned) or deployments
         deployment = choose(deployments, self._random_bits)
         plan = deployment.plan(call.operation, call.dialect)
         if plan is None:
