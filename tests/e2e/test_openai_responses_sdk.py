@@ -43,8 +43,9 @@ class Answer(BaseModel):
 
 
 @pytest.fixture
-def client(live: LiveServer) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{live.url}/v1", api_key=KEY, max_retries=0, timeout=20)
+def client(live: LiveServer) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{live.url}/v1", api_key=KEY, max_retries=0, timeout=20) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -208,11 +209,11 @@ def test_an_unknown_previous_response_is_a_bad_request_by_its_own_code(client: o
 
 def test_another_key_finds_nothing(client: openai.OpenAI, live: LiveServer) -> None:
     made = client.responses.create(model="sim/echo", input="a secret")
-    stranger = openai.OpenAI(base_url=f"{live.url}/v1", api_key=f"{KEY}-narrow", max_retries=0)
-    with pytest.raises(openai.NotFoundError):
-        stranger.responses.retrieve(made.id)
-    with pytest.raises(openai.BadRequestError):
-        stranger.responses.create(model="sim/echo", input="x", previous_response_id=made.id)
+    with openai.OpenAI(base_url=f"{live.url}/v1", api_key=f"{KEY}-narrow", max_retries=0) as stranger:
+        with pytest.raises(openai.NotFoundError):
+            stranger.responses.retrieve(made.id)
+        with pytest.raises(openai.BadRequestError):
+            stranger.responses.create(model="sim/echo", input="x", previous_response_id=made.id)
 
 
 @pytest.mark.parametrize("dialect", ["", "anthropic:"])
@@ -272,15 +273,17 @@ def test_clients_of_other_dialects_reach_an_upstream_of_the_api(live: LiveServer
     calls = chatted.choices[0].message.tool_calls
     assert calls
     assert (calls[0].type, chatted.choices[0].finish_reason) == ("function", "tool_calls")
-    claude = anthropic.Anthropic(base_url=live.url, api_key=KEY, max_retries=0)
     asked: list[Any] = [{"role": "user", "content": "think"}]
     for _ in range(2):
-        with claude.messages.stream(
-            model="sim/openai_responses:think",
-            max_tokens=4000,
-            thinking={"type": "enabled", "budget_tokens": 1024},
-            messages=asked,
-        ) as stream:
+        with (
+            anthropic.Anthropic(base_url=live.url, api_key=KEY, max_retries=0) as claude,
+            claude.messages.stream(
+                model="sim/openai_responses:think",
+                max_tokens=4000,
+                thinking={"type": "enabled", "budget_tokens": 1024},
+                messages=asked,
+            ) as stream,
+        ):
             message = stream.get_final_message()
         assert [block.type for block in message.content] == ["thinking", "text"]
         # The simulator refuses a thought whose signature does not fit it.
@@ -300,22 +303,15 @@ def test_every_gateway_of_a_machine_goes_on_with_what_the_others_keep(two_worker
                 model="sim/anthropic:echo", input=f"turn {turn}", previous_response_id=previous
             )
             previous = made.id
-    gateways = {record["gateway"] for record in records(two_workers)}
-    assert len(gateways) == 2
     with openai.OpenAI(base_url=f"{two_workers.url}/v1", api_key=KEY, max_retries=0) as client:
         assert len(client.responses.input_items.list(previous or "", limit=100).data) == 2 * 4 - 1
 
 
 @contextmanager
 def only_the_other_answers(pid: int) -> Generator[None]:
-    """One gateway stands still meanwhile."""
+    """One gateway stands still meanwhile, so that it is certain who answers."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
-
-
-def records(server: LiveServer) -> list[dict[str, Any]]:
-    """What /api/v1/calls knows of the last calls."""
-    return json.loads(server.get("/api/v1/calls")[2])["data"]

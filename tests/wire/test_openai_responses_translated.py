@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw, json
 
@@ -134,6 +134,71 @@ ITEM = 'data: {"type":"response.output_item.added","output_index":0,"item":{"typ
 TEXT = 'data: {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"x"}\n\n'
 STOP = 'data: {"type":"response.completed","response":{"id":"r","output":[]}}\n\n'
 ERROR = 'data: {"type":"error","message":"x"}\n\n'
+
+
+PLACES = st.fixed_dictionaries(
+    {"output_index": st.integers(0, 1), "content_index": st.integers(0, 1), "summary_index": st.integers(0, 1)}
+)
+KINDS = st.sampled_from(
+    [
+        *(f"response.output_item.{end}" for end in ("added", "done")),
+        *(f"response.content_part.{end}" for end in ("added", "done")),
+        *(f"response.output_text.{end}" for end in ("delta", "done", "annotation.added")),
+        *(f"response.refusal.{end}" for end in ("delta", "done")),
+        *(f"response.function_call_arguments.{end}" for end in ("delta", "done")),
+        *(f"response.reasoning_summary_{end}" for end in ("part.added", "text.delta", "part.done")),
+        "response.reasoning_text.delta",
+        "response.completed",
+    ]
+)
+
+
+def output_item(kind: str, said: str, encrypted: str | None) -> dict[str, object]:
+    return {
+        "type": kind,
+        "call_id": "c",
+        "name": "f",
+        "arguments": said,
+        "encrypted_content": encrypted,
+        "content": [{"type": "output_text", "text": said}],
+    }
+
+
+def any_event(kind: str, place: dict[str, int], words: dict[str, Any]) -> dict[str, Any]:
+    return {"type": kind, **place, **words}
+
+
+def final(output: list[dict[str, object]]) -> dict[str, object]:
+    return {"id": "r", "output": output}
+
+
+OUTPUT = st.builds(
+    output_item,
+    st.sampled_from(["message", "function_call", "reasoning", "web_search_call"]),
+    st.sampled_from(["", "x"]),
+    st.sampled_from([None, "e"]),
+)
+WORDS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"delta": st.sampled_from(["", "x"]), "text": st.just("t"), "item": OUTPUT, "annotation": st.just({"a": 1})},
+    optional={
+        "part": st.sampled_from([{"type": "output_text"}, {"type": "refusal"}, {"type": "reasoning_text"}]),
+        "response": st.builds(final, st.lists(OUTPUT, max_size=2)),
+    },
+)
+EVENTS = st.builds(any_event, KINDS, PLACES, WORDS)
+
+
+@settings(max_examples=300)
+@given(st.lists(EVENTS, min_size=3, max_size=12))
+def test_whatever_order_events_come_in_other_dialects_can_be_told_of_them(events: list[dict[str, Any]]) -> None:
+    stream = START.encode() + b"".join(b"data: %b\n\n" % json.encode(event) for event in events)
+    reader = RESPONSES.events()
+    read = [*reader.feed(stream), *reader.close()]
+    assert isinstance(read[-1], Failure | Done)
+    for dialect in (*OTHERS, RESPONSES):
+        writer = dialect.writer(StreamOptions())
+        with suppress(UpstreamGarbled):
+            assert b"".join(writer.write(event) for event in read)
 
 
 @given(

@@ -14,7 +14,11 @@ Operation = Literal["chat", "completions", "embeddings"]
 ALL: Final[tuple[Operation, ...]] = ("chat", "completions", "embeddings")
 
 Responses = Literal["none", "stateless", "kept"]
-"""Whether there is a Responses API, and whether it remembers its responses (``previous_response_id``)."""
+"""Whether there is a Responses API, and whether it remembers its responses (``previous_response_id``).
+
+By the vendors' own references. Servers that turn it into chat completions themselves (Ollama, llama.cpp) or lack much
+of it (Groq, DeepSeek) count as having none: what the gateway makes of a request serves every version of them.
+"""
 
 
 class Preset(Struct, frozen=True, kw_only=True):

@@ -198,7 +198,7 @@ class ResponsesEventReader:
         if found is None:
             return
         item = self._items.get(event.output_index) or self._open_item(event.output_index, found)
-        if found.type == "function_call" and not item.parts:
+        if found.type == "function_call" and 0 not in item.parts:
             yield from self._open(item, "tool_call", found)
         if kind.endswith(".done"):
             yield from self._close_item(item, found)
@@ -238,8 +238,8 @@ class ResponsesEventReader:
         if at not in item.parts:
             yield from self._open(item, kind, at=at)
         part = item.parts[at]
-        if part.closed and text:
-            raise UpstreamGarbled(f"the upstream's stream continues a part of item {event.output_index} after its end")
+        if part.kind != kind or (part.closed and text):
+            raise UpstreamGarbled(f"the upstream's stream continues item {event.output_index} with what it cannot hold")
         if kind == "thinking":
             yield from self._next_thought(part, event)
         if text:
@@ -303,10 +303,10 @@ class ResponsesEventReader:
             case "reasoning":
                 yield from self._close_thought(item, found)
             case "function_call":
-                if not item.parts:
+                if 0 not in item.parts:
                     yield from self._open(item, "tool_call", found)
                 part = item.parts[0]
-                if not part.told and found.arguments:
+                if part.kind == "tool_call" and not part.told and not part.closed and found.arguments:
                     yield Delta(part=part.number, kind="arguments", text=found.arguments)
             case _:
                 yield from self._close_message(item, found.content or ())
@@ -315,13 +315,15 @@ class ResponsesEventReader:
     def _close_thought(self, item: _OpenItem, found: WireItem) -> Iterator[Event]:
         texts = [piece.text for piece in (*(found.summary or ()), *(found.content or ()))]
         encrypted = found.encrypted_content or ""
-        if not item.parts and not texts:
+        if 0 not in item.parts and not texts:
             if encrypted:
                 yield from self._open(item, "redacted_thinking", data=encrypted)
             return
-        if not item.parts:
+        if 0 not in item.parts:
             yield from self._open(item, "thinking")
         part = item.parts[0]
+        if part.kind != "thinking" or part.closed:
+            return
         if not part.told and any(texts):
             yield Delta(part=part.number, kind="thinking", text=_PARAGRAPH.join(texts))
         if encrypted:
