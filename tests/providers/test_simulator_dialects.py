@@ -27,10 +27,11 @@ from switchgear.providers.simulator import MODELS, Simulator, SimulatorProvider
 from switchgear.wire.embeddings import OpenAIEmbeddings
 from switchgear.wire.openai_chat import OpenAIChat
 from switchgear.wire.openai_completions import OpenAICompletions
+from switchgear.wire.openai_responses import OpenAIResponses
 from switchgear.wire.registry import discover
 from tests.providers.conftest import MOST_BYTES, Stage, say
 
-CHAT_DIALECTS: tuple[Dialect, ...] = (OpenAIChat(),)
+CHAT_DIALECTS: tuple[Dialect, ...] = (OpenAIChat(), OpenAIResponses())
 DIALECTS: tuple[Dialect, ...] = (*CHAT_DIALECTS, OpenAICompletions())
 SPEAKING = [model.name for model in MODELS if model.fault is None and model.manner not in {"vectors", "ranks"}]
 PLAIN_TEXT = [name for name in SPEAKING if name not in {"tools", "think", "refuse"}]

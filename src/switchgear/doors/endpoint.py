@@ -43,6 +43,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     """All stages and the handler: for a body that could be read."""
     bad_body: Next
     """The same stages around a refusal: for a body that cannot be understood, so that it is recorded too."""
+    names_model: bool = True
+    """Whether a call names a model, in its body or in place of the placeholder; else its body is left alone."""
     read_head: ReadHead | None = None
     """Reads the head where it is not in a JSON body with OpenAI's names; None: it is."""
     bad_request: Next

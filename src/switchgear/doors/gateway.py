@@ -91,7 +91,9 @@ class Gateway:
     def _make_call(self, endpoint: Endpoint, request: Request) -> Call:
         head = _NO_HEAD
         defect = request.refusal
-        if defect is None and endpoint.method == "POST":
+        if not endpoint.names_model:
+            pass
+        elif defect is None and endpoint.method == "POST":
             try:
                 head = self._read_head(request.body) if endpoint.read_head is None else endpoint.read_head(request)
                 if not request.body.isascii():
@@ -119,6 +121,7 @@ class Gateway:
             started_monotonic_ns=self._clock.monotonic_ns(),
             loopback=request.loopback,
             captured=request.captured,
+            query=request.query,
         )
         call.defect = defect
         return call

@@ -77,6 +77,12 @@ class Call(Struct, kw_only=True, eq=False):
     """The connection comes from this machine."""
     captured: str = ""
     """What stood in the path for the endpoint's placeholder: a model's name, an id."""
+    query: str = ""
+    """What stood in the URL behind the question mark."""
+    answer_id: str = ""
+    """Under which id the client may refer to the answer later; empty: whatever the upstream calls it."""
+    pinned: str = ""
+    """The deployment that holds what the call refers to: where the model has it, it alone can answer."""
     caller: Caller | None = None
     """Set by Authenticate."""
     defect: SwitchgearError | None = None
@@ -97,3 +103,8 @@ class Call(Struct, kw_only=True, eq=False):
         if self._chat is None:
             self._chat = self.dialect.read_request(self.body)
         return self._chat
+
+    def rewrite(self, body: bytes) -> None:
+        """Go on with another body of the same dialect; what was read of the first is forgotten."""
+        self.body = body
+        self._chat = None

@@ -83,6 +83,10 @@ class StreamOptions(Struct, frozen=True, kw_only=True):
     """Used where a dialect must tell usage before it is known (Anthropic's ``message_start``)."""
     asked: Chat | None = None
     """The request, for dialects whose answers repeat parts of it."""
+    answer_id: str = ""
+    """The gateway's own name for the answer, for dialects whose clients refer to it later; empty: the upstream's."""
+    created_seconds: int = 0
+    """When the call came (Unix time), for answers whose upstream tells no time."""
 
 
 class Dialect(Protocol):

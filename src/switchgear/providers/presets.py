@@ -14,6 +14,13 @@ Operation = Literal["chat", "completions", "embeddings", "rerank"]
 ALL: Final[tuple[Operation, ...]] = ("chat", "completions", "embeddings")
 WITH_RERANK: Final[tuple[Operation, ...]] = (*ALL, "rerank")
 
+Responses = Literal["none", "stateless", "kept"]
+"""Whether there is a Responses API, and whether it remembers its responses (``previous_response_id``).
+
+By the vendors' own references. Servers that turn it into chat completions themselves (Ollama, llama.cpp) or lack much
+of it (Groq, DeepSeek) count as having none: what the gateway makes of a request serves every version of them.
+"""
+
 
 class Preset(Struct, frozen=True, kw_only=True):
     """What ``openai_compatible.py`` must know of one vendor or server."""
@@ -28,6 +35,9 @@ class Preset(Struct, frozen=True, kw_only=True):
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
     operations: tuple[Operation, ...] = ALL
+    responses: Responses = "none"
+    counts_tokens: bool = False
+    """Whether the Responses API also counts the tokens of an input."""
     output_limit_field: OutputLimitField = "max_tokens"
     done_optional: bool = False
     forwards: tuple[str, ...] = ()
@@ -64,6 +74,8 @@ PRESETS: Final = (
         url_variable="OPENAI_BASE_URL",
         output_limit_field="max_completion_tokens",
         forwards=("openai-beta",),
+        responses="kept",
+        counts_tokens=True,
     ),
     Preset(
         name="azure_openai",
@@ -75,6 +87,7 @@ PRESETS: Final = (
         key_header="api-key",
         key_prefix="",
         output_limit_field="max_completion_tokens",
+        responses="kept",
     ),
     Preset(
         name="vllm",
@@ -82,6 +95,7 @@ PRESETS: Final = (
         url_variable="VLLM_BASE_URL",
         operations=WITH_RERANK,
         output_limit_field="max_completion_tokens",
+        responses="stateless",  # it keeps responses only under VLLM_ENABLE_RESPONSES_API_STORE
     ),
     Preset(
         name="ollama",
@@ -95,7 +109,7 @@ PRESETS: Final = (
         url_variable="LLAMA_CPP_BASE_URL",
         operations=WITH_RERANK,
     ),
-    Preset(name="lm_studio", base_url="http://127.0.0.1:1234/v1", url_variable="LM_STUDIO_BASE_URL"),
+    Preset(name="lm_studio", base_url="http://127.0.0.1:1234/v1", url_variable="LM_STUDIO_BASE_URL", responses="kept"),
     Preset(
         name="sglang",
         base_url="http://127.0.0.1:30000/v1",
@@ -133,6 +147,7 @@ PRESETS: Final = (
         base_url="https://api.fireworks.ai/inference/v1",
         key_variable="FIREWORKS_API_KEY",
         operations=WITH_RERANK,
+        responses="kept",
     ),
     Preset(
         name="jina",
@@ -152,6 +167,7 @@ PRESETS: Final = (
         key_variable="XAI_API_KEY",
         operations=("chat",),
         output_limit_field="max_completion_tokens",
+        responses="kept",
     ),
     Preset(
         name="openrouter",
@@ -159,5 +175,6 @@ PRESETS: Final = (
         key_variable="OPENROUTER_API_KEY",
         operations=WITH_RERANK,
         forwards=("http-referer", "x-title"),
+        responses="stateless",
     ),
 )

@@ -21,6 +21,8 @@ DIALECTS: Final = (
     "openai_chat",
     "openai_completions",
     "openai_embeddings",
+    "openai_responses",
+    "openai_responses_input_tokens",
     "anthropic",
     "anthropic_count_tokens",
     "cohere_chat",
