@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType, structs
 
 from switchgear.kernel.chat import Chat
 from switchgear.kernel.dialect import Dialect
@@ -77,6 +77,8 @@ class Call(Struct, kw_only=True, eq=False):
     """The connection comes from this machine."""
     captured: str = ""
     """What stood in the path for the endpoint's placeholder: a model's name, an id."""
+    query: str = ""
+    """As it stood behind the path. It may hold a key: it is neither recorded nor sent on."""
     caller: Caller | None = None
     """Set by Authenticate."""
     defect: SwitchgearError | None = None
@@ -95,5 +97,10 @@ class Call(Struct, kw_only=True, eq=False):
         Raises BadRequest or UnsupportedField.
         """
         if self._chat is None:
-            self._chat = self.dialect.read_request(self.body)
+            chat = self.dialect.read_request(self.body)
+            if not chat.model:
+                # Where the path names the model, it also says whether to stream.
+                said = {"stream": self.stream} if self.dialect.family == "chat" else {}
+                chat = structs.replace(chat, model=self.head.model, **said)
+            self._chat = chat
         return self._chat
