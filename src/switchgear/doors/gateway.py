@@ -119,6 +119,7 @@ class Gateway:
             started_monotonic_ns=self._clock.monotonic_ns(),
             loopback=request.loopback,
             captured=request.captured,
+            query=request.query,
         )
         call.defect = defect
         return call
