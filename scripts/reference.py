@@ -45,7 +45,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "ContentFiltered": "Change the prompt; the upstream decided, the gateway only reports.",
     "Unauthenticated": "Send a key that `switchgear.yaml` declares and leaves enabled; `switchgear check` lists them.",
     "Forbidden": "Call a model that the key's `models` allow, or have them widened.",
-    "NotFound": "Check the base URL: `/v1` for OpenAI's SDK, no path for Anthropic's, Cohere's and Azure's.",
+    "NotFound": "Check the base URL: `/v1` for OpenAI's SDK, no path for Anthropic's, Google's, Cohere's and Azure's.",
     "ModelNotFound": "Use one of the close matches, or a name that `GET /v1/models` lists.",
     "MethodNotAllowed": "Use the method that the message names.",
     "BodyTimeout": "Send the request without pauses; look for a slow proxy in between.",
@@ -132,11 +132,12 @@ def _provider_row(kind: Kind) -> list[str]:
     both = " (both are needed)" if names.needs_both else ""
     provider = kind.build(ProviderSettings(name=kind.name, base_url=kind.base_url or "http://localhost/v1"))
     offered = [operation for operation in OPERATIONS if provider.target(operation, "openai_chat", "any") is not None]
+    keys = " or ".join(quoted(name) for name in (names.key, names.other_key) if name)
     own = provider.target("chat", RESPONSES, "any")
     responses = "" if own is None or own.dialect != RESPONSES else "yes"
     if responses and provider.quirks.keeps_responses:
         responses = "yes, and keeps responses"
-    return [quoted(kind.name), address, quoted(names.key), quoted(names.url) + both, ", ".join(offered), responses]
+    return [quoted(kind.name), address, keys, quoted(names.url) + both, ", ".join(offered), responses]
 
 
 def simulator_models_table() -> str:

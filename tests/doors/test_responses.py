@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from switchgear.config.model import DeploymentEntry, ModelEntry, ProviderEntry
+from switchgear.config.model import ProviderEntry
+from switchgear.config.routing import DeploymentEntry, ModelEntry
 from switchgear.testing.scripted_upstream import Peer, ScriptedUpstream
 from tests.doors.house import KEY, House, running
 

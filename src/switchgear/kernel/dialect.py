@@ -29,6 +29,8 @@ class Tally(Struct, kw_only=True):
     """Stream events that carried content; many servers send one token in each."""
     complete: bool = False
     """The dialect's own end mark was seen ([DONE], message_stop); always true of a whole JSON answer."""
+    complete_at_end: bool = False
+    """For dialects without an end mark: should the transfer end now, the answer is complete."""
     error: SwitchgearError | None = None
 
 

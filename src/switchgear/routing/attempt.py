@@ -188,7 +188,7 @@ def _written(call: Call, deployment: Deployment, plan: Plan) -> tuple[bytes, tup
         body, dropped = leave_out(body, plan.drop)
     if plan.same_dialect:
         return plan.dialect.prepare(body, deployment.model, stream=call.stream), dropped, None
-    chat = call.dialect.read_request(body) if dropped else call.chat()
+    chat = call.read(body) if dropped else call.chat()
     return plan.dialect.write_request(_for_upstream(chat, call, deployment)), dropped, chat
 
 

@@ -29,13 +29,13 @@ from switchgear.kernel.chat import (
 )
 from switchgear.kernel.dialect import StreamOptions
 from switchgear.kernel.errors import UpstreamGarbled
+from switchgear.kernel.estimate import estimated_usage
 from switchgear.wire.json_body import text
 from switchgear.wire.openai_chat_writer import KEEPALIVE
 from switchgear.wire.openai_responses_object import Ending, Identity, response_object
 from switchgear.wire.openai_responses_parts import Block, own_annotation, write_output_part
 from switchgear.wire.openai_responses_reply import call_item, logprob_items, message_item, reasoning_item
 from switchgear.wire.openai_responses_usage import write_failure, write_finish
-from switchgear.wire.openai_usage import estimated_usage
 
 _PREFIXES: Final = {"text": "msg", "refusal": "msg", "tool_call": "fc", "thinking": "rs", "redacted_thinking": "rs"}
 _DELTA: Final = b'event: %b\ndata: {"type":"%b","sequence_number":%d,"item_id":%b,"output_index":%d,%b"delta":%b%b}\n\n'
@@ -365,7 +365,9 @@ class ResponsesEventWriter:
         written = [self._stop(part, status if part.item is last else "completed") for part in self._parts.values()]
         written += [self._close(item, status if item is last else "completed") for item in self._items if not item.done]
         output = [item.block(status if item is last else "completed") for item in self._items]
-        usage = self._usage or estimated_usage(self._options, self._content_frames, self._content_bytes)
+        usage = self._usage or estimated_usage(
+            self._options.input_tokens_estimate, self._content_frames, self._content_bytes
+        )
         ending = Ending(status=status, incomplete_reason=reason, usage=usage)
         response = response_object(self._who, self._options.asked, output, ending)
         return b"".join(written) + self._event(f"response.{status}", response=response)
