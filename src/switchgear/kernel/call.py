@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType, structs
 
 from switchgear.kernel.chat import Chat
 from switchgear.kernel.dialect import Dialect
@@ -92,8 +92,13 @@ class Call(Struct, kw_only=True, eq=False):
     def chat(self) -> Chat:
         """The canonical form of the body, decoded once, when first asked for; that of the dialect's family.
 
+        A dialect whose path names the model, and says whether to stream, leaves that to the head.
         Raises BadRequest or UnsupportedField.
         """
         if self._chat is None:
-            self._chat = self.dialect.read_request(self.body)
+            chat = self.dialect.read_request(self.body)
+            if not chat.model:
+                chat = structs.replace(chat, model=self.head.model)
+                chat = structs.replace(chat, stream=True) if self.stream else chat
+            self._chat = chat
         return self._chat
