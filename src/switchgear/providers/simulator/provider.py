@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from switchgear.kernel.errors import BadRequest, ConfigError
 from switchgear.kernel.upstream import Origin, Provider, ProviderSettings, Quirks, Target
-from switchgear.providers.simulator.script import read_parameters, write_path
+from switchgear.providers.simulator.script import read_parameters, stream_path, write_path
 
 SCHEME: Final = "sim"
 _ORIGIN: Final = Origin(scheme=SCHEME, host="simulator", port=0)
@@ -35,11 +35,12 @@ class SimulatorProvider:
         if operation not in _OPERATIONS:
             return None
         forced, colon, rest = model.partition(":")
-        name = rest if colon else model
+        path = write_path(operation, rest if colon else model, self._defaults)
         return Target(
             origin=_ORIGIN,
             method="POST",
-            path=write_path(operation, name, self._defaults),
+            path=path,
+            stream_path=stream_path(path),
             headers=(("content-type", "application/json"),),
             dialect=forced if colon else dialect,
         )

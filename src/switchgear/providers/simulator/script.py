@@ -10,6 +10,7 @@ from msgspec import Meta, Struct, ValidationError, convert
 from switchgear.kernel.errors import BadRequest, ModelNotFound
 from switchgear.providers.simulator.catalogue import MODELS, SimulatedModel
 
+_STREAM: Final = "/stream"
 _LONGEST_MS: Final = 3_600_000
 _MOST_TOKENS: Final = 100_000
 
@@ -33,6 +34,8 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Script(Struct, frozen=True, kw_only=True):
     model: SimulatedModel
     parameters: Parameters
+    streams: bool = False
+    """The path asks for a stream, for dialects whose bodies do not say."""
 
     def due_seconds(self, tokens: int) -> float:
         """When, after the request, the token comes that has ``tokens`` before it."""
@@ -47,6 +50,11 @@ def write_path(operation: str, name: str, defaults: Mapping[str, str]) -> str:
     return f"/{operation}/{quote(model, safe='')}" + (f"?{urlencode(parameters)}" if parameters else "")
 
 
+def stream_path(path: str) -> str:
+    """The path of the same target where a stream is asked for."""
+    return f"{_STREAM}{path}"
+
+
 def read_path(path: str) -> Script:
     """The script that a target's path names.
 
@@ -58,7 +66,8 @@ def read_path(path: str) -> Script:
     if model is None:
         raise ModelNotFound(f"the simulator has no model {name[:100]!r}; {_advice(name)}", param="model")
     given = dict(parse_qsl(query, keep_blank_values=True))
-    return Script(model=model, parameters=read_parameters({**dict(model.parameters), **given}))
+    parameters = read_parameters({**dict(model.parameters), **given})
+    return Script(model=model, parameters=parameters, streams=path.startswith(_STREAM))
 
 
 def read_parameters(given: Mapping[str, str]) -> Parameters:
