@@ -1,12 +1,12 @@
 """One try at one deployment: write the request, send it, read what comes back."""
 
 import asyncio
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import structs
 
 from switchgear.kernel.call import Call
-from switchgear.kernel.chat import Chat, Usage
+from switchgear.kernel.chat import Chat, Completion, Start, Usage
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.dialect import StreamOptions, Tally
 from switchgear.kernel.errors import Internal, SwitchgearError, UpstreamError, UpstreamGarbled
@@ -26,6 +26,9 @@ _FIRST_ERROR_STATUS: Final = 400
 _FORWARDED_HEADERS: Final = frozenset((b"openai-processing-ms", b"x-switchgear-simulator", b"x-switchgear-estimated"))
 
 
+Named = TypeVar("Named", Completion, Start)
+
+
 class AttemptLog:
     """Writes one attempt's entry: opened when it starts, closed exactly once."""
 
@@ -42,6 +45,10 @@ class AttemptLog:
     def estimate(self, tally: Tally) -> Usage:
         """The usage of this attempt as far as the gateway can tell by itself."""
         return estimated_usage(self._call, tally)
+
+    def named(self, said: Named) -> Named:
+        """An answer whose vendor names neither it nor its model, called by the ids of the call and the deployment."""
+        return structs.replace(said, id=said.id or self._call.id, model=said.model or self.entry.model)
 
     def first_byte(self) -> None:
         """The first byte of the answer's body is here."""
@@ -143,7 +150,7 @@ async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog
         tally.content_bytes = len(body)
     log.close(tally)
     if not plan.same_dialect:
-        completion = plan.dialect.read_reply(body)
+        completion = log.named(plan.dialect.read_reply(body))
         body = call.dialect.write_reply(
             structs.replace(completion, usage=completion.usage or log.entry.usage), call.chat()
         )
@@ -165,7 +172,7 @@ async def _read_stream(call: Call, plan: Plan, upstream: UpstreamReply, log: Att
     if plan.same_dialect:
         converter = Relaying(plan.dialect, plan.dialect.relay(options), end_mark)
     else:
-        converter = Translating(plan.dialect.events(), call.dialect.writer(options), log.estimate, end_mark)
+        converter = Translating(plan.dialect.events(), call.dialect.writer(options), log, end_mark)
     frames = StreamBody(upstream, log, plan.dialect.splitter(), converter)
     await frames.start()
     reply = Reply(200, headers, frames=frames)
@@ -183,7 +190,7 @@ async def _fold_stream(call: Call, plan: Plan, upstream: UpstreamReply, log: Att
         see(tally, event)
     if plan.missing_end_mark and tally.finish is not None:
         events += reader.feed(plan.missing_end_mark)
-    completion = fold([*events, *reader.close()])
+    completion = log.named(fold([*events, *reader.close()]))
     log.close(tally)
     completion = structs.replace(completion, usage=completion.usage or log.entry.usage)
     return Reply(200, headers, call.dialect.write_reply(completion, None if plan.same_dialect else call.chat()))
@@ -192,9 +199,7 @@ async def _fold_stream(call: Call, plan: Plan, upstream: UpstreamReply, log: Att
 def _tell_as_stream(call: Call, plan: Plan, body: bytes, log: AttemptLog, headers: Headers) -> Reply:
     """The client asked for a stream and the upstream answered whole: tell the answer event by event."""
     events = unfold(plan.dialect.read_reply(body))
-    translation = Translating(
-        plan.dialect.events(), call.dialect.writer(_stream_options(call, plan)), log.estimate, b""
-    )
+    translation = Translating(plan.dialect.events(), call.dialect.writer(_stream_options(call, plan)), log, b"")
     raw = translation.write(events)
     log.close(translation.tally)
     reply = Reply(200, headers, frames=WholeAsStream(raw, events))
