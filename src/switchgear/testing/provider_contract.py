@@ -17,7 +17,14 @@ from switchgear.kernel.upstream import Provider, ProviderSettings, Quirks, Targe
 from switchgear.providers import Kind
 
 OPERATIONS: Final = ("chat", "completions", "embeddings", "count_tokens")
-DIALECTS: Final = ("openai_chat", "openai_completions", "openai_embeddings", "anthropic", "anthropic_count_tokens")
+DIALECTS: Final = (
+    "openai_chat",
+    "openai_completions",
+    "openai_embeddings",
+    "anthropic",
+    "anthropic_count_tokens",
+    "bedrock_converse",
+)
 MODELS: Final = ("plain", "vendor/model:tag", "a b?c=d&e#f", "größe")
 
 _NAME: Final = "contract"
