@@ -8,7 +8,7 @@ from msgspec import Struct
 from switchgear.app.models import Outside
 from switchgear.app.transports import Fallbacks
 from switchgear.auth.stage import Authenticate
-from switchgear.doors import anthropic, openai
+from switchgear.doors import anthropic, bedrock, openai
 from switchgear.doors.endpoint import Directory, Endpoint, Pipelines
 from switchgear.doors.errors import raise_defect
 from switchgear.doors.gateway import Forward, Gateway, Snapshots
@@ -58,6 +58,7 @@ def gateway(
     endpoints = [
         *openai.endpoints(spoken, pipelines),
         *anthropic.endpoints(spoken, pipelines),
+        *bedrock.endpoints(spoken, pipelines),
     ]
     return Gateway(
         Directory(endpoints),
