@@ -26,7 +26,13 @@ SOURCES = ROOT / "src" / "switchgear"
 
 # Of the gateway's own making; everything below `x-switchgear-gateway-` stays between its processes.
 HEADER = re.compile(r'b"((?:x-|retry-|request-)[a-z-]+)"')
-WRITTEN_IN = ("doors/errors.py", "doors/gateway.py", "doors/anthropic.py", "providers/simulator/performance.py")
+WRITTEN_IN = (
+    "doors/errors.py",
+    "doors/gateway.py",
+    "doors/anthropic.py",
+    "doors/bedrock.py",
+    "providers/simulator/performance.py",
+)
 
 
 def page(name: str) -> str:
@@ -176,7 +182,7 @@ def test_every_environment_variable_is_documented_and_no_other() -> None:
     for kind in kinds().values():
         if kind.environment is not None:
             names |= {name for name in (kind.environment.key, kind.environment.url) if name}
-    examples = {"ACME_API_KEY", "NAME"}
+    examples = {"ACME_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "NAME"}
     documented = set(re.findall(r"\b([A-Z][A-Z_]*_[A-Z_]*[A-Z])\b", page("providers.md")))
     assert documented - examples == names
 
