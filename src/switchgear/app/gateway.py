@@ -8,7 +8,7 @@ from msgspec import Struct
 from switchgear.app.models import Outside
 from switchgear.app.transports import Fallbacks
 from switchgear.auth.stage import Authenticate
-from switchgear.doors import anthropic, azure, cohere, gemini, openai, openai_responses
+from switchgear.doors import anthropic, azure, bedrock, cohere, gemini, openai, openai_responses
 from switchgear.doors.endpoint import Directory, Endpoint, Pipelines
 from switchgear.doors.errors import raise_defect
 from switchgear.doors.gateway import Forward, Gateway, Snapshots
@@ -73,6 +73,7 @@ def gateway(
         *anthropic.endpoints(spoken, pipelines),
         *cohere.endpoints(spoken, pipelines),
         *gemini.endpoints(spoken, pipelines),
+        *bedrock.endpoints(spoken, pipelines),
     ]
     return Gateway(
         Directory(endpoints),

@@ -10,11 +10,13 @@ from switchgear.kernel.call import Head
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import MethodNotAllowed, SwitchgearError
 from switchgear.kernel.pipeline import Next
+from switchgear.kernel.reply import Headers
 
 ReadHead = Callable[["Request"], Head]
 """Raises what msgspec raises for bodies that are not as they must be, or BadRequest."""
 
 Fits = Callable[["Request"], bool]
+ErrorHeaders = Callable[[SwitchgearError], Headers]
 
 _PLACEHOLDER: Final = re.compile(r"\{[a-z]+\}")
 
@@ -49,6 +51,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     """Whether a call names a model, in its body or in place of the placeholder; else its body is left alone."""
     read_head: ReadHead | None = None
     """Reads the head where it is not in a JSON body with OpenAI's names; None: it is."""
+    error_headers: ErrorHeaders | None = None
+    """Headers in which the door's clients look for the kind of an error, beside those that all doors send."""
     bad_request: Next
     """The record alone around a refusal: for what is not even HTTP, or not within bounds."""
     fits: Fits | None = None

@@ -98,6 +98,7 @@ class Call(Struct, kw_only=True, eq=False):
     def chat(self) -> Chat:
         """The canonical form of the body, decoded once, when first asked for; that of the dialect's family.
 
+        A dialect whose path names the model, and says whether to stream, leaves that to the head.
         Raises BadRequest or UnsupportedField.
         """
         if self._chat is None:

@@ -25,6 +25,8 @@ DIALECTS: Final = (
     "openai_responses_input_tokens",
     "anthropic",
     "anthropic_count_tokens",
+    "bedrock_converse",
+    "bedrock_titan_embeddings",
     "gemini",
     "gemini_count_tokens",
     "gemini_embeddings",
