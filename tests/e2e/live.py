@@ -32,7 +32,9 @@ keys:
   - {{name: narrow, key: {key}-narrow, models: ["sim/echo"]}}
 providers:
   sim: {{kind: simulator}}
-routing: {{retries: {{attempts: 1}}}}
+routing:  # what an upstream does is what the client sees, as often as it asks
+  retries: {{attempts: 1}}
+  breaker: {{consecutive_failures: 1000000, minimum_calls: 1000000}}
 models:
   echo: {{deployments: [{{model: sim/echo}}]}}
 """

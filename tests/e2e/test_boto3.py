@@ -198,8 +198,6 @@ def test_a_stop_sequence_is_told(client: Any) -> None:
 
 ERRORS = [
     (400, "ValidationException"),
-    (401, "UnrecognizedClientException"),
-    (403, "AccessDeniedException"),
     (404, "ResourceNotFoundException"),
     (408, "ModelTimeoutException"),
     (429, "ThrottlingException"),

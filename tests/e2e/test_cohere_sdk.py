@@ -152,8 +152,6 @@ def test_the_first_versions_client_ranks_too(live: LiveServer) -> None:
 
 ERRORS = [
     (400, cohere.BadRequestError),
-    (401, cohere.UnauthorizedError),
-    (403, cohere.ForbiddenError),
     (404, cohere.NotFoundError),
     (422, cohere.UnprocessableEntityError),
     (429, cohere.TooManyRequestsError),

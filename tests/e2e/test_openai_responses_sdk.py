@@ -230,7 +230,6 @@ def test_input_tokens_are_counted(client: openai.OpenAI) -> None:
 
 ERRORS = [
     (400, openai.BadRequestError),
-    (401, openai.AuthenticationError),
     (404, openai.NotFoundError),
     (429, openai.RateLimitError),
     (500, openai.InternalServerError),

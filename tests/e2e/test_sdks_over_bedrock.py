@@ -80,8 +80,6 @@ def test_parallel_calls_are_streamed_with_indices_from_0(chatting: openai.OpenAI
     ("status", "kind"),
     [
         (400, openai.BadRequestError),
-        (401, openai.AuthenticationError),
-        (403, openai.PermissionDeniedError),
         (404, openai.NotFoundError),
         (429, openai.RateLimitError),
         (500, openai.InternalServerError),

@@ -14,6 +14,7 @@ from switchgear.kernel.estimate import estimate_tokens
 from switchgear.kernel.fold import fold, unfold
 from switchgear.kernel.record import Attempt
 from switchgear.kernel.reply import Headers, Reply
+from switchgear.kernel.retrieval import Embeddings, Ranking
 from switchgear.kernel.upstream import Timers, UpstreamReply
 from switchgear.routing.accounting import see, untold_usage
 from switchgear.routing.causes import cause_of
@@ -32,7 +33,7 @@ _FIRST_ERROR_STATUS: Final = 400
 _FORWARDED_HEADERS: Final = frozenset((b"openai-processing-ms", b"x-switchgear-simulator", b"x-switchgear-estimated"))
 
 
-Named = TypeVar("Named", Completion, Start)
+Named = TypeVar("Named", Completion, Start, Embeddings, Ranking)
 
 
 class Manner(Struct, frozen=True, kw_only=True):
@@ -79,12 +80,11 @@ class AttemptLog:
         Some vendors name neither an answer nor its model, and say no time: then the call's and the deployment's serve.
         """
         call = self._call
-        return structs.replace(
-            said,
-            id=call.answer_id or said.id or call.id,
-            model=said.model or self.entry.model,
-            created_seconds=said.created_seconds or call.started_wall_ns // _NANOSECONDS,
-        )
+        known = {"id": call.answer_id or said.id or call.id, "model": said.model or self.entry.model}
+        if isinstance(said, Embeddings | Ranking):
+            return structs.replace(said, **known)
+        created_seconds = said.created_seconds or call.started_wall_ns // _NANOSECONDS
+        return structs.replace(said, **known, created_seconds=created_seconds)
 
     def first_byte(self) -> None:
         """The first byte of the answer's body is here."""
