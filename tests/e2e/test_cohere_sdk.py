@@ -209,7 +209,7 @@ def test_openais_sdk_reaches_cohere(live: LiveServer) -> None:
     client = openai.OpenAI(base_url=f"{live.url}/v1", api_key=KEY, max_retries=0, timeout=20)
     done = client.chat.completions.create(model="sim/cohere_chat:echo", messages=said("hello there"))
     assert done.choices[0].message.content == "hello there"
-    assert (done.model, done.choices[0].finish_reason) == ("sim/cohere_chat:echo", "stop")
+    assert (done.model, done.choices[0].finish_reason) == ("cohere_chat:echo", "stop")
     tools: Any = [WEATHER, NEWS]
     with client.chat.completions.stream(
         model="sim/cohere_chat:tools", messages=said("both"), tools=tools, stream_options={"include_usage": True}
