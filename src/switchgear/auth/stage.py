@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
-from switchgear.auth.model import KeyRing, VirtualKey, model_allowed
-from switchgear.kernel.call import Call, Caller
+from switchgear.auth.model import KeyRing, VirtualKey
+from switchgear.kernel.call import Call, Caller, model_allowed
 from switchgear.kernel.errors import Forbidden, Unauthenticated
 from switchgear.kernel.pipeline import Next, Stage
 from switchgear.kernel.reply import Reply

@@ -1,7 +1,6 @@
 """Which models a door lists."""
 
-from switchgear.auth.model import model_allowed
-from switchgear.kernel.call import Call
+from switchgear.kernel.call import Call, model_allowed
 from switchgear.routing.model import RouteTable
 
 

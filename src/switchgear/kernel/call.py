@@ -40,6 +40,13 @@ class Caller(Struct, frozen=True, kw_only=True):
     """Names of the models the key may use; empty means all."""
 
 
+def model_allowed(allowed: tuple[str, ...], model: str) -> bool:
+    """Whether ``model`` is among ``allowed``: exact names, or prefixes that end in ``*``; empty allows all."""
+    if not allowed:
+        return True
+    return any(model.startswith(name[:-1]) if name.endswith("*") else model == name for name in allowed)
+
+
 class Snapshot:
     """One immutable version of all that the data plane needs to know: a part for each slice that asks."""
 

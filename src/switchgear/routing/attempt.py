@@ -52,7 +52,7 @@ FIRST: Final = Manner()
 class AttemptLog:
     """Writes one attempt's entry, and what it tells of the deployment: opened at its start, closed exactly once."""
 
-    __slots__ = ("_call", "_clock", "_closed", "_health", "_started_monotonic_ns", "asked", "entry")
+    __slots__ = ("_call", "_clock", "_closed", "_health", "_is_probe", "_started_monotonic_ns", "asked", "entry")
 
     def __init__(self, call: Call, clock: Clock, entry: Attempt, health: Health) -> None:
         self.entry = entry
@@ -64,7 +64,7 @@ class AttemptLog:
         self._started_monotonic_ns = clock.monotonic_ns()
         self._closed = False
         call.attempts.append(entry)
-        health.begin(self._started_monotonic_ns)
+        self._is_probe = health.begin(self._started_monotonic_ns)
 
     def estimate(self, tally: Tally) -> Usage:
         """The usage of this attempt as far as the gateway can tell by itself."""
@@ -94,7 +94,8 @@ class AttemptLog:
         """The first piece of content is here, or the whole answer."""
         now_ns = self._clock.monotonic_ns()
         elapsed_ns = self.entry.first_token_ns = now_ns - self._started_monotonic_ns
-        self._health.first_token(elapsed_ns, now_ns, streamed=self._call.stream)
+        self._health.first_token(elapsed_ns, now_ns, streamed=self._call.stream, probe=self._is_probe)
+        self._is_probe = False
 
     def close(self, tally: Tally | None, error: SwitchgearError | None = None, *, cancelled: bool = False) -> None:
         """Declare the outcome; only the first word counts."""
@@ -113,11 +114,10 @@ class AttemptLog:
             entry.error = f"{error.code}: {error.message}"
             cause = cause_of(error, answered=entry.status != 0)
             entry.cause = cause
-            health.failed(cause, now_ns, error)
+            health.failed(cause, now_ns, error, probe=self._is_probe, late=entry.first_token_ns != 0)
         elif cancelled:
             entry.outcome = "cancelled"
-            if not entry.first_token_ns:
-                health.left()
+            health.left(probe=self._is_probe)
         usage = entry.usage
         health.end(usage.total_input + usage.total_output if usage is not None and health.counts_tokens else 0, now_ns)
 

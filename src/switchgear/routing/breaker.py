@@ -1,7 +1,8 @@
 """A circuit breaker: closed, open, half-open with a single probe (Nygard, *Release It!*, 2007).
 
 It opens after a run of failures, or when the share of failures or of slow calls within a window is too high. Each probe
-that fails doubles the time it stays open.
+that fails doubles the time it stays open. While it is not closed only the probe's outcome counts: calls that were sent
+before it opened say nothing of now.
 """
 
 from typing import Final, Literal
@@ -34,34 +35,49 @@ class Breaker:
         self._probing = False
         self._window = Window(rules.window_seconds, 3)
 
+    def adopt(self, rules: BreakerRules) -> None:
+        """Go on under other rules; a window of another length starts empty."""
+        if rules.window_seconds != self.rules.window_seconds:
+            self._window = Window(rules.window_seconds, 3)
+        self.rules = rules
+        if self.state == "closed":
+            self._open_seconds = rules.open_seconds
+
     def admits(self, now_ns: int) -> bool:
         """Whether a call may go; does not yet take the probe's place."""
         if self.state == "closed":
             return True
         return now_ns >= self.until_ns and not self._probing
 
-    def begin(self, now_ns: int) -> None:
-        """A call goes; when the breaker is not closed, it is the probe."""
-        if self.state != "closed" and now_ns >= self.until_ns:
-            self.state = "half_open"
-            self._probing = True
+    def begin(self, now_ns: int) -> bool:
+        """A call goes; whether it is the probe."""
+        if self.state == "closed" or now_ns < self.until_ns:
+            return False
+        self.state = "half_open"
+        self._probing = True
+        return True
 
-    def succeeded(self, now_ns: int, *, slow: bool) -> None:
+    def succeeded(self, now_ns: int, *, slow: bool, probe: bool = False) -> None:
         """A call got its first token."""
-        self._failures_in_a_row = 0
         if self.state != "closed":
+            if not probe:
+                return
             self._close()
+        self._failures_in_a_row = 0
         self._window.add(_CALLS, 1, now_ns)
         if slow:
             self._window.add(_SLOW, 1, now_ns)
             self._judge(now_ns, _SLOW, self.rules.slow_rate)
 
-    def failed(self, now_ns: int) -> None:
-        """A call failed in a way that counts."""
+    def failed(self, now_ns: int, *, probe: bool = False, counted: bool = False) -> None:
+        """A call failed in a way that counts; ``counted``: it had got its first token before."""
+        if self.state != "closed" and not probe:
+            return
         self._failures_in_a_row += 1
-        self._window.add(_CALLS, 1, now_ns)
+        self._window.add(_CALLS, 0 if counted else 1, now_ns)
         self._window.add(_FAILURES, 1, now_ns)
-        if self.state == "half_open":
+        if probe:
+            self._probing = False
             self._open_seconds = min(2 * self._open_seconds, self.rules.max_open_seconds)
             self.open(now_ns, self._open_seconds)
         elif self._failures_in_a_row >= self.rules.consecutive_failures:
@@ -70,17 +86,15 @@ class Breaker:
             self._judge(now_ns, _FAILURES, self.rules.failure_rate)
 
     def undecided(self) -> None:
-        """A call ended without saying anything of the deployment: its place as the probe is free again."""
+        """The probe ended without saying anything of the deployment: its place is free again."""
         self._probing = False
-        if self.state == "half_open":
-            self.state = "open"
+        self.state = "open"
 
     def open(self, now_ns: int, seconds: float) -> None:
         """Let no call through for so long; a hint from elsewhere may say so too."""
         if self.state == "closed":
             self.opened += 1
         self.state = "open"
-        self._probing = False
         self.until_ns = max(self.until_ns, now_ns + round(seconds * _NANOSECONDS))
 
     def _close(self) -> None:

@@ -10,12 +10,13 @@
 =====================================  ==============================================
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
 
-from switchgear.kernel.call import Call
-from switchgear.kernel.errors import BadRequest
+from switchgear.kernel.call import Call, model_allowed
+from switchgear.kernel.errors import BadRequest, Forbidden
 
 PRIORITIES: Final = {"high": -1, "normal": 0, "low": 1}
 _MOST_FALLBACKS: Final = 8
@@ -52,20 +53,34 @@ NONE: Final = Wishes()
 
 
 def wishes_of(call: Call) -> Wishes:
-    """The wishes of a call. Raises BadRequest for a header that cannot be understood."""
+    """The wishes of a call.
+
+    Raises BadRequest for a header that cannot be understood, Forbidden for a model that the caller's key may not use.
+    """
     if KNOWN.isdisjoint(call.headers):
         return NONE
     priority = _text(call, b"x-switchgear-priority") or "normal"
     if priority not in PRIORITIES:
         raise BadRequest(f"x-switchgear-priority: {priority[:40]!r} is none of {', '.join(PRIORITIES)}")
-    retries = _number(call, b"x-switchgear-retries", b"x-litellm-num-retries")
+    retries = _number(call, float.is_integer, b"x-switchgear-retries", b"x-litellm-num-retries")
     return Wishes(
-        timeout_seconds=_number(call, b"x-switchgear-timeout", b"x-litellm-timeout"),
-        first_token_seconds=_number(call, b"x-litellm-stream-timeout"),
+        timeout_seconds=_number(call, _positive, b"x-switchgear-timeout", b"x-litellm-timeout"),
+        first_token_seconds=_number(call, _positive, b"x-litellm-stream-timeout"),
         retries=None if retries is None else min(int(retries), _MOST_RETRIES),
-        fallbacks=_words(_text(call, b"x-switchgear-fallbacks"))[:_MOST_FALLBACKS],
+        fallbacks=_fallbacks(call),
         priority=PRIORITIES[priority],
     )
+
+
+def _fallbacks(call: Call) -> tuple[str, ...]:
+    names = _words(_text(call, b"x-switchgear-fallbacks"))[:_MOST_FALLBACKS]
+    caller = call.caller
+    barred = () if caller is None else [name for name in names if not model_allowed(caller.models, name)]
+    if caller is not None and barred:
+        raise Forbidden(
+            f"x-switchgear-fallbacks: key {caller.key!r} may not use model {barred[0][:200]!r}", param="model"
+        )
+    return names
 
 
 def session_of(call: Call) -> str:
@@ -87,7 +102,7 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word for word in (each.strip() for each in text.split(",")) if word)
 
 
-def _number(call: Call, *names: bytes) -> float | None:
+def _number(call: Call, usable: Callable[[float], bool], *names: bytes) -> float | None:
     for name in names:
         text = _text(call, name)
         if not text:
@@ -96,7 +111,11 @@ def _number(call: Call, *names: bytes) -> float | None:
             number = float(text)
         except ValueError:
             number = -1.0
-        if not 0 <= number <= _LONGEST_SECONDS:
+        if not (0 <= number <= _LONGEST_SECONDS and usable(number)):
             raise BadRequest(f"{name.decode()}: {text[:40]!r} is not a number that can be used")
         return number
     return None
+
+
+def _positive(number: float) -> bool:
+    return number > 0
