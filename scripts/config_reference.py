@@ -5,11 +5,12 @@ from typing import cast
 
 from switchgear.config import schema
 
-ORDER = ("Config", "Server", "Journal", "Key", "ProviderEntry", "ModelEntry", "DeploymentEntry", "TimersEntry")
+ORDER = ("Config", "Server", "Journal", "State", "Key", "ProviderEntry", "ModelEntry", "DeploymentEntry", "TimersEntry")
 HEADINGS = {
     "Config": "The file",
     "Server": "`server`",
     "Journal": "`journal`",
+    "State": "`state`",
     "Key": "`keys[]`",
     "ProviderEntry": "`providers.<name>`",
     "ModelEntry": "`models.<name>`",

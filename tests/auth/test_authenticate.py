@@ -52,6 +52,7 @@ async def admitted(one: Call) -> str:
         {b"authorization": f"bearer  {KEY} ".encode()},
         {b"x-api-key": KEY.encode()},
         {b"api-key": KEY.encode()},
+        {b"x-goog-api-key": KEY.encode()},
     ],
 )
 async def test_a_known_key_is_admitted_wherever_the_sdk_puts_it(headers: Mapping[bytes, bytes]) -> None:

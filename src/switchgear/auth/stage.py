@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs
 
 from switchgear.auth.model import KeyRing, VirtualKey
 from switchgear.kernel.call import Call, Caller, model_allowed
@@ -14,15 +15,19 @@ from switchgear.kernel.reply import Reply
 _NOBODY: Final = (VirtualKey(name="", digest=bytes(32), disabled=True), Caller(key=""))
 """Compared against when no key has the digest, so that the answer takes as long."""
 _ANONYMOUS: Final = Caller(key="anonymous")
+_KEY_HEADERS: Final = (b"x-api-key", b"api-key", b"x-goog-api-key")
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 _REFUSAL: Final = (
-    "No valid virtual key was given. Send one as 'Authorization: Bearer KEY' or 'x-api-key: KEY'; "
+    "No valid virtual key was given. Send one as 'Authorization: Bearer KEY', 'x-api-key: KEY' or "
+    "'x-goog-api-key: KEY'; "
     "keys are declared under 'keys' in switchgear.yaml."
 )
 
 
 class Authenticate:
-    """Finds the caller by the key in ``Authorization``, ``x-api-key`` or ``api-key``.
+    """Finds the caller by the key in ``Authorization``, ``x-api-key``, ``api-key`` or ``x-goog-api-key``.
+
+    A key in the query (``?key=``), as Google's examples show it, counts when no header has one.
 
     Raises Unauthenticated, or Forbidden when the key may not use the model.
     """
@@ -31,7 +36,7 @@ class Authenticate:
 
     async def __call__(self, call: Call, next: Next) -> Reply:
         ring = call.snapshot.part(KeyRing)
-        caller = _find(ring, _presented_key(call.headers))
+        caller = _find(ring, _presented_key(call.headers, call.query))
         if caller is None:
             caller = self._anonymous(call, ring)
         if caller.models and call.head.model and not model_allowed(caller.models, call.head.model):
@@ -54,13 +59,16 @@ def _find(ring: KeyRing, presented: bytes) -> Caller | None:
     return None
 
 
-def _presented_key(headers: Mapping[bytes, bytes]) -> bytes:
+def _presented_key(headers: Mapping[bytes, bytes], query: str) -> bytes:
     authorization = headers.get(b"authorization")
     if authorization is not None:
         scheme, _, credentials = authorization.partition(b" ")
         if scheme.lower() == b"bearer":
             return credentials.strip()
-    return headers.get(b"x-api-key") or headers.get(b"api-key") or b""
+    for name in _KEY_HEADERS:
+        if presented := headers.get(name):
+            return presented
+    return parse_qs(query).get("key", [""])[0].encode() if "key=" in query else b""
 
 
 def _from_this_machine(headers: Mapping[bytes, bytes]) -> bool:

@@ -32,6 +32,8 @@ class Route:
         table = call.snapshot.part(RouteTable)
         name = call.head.model
         alias = table.named.get(name) or table.find(name)
+        if call.pinned:
+            alias = alias.at(call.pinned)
         only = alias.only
         if only is not None and only.health.is_plain and self._unwished(call.headers):
             plan = only.plans.get((call.operation, call.dialect.name))
