@@ -90,7 +90,7 @@ class Course:
             except SwitchgearError as error:
                 following = self._fallback(alias, error)
                 if following is None:
-                    raise self._last_word(error) from None
+                    raise self._last_word(alias, error) from None
                 alias = following
 
     # ------------------------------------------------------------------------------------------------- one name
@@ -294,7 +294,7 @@ class Course:
         yield from declared.get(ANY, ())
         yield from self._wishes.fallbacks
 
-    def _last_word(self, error: SwitchgearError) -> SwitchgearError:
+    def _last_word(self, alias: Alias, error: SwitchgearError) -> SwitchgearError:
         """The error for the client.
 
         Trying the same call again is worth nothing when that was done here already; where this gateway is told never to
@@ -304,12 +304,22 @@ class Course:
             return error
         if self._attempts > 1 or len(self._failures) > 1:
             error.retryable = False
-        times = [failed.error.retry_after_seconds for failed in self._failures]
-        said = [seconds for seconds in times if seconds is not None]
-        error.retry_after_seconds = min(said) if said and isinstance(error, UpstreamRefused) else None
+        error.retry_after_seconds = self._rest_seconds(alias) if isinstance(error, UpstreamRefused) else None
         if isinstance(error, UpstreamTimeout) and self._seconds_left() <= 0:
             error.message = f"{error.message}; the call's own deadline is over"
         return error
+
+    def _rest_seconds(self, alias: Alias) -> float | None:
+        """Until the first of those that rest, or said when to come back, can be asked again; None when none does."""
+        now_ns = self._means.clock.monotonic_ns()
+        rests: list[float] = []
+        for deployment in {*alias.deployments, *(failed.deployment for failed in self._failures)}:
+            failed = _latest(self._failures, deployment)
+            said = None if failed is None else failed.error.retry_after_seconds
+            seconds = deployment.health.wait_seconds(now_ns) or said
+            if seconds is not None:
+                rests.append(seconds)
+        return min(rests, default=None)
 
 
 def _by_tier(deployments: Iterator[Deployment]) -> Iterator[list[Deployment]]:
