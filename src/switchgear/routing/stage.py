@@ -47,7 +47,10 @@ class Route:
                 return await Course(call, alias, self._means, NONE).run(alias, failed)
         if alias.splits:
             alias = self._split(table, alias, call)
-        return await Course(call, alias, self._means, wishes_of(call)).run(alias)
+        wishes = wishes_of(call)
+        for wished in wishes.fallbacks:
+            table.find(wished)
+        return await Course(call, alias, self._means, wishes).run(alias)
 
     def _split(self, table: RouteTable, alias: Alias, call: Call) -> Alias:
         """Follow splits from name to name; a name that was left is not entered again."""
