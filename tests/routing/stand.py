@@ -282,7 +282,8 @@ class Stand:
         self._dialects = dialects or {}
         self._lanes: dict[str, tuple[Lane, ...]] = {}
         self._connected: dict[str, tuple[Connected, ...]] = {}
-        self._drawn = 0
+        self.drawn = 0
+        """How often chance was asked; another number to begin with is another chance."""
         means = Means(clock=self.clock, random_bits=self.random_bits, sleep=asyncio.sleep, bindings=self.bindings)
         self.route = Route(means)
         self.snapshot = self.declare(models, routing)
@@ -334,8 +335,8 @@ class Stand:
 
     def random_bits(self, count: int) -> int:
         """Bits that look random and are the same each time."""
-        self._drawn += 1
-        digest = blake2b(self._drawn.to_bytes(8, "big"), digest_size=8).digest()
+        self.drawn += 1
+        digest = blake2b(self.drawn.to_bytes(8, "big"), digest_size=8).digest()
         return int.from_bytes(digest, "big") >> (64 - count)
 
     @property

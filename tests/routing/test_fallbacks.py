@@ -146,8 +146,9 @@ def test_a_deployment_that_two_names_share_is_asked_once_and_does_not_keep_the_s
         "fast": {**deployments("a/m"), "fallbacks": {"content_filter": ["second"], "any": ["second"]}},
         "second": deployments("a/m", "b/m", "c/m"),
     }
-    for _ in range(10):
+    for chance in range(10):
         stand = Stand(models, AT_ONCE)
+        stand.drawn = 100 * chance
         stand.lane("a").always = answer
         assert stand.ask().status == 200
         assert path(stand)[0] == "a"
