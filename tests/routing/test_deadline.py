@@ -93,7 +93,7 @@ def full(**terms: object) -> Stand:
 
 
 def test_a_full_deployment_is_waited_for_by_priority_and_then_by_arrival() -> None:
-    stand = full()
+    stand = full(waiting_seconds=30)
     order: list[str] = []
 
     async def one(name: str, priority: str) -> None:
