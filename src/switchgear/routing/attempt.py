@@ -54,7 +54,7 @@ class AttemptLog:
 
     __slots__ = ("_call", "_clock", "_closed", "_health", "_is_probe", "_started_monotonic_ns", "asked", "entry")
 
-    def __init__(self, call: Call, clock: Clock, entry: Attempt, health: Health) -> None:
+    def __init__(self, call: Call, clock: Clock, entry: Attempt, health: Health, *, has_place: bool = False) -> None:
         self.entry = entry
         self.asked: Chat | None = None
         """The request in its canonical form, of a call that is translated."""
@@ -64,7 +64,7 @@ class AttemptLog:
         self._started_monotonic_ns = clock.monotonic_ns()
         self._closed = False
         call.attempts.append(entry)
-        self._is_probe = health.begin(self._started_monotonic_ns)
+        self._is_probe = health.begin(self._started_monotonic_ns, has_place=has_place)
 
     def estimate(self, tally: Tally) -> Usage:
         """The usage of this attempt as far as the gateway can tell by itself."""
@@ -140,8 +140,6 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         if how.has_place:
             health.gate.give_back()
         raise
-    if not how.has_place:
-        health.gate.take()
     timers = how.timers or deployment.timers
     entry = Attempt(
         deployment=deployment.name,
@@ -151,7 +149,7 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         why=how.why,
         dropped=dropped,
     )
-    log = AttemptLog(call, clock, entry, health)
+    log = AttemptLog(call, clock, entry, health, has_place=how.has_place)
     log.asked = asked
     connected = deployment.connected
     upstream: UpstreamReply | None = None

@@ -21,13 +21,17 @@ _NANOSECONDS: Final = 1_000_000_000
 class Breaker:
     """Of one deployment; all times are monotonic nanoseconds."""
 
-    __slots__ = ("_failures_in_a_row", "_open_seconds", "_probing", "_window", "opened", "rules", "state", "until_ns")
+    __slots__ = ("_counted_ns", "_failures_in_a_row", "_open_seconds", "_probing", "_window", "opened", "rules",
+                 "state", "successes", "until_ns")  # fmt: skip
 
     def __init__(self, rules: BreakerRules) -> None:
         self.rules = rules
         self.state: State = "closed"
         self.until_ns = 0
         """While open: when a probe may go."""
+        self.successes = 0
+        """Calls that got their first token while closed and were not slow; who sees one adds to it."""
+        self._counted_ns = 0
         self.opened = 0
         """How often it opened."""
         self._open_seconds = rules.open_seconds
@@ -63,8 +67,8 @@ class Breaker:
             if not probe:
                 return
             self._close()
-        self._failures_in_a_row = 0
-        self._window.add(_CALLS, 1, now_ns)
+        self.successes += 1
+        self._count(now_ns)
         if slow:
             self._window.add(_SLOW, 1, now_ns)
             self._judge(now_ns, _SLOW, self.rules.slow_rate)
@@ -73,6 +77,7 @@ class Breaker:
         """A call failed in a way that counts; ``counted``: it had got its first token before."""
         if self.state != "closed" and not probe:
             return
+        self._count(now_ns)
         self._failures_in_a_row += 1
         self._window.add(_CALLS, 0 if counted else 1, now_ns)
         self._window.add(_FAILURES, 1, now_ns)
@@ -96,6 +101,16 @@ class Breaker:
             self.opened += 1
         self.state = "open"
         self.until_ns = max(self.until_ns, now_ns + round(seconds * _NANOSECONDS))
+
+    def _count(self, now_ns: int) -> None:
+        """Put the successes since the last look into the window, as many of them as fall into its length."""
+        if self.successes:
+            self._failures_in_a_row = 0
+            window_ns = round(self.rules.window_seconds * _NANOSECONDS)
+            passed_ns = max(now_ns - self._counted_ns, window_ns)
+            self._window.add(_CALLS, max(1, self.successes * window_ns // passed_ns), now_ns)
+            self.successes = 0
+        self._counted_ns = now_ns
 
     def _close(self) -> None:
         self.state = "closed"

@@ -114,8 +114,10 @@ class Health:
 
     # ------------------------------------------------------------------------------------- a call, from begin to end
 
-    def begin(self, now_ns: int) -> bool:
-        """A call is sent; its place at the gate is taken already. Whether it is the breaker's probe."""
+    def begin(self, now_ns: int, *, has_place: bool = True) -> bool:
+        """A call is sent; ``has_place``: its place at the gate is taken already. Whether it is the breaker's probe."""
+        if not has_place:
+            self.gate.in_flight += 1
         if self.is_plain:
             return False
         self._minute.add(_REQUESTS, 1, now_ns)
@@ -133,6 +135,9 @@ class Health:
         if self.cool_until_ns and now_ns >= self.cool_until_ns:
             self.cool_until_ns = 0
         slow_seconds = self.breaker.rules.slow_seconds
+        if self.is_plain and slow_seconds is None:
+            self.breaker.successes += 1
+            return
         slow = slow_seconds is not None and elapsed_ns > slow_seconds * _NANOSECONDS
         self.breaker.succeeded(now_ns, slow=slow, probe=probe)
         if not self.is_plain or self.breaker.state != "closed":
@@ -173,7 +178,10 @@ class Health:
 
     def end(self, tokens: int, now_ns: int) -> None:
         """A call is over, however it ended: its place is free."""
-        self.gate.give_back()
+        if self.is_plain:
+            self.gate.in_flight -= 1
+        else:
+            self.gate.give_back()
         if tokens:
             self._minute.add(_TOKENS, tokens, now_ns)
 
