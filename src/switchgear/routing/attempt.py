@@ -23,6 +23,7 @@ from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream
 from switchgear.routing.health import Health
 from switchgear.routing.retry_after import retry_after_seconds
+from switchgear.routing.telling import Telling
 from switchgear.wire.json_body import leave_out
 
 MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
@@ -44,6 +45,8 @@ class Manner(Struct, frozen=True, kw_only=True):
     """None: the deployment's own."""
     has_place: bool = False
     """The place at the deployment's gate is taken already."""
+    telling: Telling | None = None
+    """Keeps what is told of a stream, so that another attempt can go on with it."""
 
 
 FIRST: Final = Manner()
@@ -52,12 +55,14 @@ FIRST: Final = Manner()
 class AttemptLog:
     """Writes one attempt's entry, and what it tells of the deployment: opened at its start, closed exactly once."""
 
-    __slots__ = ("_call", "_clock", "_closed", "_health", "_is_probe", "_started_monotonic_ns", "asked", "entry")
+    __slots__ = ("_call", "_clock", "_closed", "_health", "_is_probe", "_started_monotonic_ns", "asked", "entry",
+                 "telling")  # fmt: skip
 
     def __init__(self, call: Call, clock: Clock, entry: Attempt, health: Health, *, has_place: bool = False) -> None:
         self.entry = entry
         self.asked: Chat | None = None
         """The request in its canonical form, of a call that is translated."""
+        self.telling: Telling | None = None
         self._call = call
         self._clock = clock
         self._health = health
@@ -150,7 +155,7 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         dropped=dropped,
     )
     log = AttemptLog(call, clock, entry, health, has_place=how.has_place)
-    log.asked = asked
+    log.asked, log.telling = asked, how.telling
     connected = deployment.connected
     upstream: UpstreamReply | None = None
     try:
@@ -244,9 +249,15 @@ async def _read_refusal(plan: Plan, upstream: UpstreamReply) -> UpstreamError:
 
 
 def _stream_body(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog) -> StreamBody:
+    telling = log.telling
+    if telling is not None and log.asked is None:
+        log.asked = call.chat()
     options = _stream_options(call, log)
     end_mark = plan.missing_end_mark
-    if plan.same_dialect:
+    if telling is not None:
+        writer = telling.begin(call.dialect.writer(options))
+        converter = Translating(plan.dialect.events(), writer, log, end_mark)
+    elif plan.same_dialect:
         converter = Relaying(plan.dialect, plan.dialect.relay(options), end_mark)
     else:
         converter = Translating(plan.dialect.events(), call.dialect.writer(options), log, end_mark)

@@ -6,6 +6,7 @@ what they could not do goes on to the fallbacks declared for its cause, and no n
 """
 
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Final
 
 from msgspec import Struct, structs
@@ -28,10 +29,14 @@ from switchgear.kernel.upstream import Timers
 from switchgear.routing.affinity import Bindings, conversation
 from switchgear.routing.attempt import Manner, attempt
 from switchgear.routing.balance import BALANCERS
+from switchgear.routing.budget import Budget
 from switchgear.routing.causes import AGAIN, ELSEWHERE, ONLY_DECLARED, cause_of
 from switchgear.routing.deployment import Deployment, Plan
+from switchgear.routing.hedge import Racing, race
 from switchgear.routing.model import Alias, RouteTable
 from switchgear.routing.policy import ANY, Cause
+from switchgear.routing.resume import ResumedFrames
+from switchgear.routing.telling import Telling
 from switchgear.routing.wishes import Wishes
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -104,7 +109,7 @@ class Course:
             deployment, plan = await self._next(alias, made)
             made += 1
             try:
-                reply = await self._attempt(deployment, plan)
+                reply = await self._attempt(alias, deployment, plan)
             except SwitchgearError as error:
                 self._note(deployment, error)
                 continue
@@ -126,11 +131,64 @@ class Course:
         telling = (failed.error for failed in reversed(self._failures) if failed.cause != "unsupported")
         return next(telling, self._failures[-1].error)
 
-    async def _attempt(self, deployment: Deployment, plan: Plan) -> Reply:
-        manner = Manner(why=self._why(deployment), timers=self._timers(deployment), has_place=True)
+    async def _attempt(self, alias: Alias, deployment: Deployment, plan: Plan) -> Reply:
         if not self._failures:
             deployment.budget.calls += 1
-        return await attempt(self._call, deployment, plan, self._means.clock, manner)
+        if alias.hedges is not None and not self._failures:
+            return await self._hedged(alias, deployment, plan, alias.hedges)
+        return await self._once(alias, deployment, plan, self._why(deployment))
+
+    async def _once(self, alias: Alias, deployment: Deployment, plan: Plan, why: str) -> Reply:
+        """One attempt, and what it takes to go on with its answer should that break off."""
+        call = self._call
+        resumes = alias.policy.resume == "prefill" and call.stream and call.dialect.family == "chat"
+        telling = Telling() if resumes else None
+        manner = Manner(why=why, timers=self._timers(deployment), has_place=True, telling=telling)
+        reply = await attempt(call, deployment, plan, self._means.clock, manner)
+        if telling is None or reply.frames is None:
+            return reply
+        return ResumedFrames(call, reply, telling, partial(self._go_on, alias, deployment, telling)).reply()
+
+    async def _hedged(self, alias: Alias, deployment: Deployment, plan: Plan, hedges: Budget) -> Reply:
+        """One attempt, and another beside it when the first is late."""
+        hedging = alias.policy.hedging
+        hedges.calls += 1
+        after_seconds = None if hedging is None else hedging.after_seconds
+        after_seconds = after_seconds or deployment.health.first_token_p95_seconds()
+        first = self._once(alias, deployment, plan, "")
+        if after_seconds is None:
+            return await first
+
+        async def second() -> Racing | None:
+            able = self._able(alias)
+            able.pop(deployment, None)
+            now_ns = self._means.clock.monotonic_ns()
+            rival = self._fresh(alias, able, now_ns)
+            if rival is None or rival.health.gate.is_full or not hedges.spend():
+                return None
+            rival.health.gate.take()
+            return self._once(alias, rival, able[rival], "hedge")
+
+        reply, rival_won = await race(first, second, after_seconds)
+        attempts = self._call.attempts
+        if not rival_won and len(attempts) > 1:
+            attempts.append(attempts.pop(0))
+        return reply
+
+    async def _go_on(
+        self, alias: Alias, broken: Deployment, telling: Telling, call: Call, error: SwitchgearError
+    ) -> Reply:
+        """Another attempt at an answer that broke off, at a deployment that can be begun."""
+        self._failures.append(Failed(deployment=broken, error=error, cause=cause_of(error, answered=True)))
+        now_ns = self._means.clock.monotonic_ns()
+        plans = self._able(alias)
+        able = {each: plan for each, plan in plans.items() if each.connected.provider.quirks.begins_answers}
+        found = self._fresh(alias, able, now_ns) or self._tried(able, now_ns)
+        if found is None or found.health.gate.is_full or self._seconds_left() <= 0:
+            raise error
+        found.health.gate.take()
+        manner = Manner(why="resume", timers=self._timers(found), has_place=True, telling=telling)
+        return await attempt(call, found, able[found], self._means.clock, manner)
 
     def _why(self, deployment: Deployment) -> str:
         if not self._failures:
