@@ -43,6 +43,7 @@ Declared = Mapping[str, object]
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "openai_chat": OpenAIChat(),
     "anthropic": Anthropic(),
+    "embedder": OpenAIChat(),
 }
 _EMBEDDINGS: Final = OpenAIEmbeddings()
 SILENCE: Final = inf
@@ -143,7 +144,7 @@ class Playing:
 
 
 class Vendor:
-    """A provider that offers everything its dialect can say; the target's path is the model's name."""
+    """A provider that offers chat, unless its dialect is ``embedder``; the target's path is the model's name."""
 
     quirks = Quirks()
     forwards = False
@@ -153,7 +154,7 @@ class Vendor:
         self._dialect = dialect
 
     def target(self, operation: str, dialect: str, model: str) -> Target | None:
-        if operation != "chat":
+        if operation != "chat" or self._dialect == "embedder":
             return None
         origin = Origin(scheme="http", host=f"{self.name}.example", port=80)
         return Target(origin=origin, method="POST", path=model, headers=(), dialect=self._dialect)
@@ -281,7 +282,8 @@ class Stand:
         self._dialects = dialects or {}
         self._lanes: dict[str, tuple[Lane, ...]] = {}
         self._connected: dict[str, tuple[Connected, ...]] = {}
-        self._drawn = 0
+        self.drawn = 0
+        """How often chance was asked; another number to begin with is another chance."""
         means = Means(clock=self.clock, random_bits=self.random_bits, sleep=asyncio.sleep, bindings=self.bindings)
         self.route = Route(means)
         self.snapshot = self.declare(models, routing)
@@ -301,8 +303,9 @@ class Stand:
         if name in self._lanes:
             return
         count = self._keys.get(name, 1)
-        spoken = DIALECTS[self._dialects.get(name, "openai_chat")]
-        vendor = Vendor(name, spoken.name)
+        declared = self._dialects.get(name, "openai_chat")
+        spoken = DIALECTS[declared]
+        vendor = Vendor(name, declared)
         numbers = range(1, count + 1) if count > 1 else (0,)
         lanes = tuple(Lane(self._note, name, number, spoken) for number in numbers)
 
@@ -332,8 +335,8 @@ class Stand:
 
     def random_bits(self, count: int) -> int:
         """Bits that look random and are the same each time."""
-        self._drawn += 1
-        digest = blake2b(self._drawn.to_bytes(8, "big"), digest_size=8).digest()
+        self.drawn += 1
+        digest = blake2b(self.drawn.to_bytes(8, "big"), digest_size=8).digest()
         return int.from_bytes(digest, "big") >> (64 - count)
 
     @property

@@ -58,7 +58,7 @@ def test_bad_headers_are_refused_by_name(name: str, value: str) -> None:
 
 @pytest.mark.parametrize("names", ["dear", "fast, dear"])
 def test_a_key_reaches_no_model_as_a_fallback_that_it_may_not_use(names: str) -> None:
-    stand = Stand({"fast": deployments("acme/m"), "dear": deployments("costly/m")})
+    stand = Stand({"fast": deployments("acme/m"), "dear": deployments("costly/m"), "dear-1": deployments("x/m")})
     narrow = Caller(key="narrow", models=("fast", "dear-*"))
     done = stand.ask(headers={"x-switchgear-fallbacks": names}, caller=narrow)
     assert (done.status, stand.sent) == (403, [])

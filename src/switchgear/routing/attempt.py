@@ -1,6 +1,7 @@
 """One try at one deployment: write the request, send it, read what comes back."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 from msgspec import Struct, structs
@@ -20,7 +21,7 @@ from switchgear.routing.accounting import see, untold_usage
 from switchgear.routing.causes import cause_of
 from switchgear.routing.credentials import classified
 from switchgear.routing.deployment import Deployment, Plan
-from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream
+from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream, no_content
 from switchgear.routing.health import Health
 from switchgear.routing.retry_after import retry_after_seconds
 from switchgear.routing.telling import Telling
@@ -90,6 +91,10 @@ class AttemptLog:
             return structs.replace(said, **known)
         created_seconds = said.created_seconds or call.started_wall_ns // _NANOSECONDS
         return structs.replace(said, **known, created_seconds=created_seconds)
+
+    def seconds(self) -> float:
+        """Since the attempt began."""
+        return (self._clock.monotonic_ns() - self._started_monotonic_ns) / _NANOSECONDS
 
     def first_byte(self) -> None:
         """The first byte of the answer's body is here."""
@@ -164,7 +169,9 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         target = plan.stream_target if call.stream else plan.target
         if target.sign is not None:
             extra = (*extra, *target.sign(target.path, body))
-        upstream = await connected.transport.send(target, body, timers, extra)
+        sending = connected.transport.send(target, body, timers, extra)
+        limit = timers.first_token_seconds if call.stream else None
+        upstream = await (sending if limit is None else _within(limit, sending))
         entry.status = upstream.status
         return await _read(call, plan, upstream, log, timers)
     except SwitchgearError as error:
@@ -181,6 +188,15 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         defect = None if isinstance(error, asyncio.CancelledError) else Internal(f"a defect: {type(error).__name__}")
         log.close(None, defect, cancelled=defect is None)
         raise
+
+
+async def _within(first_token_seconds: float, sending: Awaitable[UpstreamReply]) -> UpstreamReply:
+    """An upstream that is silent from the start has no first token either."""
+    try:
+        async with asyncio.timeout(first_token_seconds):
+            return await sending
+    except TimeoutError:
+        raise no_content(first_token_seconds) from None
 
 
 def _written(call: Call, deployment: Deployment, plan: Plan) -> tuple[bytes, tuple[str, ...], Chat | None]:
@@ -218,7 +234,7 @@ async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog
     if streamed and event_stream:
         if call.stream:
             frames = _stream_body(call, plan, upstream, log)
-            await frames.start(timers.first_token_seconds)
+            await frames.start(timers.first_token_seconds, log.seconds())
             reply = Reply(200, headers, frames=frames)
             frames.bind(reply)
             return reply

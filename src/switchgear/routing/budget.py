@@ -20,11 +20,16 @@ class Budget:
         self._tokens = reserve
         self.spent = 0
 
-    def spend(self) -> bool:
-        """Take one second try, if there is one."""
+    @property
+    def can_spend(self) -> bool:
+        """Whether there is a second try to take."""
         self._tokens = min(CEILING, self._tokens + self.share * (self.calls - self._counted))
         self._counted = self.calls
-        if self._tokens < 1:
+        return self._tokens >= 1
+
+    def spend(self) -> bool:
+        """Take one second try, if there is one."""
+        if not self.can_spend:
             return False
         self._tokens -= 1
         self.spent += 1

@@ -30,7 +30,7 @@ from switchgear.routing.affinity import Bindings, conversation
 from switchgear.routing.attempt import Manner, attempt
 from switchgear.routing.balance import BALANCERS
 from switchgear.routing.budget import Budget
-from switchgear.routing.causes import AGAIN, ELSEWHERE, ONLY_DECLARED, cause_of
+from switchgear.routing.causes import AGAIN, COUNTED, ELSEWHERE, ONLY_DECLARED, cause_of
 from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.hedge import Racing, race
 from switchgear.routing.model import Alias, RouteTable
@@ -70,7 +70,7 @@ class Failed(Struct, frozen=True, kw_only=True):
 class Course:
     """Of one call. Raises what the last attempt raised, marked as not worth another try by the client."""
 
-    __slots__ = ("_attempts", "_binding", "_call", "_deadline_ns", "_entered", "_failures", "_means", "_wishes")
+    __slots__ = ("_binding", "_call", "_deadline_ns", "_entered", "_failures", "_means", "_wishes")
 
     def __init__(self, call: Call, alias: Alias, means: Means, wishes: Wishes) -> None:
         self._call = call
@@ -78,7 +78,6 @@ class Course:
         self._wishes = wishes
         self._failures: list[Failed] = []
         self._entered: set[str] = set()
-        self._attempts = alias.policy.retries.attempts if wishes.retries is None else 1 + wishes.retries
         seconds = wishes.timeout_seconds or alias.policy.total_seconds
         self._deadline_ns = call.started_monotonic_ns + round(min(seconds, alias.policy.total_seconds) * _NANOSECONDS)
         affinity = alias.policy.affinity
@@ -88,26 +87,27 @@ class Course:
         """The reply of the first attempt that succeeds; ``after`` is one that was made already and failed."""
         if after is not None:
             self._failures.append(after)
+        before = 0
         while True:
             self._entered.add(alias.name)
             try:
-                return await self._at(alias)
+                return await self._at(alias, before)
             except SwitchgearError as error:
                 following = self._fallback(alias, error)
                 if following is None:
-                    raise self._last_word(error) from None
+                    raise self._last_word(alias, error) from None
+                before = len(self._failures)
                 alias = following
 
     # ------------------------------------------------------------------------------------------------- one name
 
-    async def _at(self, alias: Alias) -> Reply:
-        """Try the deployments of one name. Raises the error that ends this."""
-        made = sum(failed.deployment in alias.deployments for failed in self._failures)
+    async def _at(self, alias: Alias, before: int) -> Reply:
+        """Try the deployments of one name, after so many failures at others. Raises the error that ends this."""
         while True:
-            if made:
-                self._give_up_if_hopeless(alias, made)
-            deployment, plan = await self._next(alias, made)
-            made += 1
+            here = self._failures[before:]
+            if here:
+                self._give_up_if_hopeless(alias, here)
+            deployment, plan = await self._next(alias, len(here))
             try:
                 reply = await self._attempt(alias, deployment, plan)
             except SwitchgearError as error:
@@ -117,14 +117,17 @@ class Course:
                 self._means.bindings.bind(alias.name, self._binding, deployment)
             return reply
 
-    def _give_up_if_hopeless(self, alias: Alias, made: int) -> None:
-        last = self._failures[-1]
-        allowed = self._attempts
+    def _give_up_if_hopeless(self, alias: Alias, here: list[Failed]) -> None:
+        last = here[-1]
+        allowed = self._allowed(alias)
         # What never left, or was refused for this one upstream's dialect, is not yet a try.
-        tries = made - sum(failed.cause == "unsupported" for failed in self._failures)
+        tries = sum(failed.cause != "unsupported" for failed in here)
         hopeless = last.cause not in ELSEWHERE or tries >= allowed or len(self._failures) >= MAX_ATTEMPTS
         if hopeless or self._seconds_left() <= 0:
             raise self._worst()
+
+    def _allowed(self, alias: Alias) -> int:
+        return alias.policy.retries.attempts if self._wishes.retries is None else 1 + self._wishes.retries
 
     def _worst(self) -> SwitchgearError:
         """The last failure that says something of the models, rather than of one upstream's dialect."""
@@ -220,7 +223,7 @@ class Course:
             if found is None:
                 await self._wait_for_any(able, now_ns)
                 continue
-            if any(failed.deployment is found for failed in self._failures):
+            if _latest(self._failures, found) is not None:
                 await self._pause(alias, made, found)
                 now_ns = self._means.clock.monotonic_ns()
                 if not found.health.admits(now_ns):
@@ -235,10 +238,15 @@ class Course:
             return found, able[found]
 
     def _able(self, alias: Alias) -> dict[Deployment, Plan]:
-        """Those that offer the operation at all, in the order of their tiers. Raises NotOffered when there are none."""
+        """Those that offer the operation at all, in the order of their tiers.
+
+        Raises NotOffered when there are none, or what went wrong before.
+        """
         call = self._call
         plans = ((each, each.plan(call.operation, call.dialect)) for each in alias.deployments)
         able = {deployment: plan for deployment, plan in plans if plan is not None}
+        if not able and self._failures:
+            raise self._worst()
         if not able:
             raise NotOffered(
                 f"no provider of {call.head.model[:200]!r} offers {call.operation.replace('_', ' ')}; "
@@ -248,22 +256,37 @@ class Course:
         return able
 
     def _fresh(self, alias: Alias, able: dict[Deployment, Plan], now_ns: int) -> Deployment | None:
-        """One that this call has not tried, from the first tier that has any to offer."""
-        tried = {failed.deployment for failed in self._failures}
+        """One that this call has not tried.
+
+        At a provider that has failed it under another key this is a second try, and needs the provider's budget.
+        """
+        tried = {failed.deployment.health for failed in self._failures}
+        suspects = {failed.deployment.provider_name for failed in self._failures if failed.cause in COUNTED}
+        untried = [each for each in able if each.health not in tried and each.health.admits(now_ns)]
+        allowed = (each for each in untried if each.provider_name not in suspects or each.budget.can_spend)
+        found = self._first_free(alias, allowed, now_ns)
+        if found is not None and found.provider_name in suspects:
+            found.budget.spend()
+        return found
+
+    def _first_free(self, alias: Alias, candidates: Iterator[Deployment], now_ns: int) -> Deployment | None:
+        """One from the first tier that has a place free, or else where the line is shortest."""
         waiting: Deployment | None = None
-        for candidates in _by_tier(each for each in able if each not in tried and each.health.admits(now_ns)):
-            free = [each for each in candidates if not each.health.gate.is_full]
+        for tier in _by_tier(candidates):
+            free = [each for each in tier if not each.health.gate.is_full]
             if free:
                 return self._choose(alias, free, now_ns)
-            waiting = waiting or min(candidates, key=lambda each: each.health.gate.waiting)
+            waiting = waiting or min(tier, key=lambda each: each.health.gate.waiting)
         return waiting
 
     def _tried(self, able: dict[Deployment, Plan], now_ns: int) -> Deployment | None:
         """One to try again: what failed in a way that may pass, longest ago first, as far as its budget goes."""
+        by_health = {each.health: each for each in able}
         for failed in self._failures:
-            deployment = failed.deployment
-            again = failed.cause in AGAIN and deployment in able and deployment.health.admits(now_ns)
-            if again and failed is _latest(self._failures, deployment) and deployment.budget.spend():
+            deployment = by_health.get(failed.deployment.health)
+            if deployment is None or failed is not _latest(self._failures, deployment):
+                continue
+            if failed.cause in AGAIN and deployment.health.admits(now_ns) and deployment.budget.spend():
                 return deployment
         return None
 
@@ -339,7 +362,7 @@ class Course:
         yield from declared.get(ANY, ())
         yield from self._wishes.fallbacks
 
-    def _last_word(self, error: SwitchgearError) -> SwitchgearError:
+    def _last_word(self, alias: Alias, error: SwitchgearError) -> SwitchgearError:
         """The error for the client.
 
         Trying the same call again is worth nothing when that was done here already; where this gateway is told never to
@@ -347,14 +370,24 @@ class Course:
         """
         if not self._failures or not isinstance(error, UpstreamError):
             return error
-        if self._attempts > 1 or len(self._failures) > 1:
+        if self._allowed(alias) > 1 or len(self._failures) > 1:
             error.retryable = False
-        times = [failed.error.retry_after_seconds for failed in self._failures]
-        said = [seconds for seconds in times if seconds is not None]
-        error.retry_after_seconds = min(said) if said and isinstance(error, UpstreamRefused) else None
+        error.retry_after_seconds = self._rest_seconds(alias) if isinstance(error, UpstreamRefused) else None
         if isinstance(error, UpstreamTimeout) and self._seconds_left() <= 0:
             error.message = f"{error.message}; the call's own deadline is over"
         return error
+
+    def _rest_seconds(self, alias: Alias) -> float | None:
+        """Until the first of those that rest, or said when to come back, can be asked again; None when none does."""
+        now_ns = self._means.clock.monotonic_ns()
+        rests: list[float] = []
+        for deployment in {*alias.deployments, *(failed.deployment for failed in self._failures)}:
+            failed = _latest(self._failures, deployment)
+            said = None if failed is None else failed.error.retry_after_seconds
+            seconds = deployment.health.wait_seconds(now_ns) or said
+            if seconds is not None:
+                rests.append(seconds)
+        return min(rests, default=None)
 
 
 def _by_tier(deployments: Iterator[Deployment]) -> Iterator[list[Deployment]]:
@@ -370,4 +403,5 @@ def _by_tier(deployments: Iterator[Deployment]) -> Iterator[list[Deployment]]:
 
 
 def _latest(failures: list[Failed], deployment: Deployment) -> Failed | None:
-    return next((failed for failed in reversed(failures) if failed.deployment is deployment), None)
+    """The last failure there, under whatever name it was asked."""
+    return next((failed for failed in reversed(failures) if failed.deployment.health is deployment.health), None)

@@ -193,8 +193,10 @@ class StreamBody:
         if self._finished:
             reply.settle(self._failure)
 
-    async def start(self, first_token_seconds: float | None) -> None:
+    async def start(self, first_token_seconds: float | None, passed_seconds: float) -> None:
         """Wait for the first content, so that an upstream that fails before it can be replaced unseen.
+
+        ``passed_seconds`` have gone by since the request was sent.
 
         What comes before content (lifecycle events, pings, empty deltas) is held back and goes out with it. Raises
         UpstreamError; an error object under status 200 is raised as what it says.
@@ -203,12 +205,10 @@ class StreamBody:
             await self._hold()
             return
         try:
-            async with asyncio.timeout(first_token_seconds):
+            async with asyncio.timeout(max(0.0, first_token_seconds - passed_seconds)):
                 await self._hold()
         except TimeoutError:
-            error = UpstreamTimeout(
-                f"no content within {first_token_seconds:g} s, whatever else was sent", phase="first_token"
-            )
+            error = no_content(first_token_seconds)
             self._fail(error)
             raise error from None
 
@@ -342,6 +342,11 @@ def _joined(frames: list[Frame]) -> Frame:
 
 def _undecoded(raw: bytes) -> list[Event]:
     raise Internal("a translated frame knows its events")
+
+
+def no_content(first_token_seconds: float) -> UpstreamTimeout:
+    """The timer of the first token fired."""
+    return UpstreamTimeout(f"no content within {first_token_seconds:g} s, whatever else was sent", phase="first_token")
 
 
 def _truncated() -> UpstreamTruncated:

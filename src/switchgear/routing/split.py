@@ -5,7 +5,7 @@ from hashlib import blake2b
 from typing import Final, cast
 
 from msgspec import UNSET, DecodeError, Struct
-from msgspec.json import decode
+from msgspec.json import decode, encode
 
 from switchgear.kernel.call import Call
 from switchgear.kernel.ids import RandomBits
@@ -87,11 +87,13 @@ class CallFacts:
         return self._call.headers.get(name.encode("latin-1", "replace"), b"").decode("latin-1")
 
     def metadata(self, name: str) -> str:
-        """A member of the request's ``metadata``, as text; empty when there is none."""
+        """A member of the request's ``metadata``, what is not text as JSON; empty when there is none."""
         if self._metadata is None:
             self._metadata = _object(self._call)
-        value = self._metadata.get(name, "")
-        return value if isinstance(value, str) else str(value)
+        value = self._metadata.get(name)
+        if value is None:
+            return ""
+        return value if isinstance(value, str) else encode(value).decode()
 
     def tags(self) -> tuple[str, ...]:
         """The words on the call."""
@@ -108,6 +110,6 @@ def _object(call: Call) -> Mapping[str, object]:
         return {}
     try:
         found: object = decode(cast("bytes", raw))
-    except (DecodeError, UnicodeDecodeError):
+    except (DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return cast("dict[str, object]", found) if isinstance(found, dict) else {}

@@ -51,7 +51,10 @@ class Route:
             alias = self._split(table, alias, call)
         if alias.policy.shadow is not None and self._shadows is not None:
             self._shadows.cast(call, alias.policy.shadow)
-        return await Course(call, alias, self._means, wishes_of(call)).run(alias)
+        wishes = wishes_of(call)
+        for wished in wishes.fallbacks:
+            table.find(wished)
+        return await Course(call, alias, self._means, wishes).run(alias)
 
     def _split(self, table: RouteTable, alias: Alias, call: Call) -> Alias:
         """Follow splits from name to name; a name that was left is not entered again."""
