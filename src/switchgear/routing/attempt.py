@@ -161,10 +161,9 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
     )
     log = AttemptLog(call, clock, entry, health, has_place=how.has_place)
     log.asked, log.telling = asked, how.telling
-    connected = deployment.connected
     upstream: UpstreamReply | None = None
     try:
-        provider = connected.provider
+        provider = deployment.connected.provider
         extra = provider.forwarded_headers(call.headers) if provider.forwards else ()
         target = plan.stream_target if call.stream else plan.target
         if target.sign is not None:

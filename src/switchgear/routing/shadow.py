@@ -11,6 +11,7 @@ from switchgear.kernel.call import Call
 from switchgear.kernel.errors import SwitchgearError
 from switchgear.kernel.ids import Ids, RandomBits
 from switchgear.kernel.pipeline import Next
+from switchgear.kernel.reply import Reply
 from switchgear.routing.policy import Shadow
 
 _PRECISION: Final = 53
@@ -59,16 +60,19 @@ class Shadows:
     async def _follow(self, copy: Call, to: str) -> None:
         """Read the answer to its end, so that the record tells how it ended."""
         try:
-            reply = await self._answer(copy)
-            try:
-                if reply.frames is not None:
-                    async for _ in reply.frames:
-                        pass
-            finally:
-                reply.close()
+            await _read_out(await self._answer(copy))
         except SwitchgearError:
             pass  # the record has it
         except Exception:  # noqa: BLE001 (nobody awaits a copy: a defect must be heard of somewhere)
             self._log.exception("a copy of call %s failed on a defect of the gateway", copy.shadow_of)
         finally:
             self._under_way[to] -= 1
+
+
+async def _read_out(reply: Reply) -> None:
+    try:
+        if reply.frames is not None:
+            async for _ in reply.frames:
+                pass
+    finally:
+        reply.close()

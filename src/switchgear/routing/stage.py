@@ -8,7 +8,8 @@ from switchgear.kernel.errors import SwitchgearError
 from switchgear.kernel.reply import Reply
 from switchgear.routing.attempt import attempt
 from switchgear.routing.causes import cause_of
-from switchgear.routing.course import Course, Failed, Means
+from switchgear.routing.course import Course, Means
+from switchgear.routing.failures import Failed
 from switchgear.routing.model import Alias, RouteTable
 from switchgear.routing.shadow import Shadows
 from switchgear.routing.split import chosen
