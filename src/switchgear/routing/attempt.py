@@ -168,7 +168,7 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         target = plan.stream_target if call.stream else plan.target
         if target.sign is not None:
             extra = (*extra, *target.sign(target.path, body))
-        sending = connected.transport.send(target, body, timers, extra)
+        sending = deployment.connected.transport.send(target, body, timers, extra)
         limit = timers.first_token_seconds if call.stream else None
         upstream = await (sending if limit is None else _within(limit, sending))
         entry.status = upstream.status
