@@ -22,6 +22,8 @@ class Tally(Struct, kw_only=True):
     """What accounting learns from an answer while it passes by."""
 
     usage: Usage | None = None
+    usage_at_start: Usage | None = None
+    """What a stream told as it began, of an answer that is translated: right about the input only."""
     finish: Finish | None = None
     content_bytes: int = 0
     """UTF-8 bytes of content seen (text, thinking, arguments): the base of an estimate when no usage comes."""

@@ -134,7 +134,8 @@ class AttemptLog:
 
 def _answered(tally: Tally, error: SwitchgearError | None) -> bool:
     """Whether the upstream did work that may be billed."""
-    return error is None or tally.content_frames > 0 or tally.content_bytes > 0
+    worked = tally.content_frames > 0 or tally.content_bytes > 0 or tally.usage_at_start is not None
+    return error is None or worked
 
 
 async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, how: Manner = FIRST) -> Reply:

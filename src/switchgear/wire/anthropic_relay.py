@@ -45,13 +45,26 @@ class AnthropicRelay:
             return b""
         deltas = frames.count(_DELTA)
         if deltas:
-            tally.content_frames += deltas
-            tally.content_bytes += _content_bytes(frames, deltas)
+            self._count(frames, deltas)
         if _MESSAGE in frames or _ERROR in frames:
             frames = self._read(frames)
         if self._untold is not None:
             tally.usage = self._estimated(self._untold)
         return frames
+
+    def _count(self, frames: bytes, deltas: int) -> None:
+        """Content in the deltas, in UTF-8 bytes as they are escaped; an empty one is none."""
+        tally = self.tally
+        if deltas == 1 and frames.find(b"\n\n") == len(frames) - 2:
+            start = frames.find(_TEXT) + len(_TEXT)
+            if start >= len(_TEXT):
+                size = max(frames.rfind(b'"', start) - start, 0)
+                tally.content_bytes += size
+                tally.content_frames += size > 0
+                return
+        pieces = [piece for piece in _CONTENT.findall(frames) if piece]
+        tally.content_frames += min(len(pieces), deltas)
+        tally.content_bytes += sum(map(len, pieces))
 
     def _read(self, frames: bytes) -> bytes:
         try:
@@ -98,15 +111,6 @@ class AnthropicRelay:
             output=max(estimate_output_tokens(tally.content_frames, tally.content_bytes), known.output),
             estimated=True,
         )
-
-
-def _content_bytes(frames: bytes, deltas: int) -> int:
-    """UTF-8 bytes of content in the deltas, as they are escaped."""
-    if deltas == 1:
-        start = frames.find(_TEXT) + len(_TEXT)
-        if start >= len(_TEXT):
-            return max(frames.rfind(b'"', start) - start, 0)
-    return sum(len(found) for found in _CONTENT.findall(frames))
 
 
 def _up_to_error(frames: bytes) -> bytes:

@@ -1,0 +1,162 @@
+"""A client that leaves takes everything with it: no place stays taken, no answer open, no wait goes on."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from switchgear.kernel.errors import SwitchgearError, UpstreamTruncated, UpstreamUnreachable
+from switchgear.kernel.reply import Reply
+from tests.routing.stand import SILENCE, Answer, Stand, breaks, deployments, refuses, says, streams
+
+HEL = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"Hel"},"finish_reason":null}]}\n\n'
+ROLE = b'data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant"},"finish_reason":null}]}\n\n'
+ANSWERS = some.sampled_from(
+    (
+        says(),
+        says(after=1),
+        says(after=40),
+        refuses(429, retry_after="3"),
+        refuses(429),
+        refuses(500, after=1),
+        refuses(401),
+        refuses(400, "content_filter"),
+        breaks(UpstreamUnreachable("no")),
+        breaks(UpstreamTruncated("cut"), after=1),
+        streams(ROLE, SILENCE),
+        streams(ROLE, 1.0, HEL, 1.0, HEL, SILENCE),
+        streams(ROLE, HEL),
+        streams(HEL, UpstreamTruncated("cut")),
+        streams(b"data: nonsense\n\n"),
+        streams(after=2),
+        Answer(steps=(b"<html>",)),
+    )
+)
+MODELS = {
+    "fast": {
+        **deployments("a/m", "b/m", max_in_flight=2, max_waiting=3, timers={"first_token_seconds": 5}),
+        "fallbacks": {"any": ["next"]},
+        "total_seconds": 30,
+    },
+    "next": deployments("c/m", max_in_flight=1),
+}
+
+
+async def leaving(stand: Stand, after_seconds: float, frames: int, *, stream: bool) -> None:
+    """One call whose client leaves after so long, or after so many frames."""
+    call = stand.call(stream=stream)
+    reply: Reply | None = None
+    with suppress(TimeoutError, SwitchgearError):
+        async with asyncio.timeout(after_seconds):
+            reply = await stand.route(call)
+            if reply.frames is not None:
+                for _ in range(frames):
+                    with suppress(StopAsyncIteration):
+                        await anext(reply.frames)
+    if reply is not None:
+        reply.close()
+    assert all(attempt.duration_ns >= 0 for attempt in call.attempts)
+    assert len(call.attempts) <= 12
+
+
+CLIENTS = some.lists(
+    some.tuples(
+        some.floats(0, 3), some.sampled_from((0.0, 0.5, 2.0, 4.0, 100.0)), some.integers(0, 9), some.booleans()
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(clients=CLIENTS, scripts=some.lists(some.lists(ANSWERS, max_size=5), min_size=3, max_size=3))
+def test_whatever_upstreams_answer_and_whenever_clients_leave_everything_is_free_in_the_end(
+    clients: list[tuple[float, float, int, bool]], scripts: list[list[Answer]]
+) -> None:
+    stand = Stand(MODELS, {"breaker": {"consecutive_failures": 3}})
+    for name, script in zip("abc", scripts, strict=True):
+        stand.lane(name).answers(*script)
+
+    async def scene() -> None:
+        async with asyncio.TaskGroup() as group:
+            for begin, after, frames, stream in clients:
+                await asyncio.sleep(begin)
+                group.create_task(leaving(stand, after, frames, stream=stream))
+
+    stand.play(scene())
+    stand.assert_nothing_is_left_open()
+    # Nobody is a probe for ever: in the end the deployments can be asked again.
+    stand.clock.advance(120)
+    for name in "abc":
+        stand.lane(name).script.clear()
+    assert stand.ask(headers={"x-switchgear-retries": "3"}).status == 200
+
+
+async def left_after(stand: Stand, seconds: float, **asked: object) -> list[tuple[str, str]]:
+    """Leave after so long; each attempt's reason and outcome."""
+    call = stand.call(**asked)
+    task = asyncio.ensure_future(stand.answer(call))
+    await asyncio.sleep(seconds)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    return [(attempt.why, attempt.outcome) for attempt in call.attempts]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer(after_seconds=100), [("", "cancelled")]),
+        (streams(ROLE, SILENCE), [("", "cancelled")]),
+        (streams(HEL, SILENCE), [("", "cancelled")]),
+        (refuses(429, retry_after="20"), [("", "failed")]),
+        (refuses(500, after=5), [("", "cancelled")]),
+    ],
+    ids=["no status", "no content", "content", "a wait", "an error to come"],
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_wherever_a_call_stands_leaving_ends_it(
+    answer: Answer, expected: list[tuple[str, str]], *, stream: bool
+) -> None:
+    if not stream and answer.headers and b"event-stream" in answer.headers[0][1]:
+        answer = Answer(steps=(b'{"choices":', SILENCE))
+    stand = Stand({"fast": deployments("a/m", max_in_flight=1)})
+    stand.lane("a").always = answer
+    assert stand.play(left_after(stand, 2, stream=stream)) == expected
+    stand.assert_nothing_is_left_open()
+    assert len(stand.sent) == 1
+    assert stand.seconds == 2
+
+
+def test_leaving_the_line_makes_room_for_the_next() -> None:
+    stand = Stand({"fast": deployments("a/m", max_in_flight=1, max_waiting=1)})
+    stand.lane("a").always = says(after=4)
+
+    async def scene() -> None:
+        first = asyncio.ensure_future(stand.answer(stand.call()))
+        await asyncio.sleep(0)
+        assert await left_after(stand, 1) == []
+        second = await stand.answer(stand.call())
+        assert (second.status, second.at_seconds) == (200, 8)
+        assert (await first).at_seconds == 4
+
+    stand.play(scene())
+
+
+def test_a_probe_whose_client_leaves_is_followed_by_another() -> None:
+    stand = Stand({"fast": deployments("a/m")}, {"retries": {"attempts": 1}, "breaker": {"consecutive_failures": 1}})
+    stand.lane("a").answers(refuses(500), says(after=100))
+    assert stand.ask().status == 500
+    stand.clock.advance(5)
+    assert stand.play(left_after(stand, 1)) == [("", "cancelled")]
+    assert stand.ask().status == 200
+
+
+def test_leaving_says_nothing_of_the_deployment() -> None:
+    stand = Stand({"fast": deployments("a/m")}, {"breaker": {"consecutive_failures": 1, "minimum_calls": 1}})
+    stand.lane("a").always = Answer(after_seconds=100)
+    for _ in range(30):
+        stand.play(left_after(stand, 1))
+    assert stand.health("a/m").is_plain
