@@ -23,7 +23,11 @@ class Source:
 
     @cached_property
     def tree(self) -> ast.Module:
-        return ast.parse(self.text, self.path)
+        try:
+            return ast.parse(self.text, self.path)
+        except SystemError:
+            # CPython 3.11 loses count of its depth now and then, when the collector runs in the middle (gh-106905).
+            return ast.parse(self.text, self.path)
 
     @cached_property
     def functions(self) -> list[Function]:

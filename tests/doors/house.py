@@ -151,6 +151,7 @@ async def running(
         yield House(server, listening.getsockname()[1], journal)
     finally:
         await server.drain(0)
+        await made.aclose()
         await http.aclose()
         await out.fallbacks.aclose()
 

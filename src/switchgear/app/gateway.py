@@ -23,6 +23,7 @@ from switchgear.providers.simulator.transport import Simulator
 from switchgear.routing.affinity import Bindings
 from switchgear.routing.course import Means
 from switchgear.routing.fleet import Fleet
+from switchgear.routing.shadow import Shadows
 from switchgear.routing.stage import Route
 from switchgear.wire.openai_chat import OpenAIChat
 
@@ -61,9 +62,12 @@ def gateway(
         record,
         Authenticate(),
     ]
+    means = _means(machinery)
+    # A copy is recorded like any call, but it is nobody's: no stage that asks or charges the caller stands before it.
+    shadows = Shadows(compose([record], Route(means).__call__), machinery.ids, machinery.random_bits)
     pipelines = Pipelines(
         wrap=lambda last: compose(stages, last),
-        route=Route(_means(machinery)).__call__,
+        route=Route(means, shadows).__call__,
         bad_request=compose([record], raise_defect),
     )
     endpoints = [
@@ -75,7 +79,7 @@ def gateway(
         *gemini.endpoints(spoken, pipelines),
         *bedrock.endpoints(spoken, pipelines),
     ]
-    return Gateway(
+    made = Gateway(
         Directory(endpoints),
         snapshots,
         machinery.clock,
@@ -83,6 +87,8 @@ def gateway(
         forward=forward,
         fallback=_fallback(spoken, pipelines),
     )
+    made.on_close = shadows.aclose
+    return made
 
 
 def _means(machinery: Machinery) -> Means:

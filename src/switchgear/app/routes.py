@@ -50,7 +50,10 @@ def _alias(name: str, entry: ModelEntry, common: RoutingEntry, lanes: Lanes, fle
         for declared in entry.deployments
         for connected in lanes[declared.provider]
     ]
-    return alias(name, deployments, policy, tuple(split(name, choice) for choice in policy.splits))
+    hedges = None
+    if policy.hedging is not None:
+        hedges = fleet.budget(f"hedges of {name}", policy.hedging.budget)
+    return alias(name, deployments, policy, tuple(split(name, choice) for choice in policy.splits), hedges)
 
 
 def _deployment(entry: DeploymentEntry, connected: Connected, policy: Policy, fleet: Fleet) -> Deployment:

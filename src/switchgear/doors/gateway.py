@@ -56,8 +56,15 @@ class Gateway:
         self._clock = clock
         self._ids = ids
         self._forward = forward
+        self.on_close: Callable[[], Awaitable[None]] | None = None
+        """Ends what goes on beside the calls."""
         self._read_head = Decoder(Head).decode
         self._log = logging.getLogger("switchgear.gateway")
+
+    async def aclose(self) -> None:
+        """Give up what is still under way beside the calls."""
+        if self.on_close is not None:
+            await self.on_close()
 
     def find(self, request: Request) -> Endpoint | None:
         """Note the endpoint in ``request``; None means it will be forwarded. Raises MethodNotAllowed."""

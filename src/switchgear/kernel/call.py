@@ -90,6 +90,8 @@ class Call(Struct, kw_only=True, eq=False):
     """Under which id the client may refer to the answer later; empty: whatever the upstream calls it."""
     pinned: str = ""
     """The deployment that holds what the call refers to: where the model has it, it alone can answer."""
+    shadow_of: str = ""
+    """The id of the call that this one is a copy of."""
     caller: Caller | None = None
     """Set by Authenticate."""
     defect: SwitchgearError | None = None

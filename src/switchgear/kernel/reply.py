@@ -54,7 +54,7 @@ class Reply:
     by :meth:`close` when the client goes away first.
     """
 
-    __slots__ = ("_endings", "body", "frames", "headers", "settled", "status")
+    __slots__ = ("_endings", "body", "error", "frames", "headers", "settled", "status")
 
     def __init__(self, status: int, headers: Headers, body: bytes = b"", frames: Frames | None = None) -> None:
         self.status = status
@@ -62,6 +62,8 @@ class Reply:
         self.body = body
         self.frames = frames
         self.settled = False
+        self.error: SwitchgearError | None = None
+        """How a settled reply failed; None when it did not."""
         self._endings: list[Ending] = []
 
     def on_end(self, ending: Ending) -> None:
@@ -73,6 +75,7 @@ class Reply:
         if self.settled:
             return
         self.settled = True
+        self.error = error
         for ending in self._endings:
             ending(error, cancelled=cancelled)
 

@@ -122,6 +122,9 @@ class Quirks(Struct, frozen=True, kw_only=True):
     keeps_responses: bool = False
     """The upstream remembers the responses it gave, so that ``previous_response_id`` can be left to it."""
 
+    begins_answers: bool = False
+    """A last message of the assistant is the beginning of the answer, which the model goes on with (prefill)."""
+
 
 class Provider(Protocol):
     """Where a vendor is and how to speak to it."""

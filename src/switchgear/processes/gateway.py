@@ -74,6 +74,7 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
     parts.state.draining = True
     if not await parts.server.drain(config.server.drain_seconds):
         log.warning("streams were still open after %s s of draining and were cut", config.server.drain_seconds)
+    await parts.server.gateway.aclose()
     await parts.transport.aclose()
     await parts.outside.fallbacks.aclose()
     parts.journal.close()

@@ -25,7 +25,7 @@ class Anthropic:
 
     def __init__(self, settings: ProviderSettings) -> None:
         self.name = settings.name
-        self.quirks = Quirks()
+        self.quirks = Quirks(begins_answers=True)
         self.forwards = True
         key: tuple[Header, ...] = (("x-api-key", settings.api_key),) if settings.api_key is not None else ()
         endpoint = Endpoint.read(settings, BASE_URL, key)

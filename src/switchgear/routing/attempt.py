@@ -24,6 +24,7 @@ from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream, no_content
 from switchgear.routing.health import Health
 from switchgear.routing.retry_after import retry_after_seconds
+from switchgear.routing.telling import Telling
 from switchgear.wire.json_body import leave_out
 
 MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
@@ -45,6 +46,8 @@ class Manner(Struct, frozen=True, kw_only=True):
     """None: the deployment's own."""
     has_place: bool = False
     """The place at the deployment's gate is taken already."""
+    telling: Telling | None = None
+    """Keeps what is told of a stream, so that another attempt can go on with it."""
 
 
 FIRST: Final = Manner()
@@ -53,12 +56,14 @@ FIRST: Final = Manner()
 class AttemptLog:
     """Writes one attempt's entry, and what it tells of the deployment: opened at its start, closed exactly once."""
 
-    __slots__ = ("_call", "_clock", "_closed", "_health", "_is_probe", "_started_monotonic_ns", "asked", "entry")
+    __slots__ = ("_call", "_clock", "_closed", "_health", "_is_probe", "_started_monotonic_ns", "asked", "entry",
+                 "telling")  # fmt: skip
 
     def __init__(self, call: Call, clock: Clock, entry: Attempt, health: Health, *, has_place: bool = False) -> None:
         self.entry = entry
         self.asked: Chat | None = None
         """The request in its canonical form, of a call that is translated."""
+        self.telling: Telling | None = None
         self._call = call
         self._clock = clock
         self._health = health
@@ -156,16 +161,15 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         dropped=dropped,
     )
     log = AttemptLog(call, clock, entry, health, has_place=how.has_place)
-    log.asked = asked
-    connected = deployment.connected
+    log.asked, log.telling = asked, how.telling
     upstream: UpstreamReply | None = None
     try:
-        provider = connected.provider
+        provider = deployment.connected.provider
         extra = provider.forwarded_headers(call.headers) if provider.forwards else ()
         target = plan.stream_target if call.stream else plan.target
         if target.sign is not None:
             extra = (*extra, *target.sign(target.path, body))
-        sending = connected.transport.send(target, body, timers, extra)
+        sending = deployment.connected.transport.send(target, body, timers, extra)
         limit = timers.first_token_seconds if call.stream else None
         upstream = await (sending if limit is None else _within(limit, sending))
         entry.status = upstream.status
@@ -261,9 +265,15 @@ async def _read_refusal(plan: Plan, upstream: UpstreamReply) -> UpstreamError:
 
 
 def _stream_body(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog) -> StreamBody:
+    telling = log.telling
+    if telling is not None and log.asked is None:
+        log.asked = call.chat()
     options = _stream_options(call, log)
     end_mark = plan.missing_end_mark
-    if plan.same_dialect:
+    if telling is not None:
+        writer = telling.begin(call.dialect.writer(options))
+        converter = Translating(plan.dialect.events(), writer, log, end_mark)
+    elif plan.same_dialect:
         converter = Relaying(plan.dialect, plan.dialect.relay(options), end_mark)
     else:
         converter = Translating(plan.dialect.events(), call.dialect.writer(options), log, end_mark)

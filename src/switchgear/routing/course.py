@@ -6,6 +6,7 @@ what they could not do goes on to the fallbacks declared for its cause, and no n
 """
 
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Final
 
 from msgspec import Struct, structs
@@ -15,12 +16,10 @@ from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import (
     BadRequest,
     NotOffered,
-    Overloaded,
     SwitchgearError,
     UpstreamError,
     UpstreamRefused,
     UpstreamTimeout,
-    UpstreamUnauthorized,
 )
 from switchgear.kernel.ids import RandomBits
 from switchgear.kernel.reply import Reply
@@ -28,10 +27,15 @@ from switchgear.kernel.upstream import Timers
 from switchgear.routing.affinity import Bindings, conversation
 from switchgear.routing.attempt import Manner, attempt
 from switchgear.routing.balance import BALANCERS
+from switchgear.routing.budget import Budget
 from switchgear.routing.causes import AGAIN, COUNTED, ELSEWHERE, ONLY_DECLARED, cause_of
 from switchgear.routing.deployment import Deployment, Plan
+from switchgear.routing.failures import Failed, all_rest, latest, worst
+from switchgear.routing.hedge import Racing, race
 from switchgear.routing.model import Alias, RouteTable
 from switchgear.routing.policy import ANY, Cause
+from switchgear.routing.resume import ResumedFrames
+from switchgear.routing.telling import Telling
 from switchgear.routing.wishes import Wishes
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -52,14 +56,6 @@ class Means(Struct, frozen=True, kw_only=True):
     random_bits: RandomBits
     sleep: Sleep
     bindings: Bindings
-
-
-class Failed(Struct, frozen=True, kw_only=True):
-    """One attempt that failed."""
-
-    deployment: Deployment
-    error: SwitchgearError
-    cause: Cause
 
 
 class Course:
@@ -104,7 +100,7 @@ class Course:
                 self._give_up_if_hopeless(alias, here)
             deployment, plan = await self._next(alias, len(here))
             try:
-                reply = await self._attempt(deployment, plan)
+                reply = await self._attempt(alias, deployment, plan)
             except SwitchgearError as error:
                 self._note(deployment, error)
                 continue
@@ -119,21 +115,69 @@ class Course:
         tries = sum(failed.cause != "unsupported" for failed in here)
         hopeless = last.cause not in ELSEWHERE or tries >= allowed or len(self._failures) >= MAX_ATTEMPTS
         if hopeless or self._seconds_left() <= 0:
-            raise self._worst()
+            raise worst(self._failures)
 
     def _allowed(self, alias: Alias) -> int:
         return alias.policy.retries.attempts if self._wishes.retries is None else 1 + self._wishes.retries
 
-    def _worst(self) -> SwitchgearError:
-        """The last failure that says something of the models, rather than of one upstream's dialect."""
-        telling = (failed.error for failed in reversed(self._failures) if failed.cause != "unsupported")
-        return next(telling, self._failures[-1].error)
-
-    async def _attempt(self, deployment: Deployment, plan: Plan) -> Reply:
-        manner = Manner(why=self._why(deployment), timers=self._timers(deployment), has_place=True)
+    async def _attempt(self, alias: Alias, deployment: Deployment, plan: Plan) -> Reply:
         if not self._failures:
             deployment.budget.calls += 1
-        return await attempt(self._call, deployment, plan, self._means.clock, manner)
+        if alias.hedges is not None and not self._failures:
+            return await self._hedged(alias, deployment, plan, alias.hedges)
+        return await self._once(alias, deployment, plan, self._why(deployment))
+
+    async def _once(self, alias: Alias, deployment: Deployment, plan: Plan, why: str) -> Reply:
+        """One attempt, and what it takes to go on with its answer should that break off."""
+        call = self._call
+        resumes = alias.policy.resume == "prefill" and call.stream and call.dialect.family == "chat"
+        telling = Telling() if resumes else None
+        manner = Manner(why=why, timers=self._timers(deployment), has_place=True, telling=telling)
+        reply = await attempt(call, deployment, plan, self._means.clock, manner)
+        if telling is None or reply.frames is None:
+            return reply
+        return ResumedFrames(call, reply, telling, partial(self._go_on, alias, deployment, telling)).reply()
+
+    async def _hedged(self, alias: Alias, deployment: Deployment, plan: Plan, hedges: Budget) -> Reply:
+        """One attempt, and another beside it when the first is late."""
+        hedging = alias.policy.hedging
+        hedges.calls += 1
+        after_seconds = None if hedging is None else hedging.after_seconds
+        after_seconds = after_seconds or deployment.health.first_token_p95_seconds()
+        first = self._once(alias, deployment, plan, "")
+        if after_seconds is None:
+            return await first
+
+        async def second() -> Racing | None:
+            able = self._able(alias)
+            able.pop(deployment, None)
+            now_ns = self._means.clock.monotonic_ns()
+            rival = self._fresh(alias, able, now_ns)
+            if rival is None or rival.health.gate.is_full or not hedges.spend():
+                return None
+            rival.health.gate.take()
+            return self._once(alias, rival, able[rival], "hedge")
+
+        reply, rival_won = await race(first, second, after_seconds)
+        attempts = self._call.attempts
+        if not rival_won and len(attempts) > 1:
+            attempts.append(attempts.pop(0))
+        return reply
+
+    async def _go_on(
+        self, alias: Alias, broken: Deployment, telling: Telling, call: Call, error: SwitchgearError
+    ) -> Reply:
+        """Another attempt at an answer that broke off, at a deployment that can be begun."""
+        self._failures.append(Failed(deployment=broken, error=error, cause=cause_of(error, answered=True)))
+        now_ns = self._means.clock.monotonic_ns()
+        plans = self._able(alias)
+        able = {each: plan for each, plan in plans.items() if each.connected.provider.quirks.begins_answers}
+        found = self._fresh(alias, able, now_ns) or self._tried(able, now_ns)
+        if found is None or found.health.gate.is_full or self._seconds_left() <= 0:
+            raise error
+        found.health.gate.take()
+        manner = Manner(why="resume", timers=self._timers(found), has_place=True, telling=telling)
+        return await attempt(call, found, able[found], self._means.clock, manner)
 
     def _why(self, deployment: Deployment) -> str:
         if not self._failures:
@@ -165,7 +209,7 @@ class Course:
             if found is None:
                 await self._wait_for_any(able, now_ns)
                 continue
-            if _latest(self._failures, found) is not None:
+            if latest(self._failures, found) is not None:
                 await self._pause(alias, made, found)
                 now_ns = self._means.clock.monotonic_ns()
                 if not found.health.admits(now_ns):
@@ -188,7 +232,7 @@ class Course:
         plans = ((each, each.plan(call.operation, call.dialect)) for each in alias.deployments)
         able = {deployment: plan for deployment, plan in plans if plan is not None}
         if not able and self._failures:
-            raise self._worst()
+            raise worst(self._failures)
         if not able:
             raise NotOffered(
                 f"no provider of {call.head.model[:200]!r} offers {call.operation.replace('_', ' ')}; "
@@ -226,7 +270,7 @@ class Course:
         by_health = {each.health: each for each in able}
         for failed in self._failures:
             deployment = by_health.get(failed.deployment.health)
-            if deployment is None or failed is not _latest(self._failures, deployment):
+            if deployment is None or failed is not latest(self._failures, deployment):
                 continue
             if failed.cause in AGAIN and deployment.health.admits(now_ns) and deployment.budget.spend():
                 return deployment
@@ -244,34 +288,13 @@ class Course:
         resting = {each: each.health.wait_seconds(now_ns) for each in able if each.health.wait_seconds(now_ns) > 0}
         first = min(resting.values(), default=None)
         if not self._failures:
-            raise self._all_rest(resting)
+            raise all_rest(self._call.head.model, resting)
         last = self._failures[-1]
-        hopeful = last.cause in AGAIN and any(_latest(self._failures, each) is not None for each in resting)
+        hopeful = last.cause in AGAIN and any(latest(self._failures, each) is not None for each in resting)
         longest = min(_LONGEST_WAIT_SECONDS, self._seconds_left())
         if first is None or not hopeful or first > longest:
-            raise self._worst()
+            raise worst(self._failures)
         await self._means.sleep(first)
-
-    def _all_rest(self, resting: dict[Deployment, float]) -> SwitchgearError:
-        """The refusal of a call that is not sent anywhere: in the upstream's own words where there are any."""
-        name = self._call.head.model[:200]
-        deployment = min(resting, key=lambda each: resting[each], default=None)
-        seconds = None if deployment is None else resting[deployment]
-        complaint = None if deployment is None else deployment.health.complaint
-        if isinstance(complaint, UpstreamUnauthorized):
-            return UpstreamUnauthorized(complaint.message)
-        if isinstance(complaint, UpstreamRefused):
-            return UpstreamRefused(
-                complaint.message,
-                status=complaint.status,
-                code=complaint.code,
-                kind=complaint.kind,
-                retry_after_seconds=seconds,
-            )
-        return Overloaded(
-            f"every deployment of {name!r} is resting after failures or a rate limit",
-            retry_after_seconds=seconds or 1.0,
-        )
 
     async def _pause(self, alias: Alias, made: int, deployment: Deployment) -> None:
         """Exponential back-off with full jitter, before the same deployment is asked again."""
@@ -324,7 +347,7 @@ class Course:
         now_ns = self._means.clock.monotonic_ns()
         rests: list[float] = []
         for deployment in {*alias.deployments, *(failed.deployment for failed in self._failures)}:
-            failed = _latest(self._failures, deployment)
+            failed = latest(self._failures, deployment)
             said = None if failed is None else failed.error.retry_after_seconds
             seconds = deployment.health.wait_seconds(now_ns) or said
             if seconds is not None:
@@ -342,8 +365,3 @@ def _by_tier(deployments: Iterator[Deployment]) -> Iterator[list[Deployment]]:
         group.append(deployment)
     if group:
         yield group
-
-
-def _latest(failures: list[Failed], deployment: Deployment) -> Failed | None:
-    """The last failure there, under whatever name it was asked."""
-    return next((failed for failed in reversed(failures) if failed.deployment.health is deployment.health), None)

@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from switchgear.kernel.errors import ModelNotFound
+from switchgear.routing.budget import Budget
 from switchgear.routing.deployment import Connected, Deployment
 from switchgear.routing.policy import DEFAULT, Policy
 from switchgear.routing.split import Split
@@ -32,6 +33,8 @@ class Alias(Struct, frozen=True, kw_only=True):
     """The deployments, in the order of their tiers."""
     policy: Policy = DEFAULT
     splits: tuple[Split, ...] = ()
+    hedges: Budget | None = None
+    """How many of its calls may be made twice, where its policy hedges."""
     only: Deployment | None = None
     """The one deployment of a name whose policy asks for nothing else."""
 
@@ -47,7 +50,11 @@ class Alias(Struct, frozen=True, kw_only=True):
 
 
 def alias(
-    name: str, deployments: Iterable[Deployment], policy: Policy = DEFAULT, splits: tuple[Split, ...] = ()
+    name: str,
+    deployments: Iterable[Deployment],
+    policy: Policy = DEFAULT,
+    splits: tuple[Split, ...] = (),
+    hedges: Budget | None = None,
 ) -> Alias:
     """An alias over ``deployments``, which are sorted into their tiers."""
     found = tuple(deployments)
@@ -56,7 +63,8 @@ def alias(
         for tier in sorted({deployment.tier for deployment in found})
     )
     simple = len(found) == 1 and not splits and policy.shadow is None and policy.resume == "none"
-    return Alias(name=name, tiers=tiers, policy=policy, splits=splits, only=found[0] if simple else None)
+    only = found[0] if simple else None
+    return Alias(name=name, tiers=tiers, policy=policy, splits=splits, hedges=hedges, only=only)
 
 
 class RouteTable:

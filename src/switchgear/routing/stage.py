@@ -8,8 +8,10 @@ from switchgear.kernel.errors import SwitchgearError
 from switchgear.kernel.reply import Reply
 from switchgear.routing.attempt import attempt
 from switchgear.routing.causes import cause_of
-from switchgear.routing.course import Course, Failed, Means
+from switchgear.routing.course import Course, Means
+from switchgear.routing.failures import Failed
 from switchgear.routing.model import Alias, RouteTable
+from switchgear.routing.shadow import Shadows
 from switchgear.routing.split import chosen
 from switchgear.routing.wishes import KNOWN, NONE, wishes_of
 
@@ -22,10 +24,11 @@ class Route:
     Raises ModelNotFound, NotOffered, Overloaded, BadRequest, and what the last attempt raised.
     """
 
-    __slots__ = ("_means", "_unwished")
+    __slots__ = ("_means", "_shadows", "_unwished")
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, means: Means, shadows: Shadows | None = None) -> None:
         self._means = means
+        self._shadows = shadows
         self._unwished = KNOWN.isdisjoint
 
     async def __call__(self, call: Call) -> Reply:
@@ -47,6 +50,8 @@ class Route:
                 return await Course(call, alias, self._means, NONE).run(alias, failed)
         if alias.splits:
             alias = self._split(table, alias, call)
+        if alias.policy.shadow is not None and self._shadows is not None:
+            self._shadows.cast(call, alias.policy.shadow)
         wishes = wishes_of(call)
         for wished in wishes.fallbacks:
             table.find(wished)

@@ -117,7 +117,9 @@ class Record:
             self._write(call, 500, "failed", f"internal_error: {type(error).__name__}")
             raise
         if reply.frames is None or reply.settled:
-            self._write(call, reply.status, "ok", "")
+            error = reply.error
+            outcome = "ok" if error is None else "failed"
+            self._write(call, reply.status, outcome, "" if error is None else f"{error.code}: {error.message}")
             await self._safe()
         else:
             self._write_at_end(call, reply)
@@ -160,6 +162,7 @@ class Record:
             request_bytes=len(call.body),
             config=call.snapshot.version,
             attempts=call.attempts,
+            shadow_of=call.shadow_of,
             gateway=self._gateway,
         )
         self._append(record)

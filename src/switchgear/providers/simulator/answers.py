@@ -55,9 +55,9 @@ def answer(script: Script, chat: Chat, ids: Ids) -> Answer:
 def _parts(manner: Manner, chat: Chat, tokens: int | None, ids: Ids) -> tuple[Part, ...]:
     match manner:
         case "echo":
-            return (Text(text=_resized(_last_words(chat), tokens)),)
+            return _rest_of(_resized(_last_words(chat), tokens), chat)
         case "lorem":
-            return (Text(text=_resized(LOREM, tokens or _LOREM_TOKENS)),)
+            return _rest_of(_resized(LOREM, tokens or _LOREM_TOKENS), chat)
         case "tools":
             return _use_tools(chat, ids)
         case "think":
@@ -70,6 +70,13 @@ def _parts(manner: Manner, chat: Chat, tokens: int | None, ids: Ids) -> tuple[Pa
             return (Refusal(text="I am a simulator that refuses everything."),)
         case "vectors" | "ranks":
             raise BadRequest("this model of the simulator answers no chats", param="model")
+
+
+def _rest_of(text: str, chat: Chat) -> tuple[Text, ...]:
+    """The text, or what is missing of it when the conversation ends with its beginning (prefill)."""
+    last = chat.messages[-1] if chat.messages else None
+    begun = text_of(last) if last is not None and last.role == "assistant" else ""
+    return (Text(text=text.removeprefix(begun)),)
 
 
 def _last_words(chat: Chat) -> str:

@@ -22,7 +22,7 @@ class SimulatorProvider:
 
     def __init__(self, settings: ProviderSettings) -> None:
         self.name = settings.name
-        self.quirks = Quirks()
+        self.quirks = Quirks(begins_answers=True)
         self.forwards = False
         self._defaults = dict(settings.query)
         try:

@@ -1,0 +1,61 @@
+"""Two attempts in a race, when the first is late: whoever has content first wins, and the other is cancelled.
+
+Dean and Barroso, *The Tail at Scale* (2013): a second request after the 95th percentile of the first ones costs a few
+percent more work and takes the tail away. A budget holds the extra work down whatever happens.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from switchgear.kernel.errors import SwitchgearError
+from switchgear.kernel.reply import Reply
+
+Racing = Coroutine[Any, Any, Reply]
+
+
+async def race(
+    first: Racing, second: Callable[[], Awaitable[Racing | None]], after_seconds: float
+) -> tuple[Reply, bool]:
+    """The reply of the first to have one, and whether that is the second; ``second`` may decline by None.
+
+    Raises what the first raised, when both fail.
+    """
+    leading = asyncio.ensure_future(first)
+    runners = [leading]
+    try:
+        await asyncio.wait(runners, timeout=after_seconds)
+        if not leading.done():
+            rival = await second()
+            if rival is not None:
+                runners.append(asyncio.ensure_future(rival))
+        winner = await _winner(runners)
+    finally:
+        await _dismiss(runners)
+    if winner is None:
+        return leading.result(), False
+    return winner.result(), winner is not leading
+
+
+async def _winner(runners: list[asyncio.Task[Reply]]) -> asyncio.Task[Reply] | None:
+    """The first that succeeds, taken off ``runners``; None when all have failed."""
+    waiting = set(runners)
+    while waiting:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in runners:
+            if task in done and task.exception() is None:
+                runners.remove(task)
+                return task
+    return None
+
+
+async def _dismiss(runners: list[asyncio.Task[Reply]]) -> None:
+    """Cancel who still runs, and let go of an answer that came too late."""
+    for task in runners:
+        task.cancel()
+    for task in runners:
+        try:
+            reply = await task
+        except (asyncio.CancelledError, SwitchgearError):
+            continue
+        reply.close()
