@@ -348,8 +348,12 @@ class Stand:
         """Run a coroutine on the stand's time."""
         return play(self.clock, playing)
 
-    def call(self, model: str = "fast", *, dialect: str = "openai_chat", **asked: object) -> Call:
-        """A chat completion; ``asked`` are members of its body, ``headers`` and ``caller`` aside."""
+    def call(self, model: str = "fast", /, **asked: object) -> Call:
+        """A chat completion.
+
+        ``asked`` are members of its body, but for ``dialect``, ``headers``, ``caller`` and ``operation``.
+        """
+        dialect = str(asked.pop("dialect", "openai_chat"))
         headers = convert(asked.pop("headers", {}), dict[str, str])
         caller = asked.pop("caller", None)
         operation = asked.pop("operation", "chat")
@@ -368,7 +372,7 @@ class Stand:
             dialect=DIALECTS[dialect] if operation == "chat" else _EMBEDDINGS,  # pyright: ignore[reportArgumentType]
             body=body,
             head=Head(
-                model=model,
+                model=str(fields["model"]),
                 stream=fields.get("stream") is True,
                 stream_options=StreamFlags(),
                 user=str(fields["user"]) if "user" in fields else None,
@@ -411,9 +415,9 @@ class Stand:
         error = told[0] if told else None
         return Answered(call=call, at_seconds=round(self.seconds, 6), status=status, body=body, error=error)
 
-    def ask(self, model: str = "fast", *, dialect: str = "openai_chat", **asked: object) -> Answered:
+    def ask(self, model: str = "fast", /, **asked: object) -> Answered:
         """One call, alone, to its end."""
-        answered = self.play(self.answer(self.call(model, dialect=dialect, **asked)))
+        answered = self.play(self.answer(self.call(model, **asked)))
         self.assert_nothing_is_left_open()
         return answered
 

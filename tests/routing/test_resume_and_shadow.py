@@ -132,7 +132,10 @@ async def test_what_a_resumed_answer_cost_is_what_both_attempts_cost() -> None:
 
 
 async def tools_and_text(house: House, model: str) -> bytes:
-    tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+    tool: dict[str, object] = {
+        "type": "function",
+        "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}},
+    }
     return (await house.post(CHAT, chat(model, "both", stream=True, tools=[tool])))[2]
 
 
