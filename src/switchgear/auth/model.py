@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from switchgear.kernel.call import Caller
+from switchgear.kernel.call import Caller, model_allowed
+
+__all__ = ["KeyRing", "VirtualKey", "digest_of", "key_ring", "model_allowed"]
 
 
 class VirtualKey(Struct, frozen=True, kw_only=True):
@@ -36,10 +38,3 @@ def key_ring(keys: Iterable[VirtualKey], *, allow_anonymous_loopback: bool) -> K
 def digest_of(key: str) -> bytes:
     """The digest under which a key is stored."""
     return hashlib.sha256(key.encode()).digest()
-
-
-def model_allowed(allowed: tuple[str, ...], model: str) -> bool:
-    """Whether ``model`` is among ``allowed``: exact names, or prefixes that end in ``*``; empty allows all."""
-    if not allowed:
-        return True
-    return any(model.startswith(name[:-1]) if name.endswith("*") else model == name for name in allowed)

@@ -5,8 +5,8 @@ import hmac
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from switchgear.auth.model import KeyRing, VirtualKey, model_allowed
-from switchgear.kernel.call import Call, Caller
+from switchgear.auth.model import KeyRing, VirtualKey
+from switchgear.kernel.call import Call, Caller, model_allowed
 from switchgear.kernel.errors import Forbidden, Unauthenticated
 from switchgear.kernel.pipeline import Next, Stage
 from switchgear.kernel.reply import Reply
@@ -14,6 +14,8 @@ from switchgear.kernel.reply import Reply
 _NOBODY: Final = (VirtualKey(name="", digest=bytes(32), disabled=True), Caller(key=""))
 """Compared against when no key has the digest, so that the answer takes as long."""
 _ANONYMOUS: Final = Caller(key="anonymous")
+_OF_GATEWAYS: Final = (b"helicone-auth", b"x-portkey-api-key", b"x-litellm-api-key")
+"""Where other gateways' clients put the gateway's key; the vendor's is then in ``Authorization``, and goes nowhere."""
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 _REFUSAL: Final = (
     "No valid virtual key was given. Send one as 'Authorization: Bearer KEY' or 'x-api-key: KEY'; "
@@ -23,6 +25,8 @@ _REFUSAL: Final = (
 
 class Authenticate:
     """Finds the caller by the key in ``Authorization``, ``x-api-key`` or ``api-key``.
+
+    Before those, in the header that a client of Helicone, Portkey or LiteLLM has for its gateway's key.
 
     Raises Unauthenticated, or Forbidden when the key may not use the model.
     """
@@ -55,6 +59,10 @@ def _find(ring: KeyRing, presented: bytes) -> Caller | None:
 
 
 def _presented_key(headers: Mapping[bytes, bytes]) -> bytes:
+    for name in _OF_GATEWAYS:
+        if presented := headers.get(name):
+            scheme, _, credentials = presented.strip().rpartition(b" ")
+            return credentials if scheme.strip().lower() in (b"", b"bearer") else b""
     authorization = headers.get(b"authorization")
     if authorization is not None:
         scheme, _, credentials = authorization.partition(b" ")

@@ -6,10 +6,9 @@ from typing import Final
 from msgspec import Struct
 from msgspec.json import encode
 
-from switchgear.auth.model import model_allowed
 from switchgear.doors.endpoint import Endpoint, Pipelines
 from switchgear.doors.errors import raise_defect
-from switchgear.kernel.call import Call
+from switchgear.kernel.call import Call, model_allowed
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.reply import Reply
 from switchgear.routing.model import RouteTable
