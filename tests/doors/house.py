@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from switchgear.app.gateway import Machinery, gateway, outside
 from switchgear.app.models import build_snapshot
-from switchgear.config.model import Config, Key, ProviderEntry
+from switchgear.config.model import Compatibility, Config, Key, ProviderEntry
 from switchgear.config.routing import DeploymentEntry, ModelEntry, RetriesEntry, RoutingEntry
 from switchgear.config.secret import Secret
 from switchgear.doors.endpoint import Request
@@ -107,6 +107,7 @@ async def running(
     providers: Mapping[str, ProviderEntry] | None = None,
     models: Mapping[str, ModelEntry] | None = None,
     routing: RoutingEntry | None = None,
+    compatibility: Compatibility | None = None,
 ) -> AsyncGenerator[House]:
     """A house for one test; ``providers`` come on top of the simulator, ``models`` on top of ``echo``.
 
@@ -122,6 +123,7 @@ async def running(
         providers={"sim": ProviderEntry(kind="simulator"), **(providers or {})},
         models={"echo": ModelEntry(deployments=(DeploymentEntry(model="sim/echo"),)), **(models or {})},
         routing=routing or ONCE,
+        compatibility=compatibility or Compatibility(),
     )
     out = outside(spoken, machinery, http)
     snapshots = Snapshots(build_snapshot(config, "test", out))
