@@ -41,10 +41,11 @@ REMEDIES: Final[Mapping[str, str]] = {
     "deployment [drop](configuration.md#fields-that-an-upstream-does-not-take) it.",
     "NotOffered": "Call a model that performs the operation ([Providers](providers.md) lists who does).",
     "ContextTooLong": "Shorten the prompt, or call a model with a larger context window.",
+    "PreviousNotFound": "Send the whole conversation as `input`; see [how long responses are kept](responses.md).",
     "ContentFiltered": "Change the prompt; the upstream decided, the gateway only reports.",
     "Unauthenticated": "Send a key that `switchgear.yaml` declares and leaves enabled; `switchgear check` lists them.",
     "Forbidden": "Call a model that the key's `models` allow, or have them widened.",
-    "NotFound": "Check the base URL: `/v1` for OpenAI's SDK, no path for Anthropic's.",
+    "NotFound": "Check the base URL: `/v1` for OpenAI's SDK, no path for Anthropic's, Google's, Cohere's and Azure's.",
     "ModelNotFound": "Use one of the close matches, or a name that `GET /v1/models` lists.",
     "MethodNotAllowed": "Use the method that the message names.",
     "BodyTimeout": "Send the request without pauses; look for a slow proxy in between.",
@@ -67,7 +68,8 @@ REMEDIES: Final[Mapping[str, str]] = {
 # What the class itself leaves unsaid.
 UNSAID: Final = {"retry_after_seconds": "When an error says to come back; without it, it does not say."}
 
-OPERATIONS: Final = ("chat", "completions", "embeddings", "count_tokens")
+RESPONSES: Final = "openai_responses"
+OPERATIONS: Final = ("chat", "completions", "embeddings", "rerank", "count_tokens")
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -119,7 +121,7 @@ def kinds() -> Mapping[str, Kind]:
 def providers_table() -> str:
     """Kind, default address, environment variables and operations of each kind of provider."""
     return table(
-        ["kind", "address", "key from", "address from", "operations"],
+        ["kind", "address", "key from", "address from", "operations", "Responses API"],
         [_provider_row(kind) for kind in kinds().values()],
     )
 
@@ -130,7 +132,12 @@ def _provider_row(kind: Kind) -> list[str]:
     both = " (both are needed)" if names.needs_both else ""
     provider = kind.build(ProviderSettings(name=kind.name, base_url=kind.base_url or "http://localhost/v1"))
     offered = [operation for operation in OPERATIONS if provider.target(operation, "openai_chat", "any") is not None]
-    return [quoted(kind.name), address, quoted(names.key), quoted(names.url) + both, ", ".join(offered)]
+    keys = " or ".join(quoted(name) for name in (names.key, names.other_key) if name)
+    own = provider.target("chat", RESPONSES, "any")
+    responses = "" if own is None or own.dialect != RESPONSES else "yes"
+    if responses and provider.quirks.keeps_responses:
+        responses = "yes, and keeps responses"
+    return [quoted(kind.name), address, keys, quoted(names.url) + both, ", ".join(offered), responses]
 
 
 def simulator_models_table() -> str:

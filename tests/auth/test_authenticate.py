@@ -6,9 +6,9 @@ from contextlib import suppress
 
 import pytest
 
-from switchgear.auth.model import KeyRing, VirtualKey, digest_of, key_ring, model_allowed
+from switchgear.auth.model import KeyRing, VirtualKey, digest_of, key_ring
 from switchgear.auth.stage import Authenticate
-from switchgear.kernel.call import Call, Caller, Head, Snapshot
+from switchgear.kernel.call import Call, Caller, Head, Snapshot, model_allowed
 from switchgear.kernel.errors import Forbidden, Unauthenticated
 from switchgear.kernel.reply import Reply
 from switchgear.wire.openai_chat import OpenAIChat
@@ -52,6 +52,7 @@ async def admitted(one: Call) -> str:
         {b"authorization": f"bearer  {KEY} ".encode()},
         {b"x-api-key": KEY.encode()},
         {b"api-key": KEY.encode()},
+        {b"x-goog-api-key": KEY.encode()},
     ],
 )
 async def test_a_known_key_is_admitted_wherever_the_sdk_puts_it(headers: Mapping[bytes, bytes]) -> None:

@@ -28,7 +28,13 @@ SOURCES = ROOT / "src" / "switchgear"
 
 # Of the gateway's own making; everything below `x-switchgear-gateway-` stays between its processes.
 HEADER = re.compile(r'b"((?:x-|retry-|request-)[a-z-]+)"')
-WRITTEN_IN = ("doors/errors.py", "doors/gateway.py", "doors/anthropic.py", "providers/simulator/performance.py")
+WRITTEN_IN = (
+    "doors/errors.py",
+    "doors/gateway.py",
+    "doors/bedrock.py",
+    "doors/counting.py",
+    "providers/simulator/performance.py",
+)
 
 
 def page(name: str) -> str:
@@ -184,8 +190,16 @@ def test_every_environment_variable_is_documented_and_no_other() -> None:
     names = {"SWITCHGEAR_KEY"}
     for kind in kinds().values():
         if kind.environment is not None:
-            names |= {name for name in (kind.environment.key, kind.environment.url) if name}
-    examples = {"ACME_API_KEY", "NAME"}
+            variables = (kind.environment.key, kind.environment.other_key, kind.environment.url)
+            names |= {name for name in variables if name}
+    examples = {
+        "ACME_API_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "NAME",
+        "VERTEX_ACCESS_TOKEN",
+    }
     documented = set(re.findall(r"\b([A-Z][A-Z_]*_[A-Z_]*[A-Z])\b", page("providers.md")))
     assert documented - examples == names
 

@@ -45,7 +45,7 @@ def run(command: Sequence[str], folder: Path) -> str:
     return finished.stdout
 
 
-@pytest.mark.parametrize("name", ["openai", "anthropic"])
+@pytest.mark.parametrize("name", ["openai", "anthropic", "gemini"])
 def test_the_snippet_prints_the_streamed_answer(name: str, live: LiveServer, tmp_path: Path) -> None:
     program = example(name)
     assert program.count(PROMISED_ADDRESS) == 1

@@ -30,6 +30,8 @@ PATHS = (
     "/v1/messages/count_tokens",
     "/openai/v1/chat/completions",
     "/anthropic/v1/messages",
+    "/v1/responses",
+    "/v1/responses/input_tokens",
 )
 
 
@@ -193,7 +195,7 @@ SCRAPS = st.sampled_from(
 @st.composite
 def wholes(draw: st.DrawFn) -> bytes:
     """A request that is in order, or nearly so."""
-    path = draw(st.sampled_from((*PATHS, "/v1/models", "/healthz", "/v1/models/echo")))
+    path = draw(st.sampled_from((*PATHS, "/v1/models", "/healthz", "/v1/models/echo", "/v1/responses/resp_1/cancel")))
     stream = draw(st.booleans())
     body = json.dumps({**chat("echo", stream=stream, max_tokens=20), "prompt": "a", "input": "b"}).encode()
     if draw(st.booleans()):
@@ -228,7 +230,8 @@ SCALARS = st.one_of(
 KEYS = st.sampled_from(
     ["role", "content", "type", "text", "image_url", "url", "tool_calls", "id", "function", "name", "arguments",
      "tool_call_id", "input", "source", "data", "media_type", "cache_control", "thinking", "signature", "tool_use_id",
-     "parameters", "input_schema", "json_schema", "schema", "strict", "index", "input_audio", "file", "format"]
+     "parameters", "input_schema", "json_schema", "schema", "strict", "index", "input_audio", "file", "format",
+     "output", "call_id", "summary", "encrypted_content", "refusal", "annotations"]
 )  # fmt: skip
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
@@ -238,7 +241,8 @@ FIELDS = st.sampled_from(
      "temperature", "top_p", "n", "seed", "user", "metadata", "stream_options", "logprobs", "top_logprobs", "system",
      "thinking", "stop_sequences", "top_k", "input", "prompt", "suffix", "echo", "best_of", "encoding_format",
      "dimensions", "logit_bias", "parallel_tool_calls", "reasoning_effort", "modalities", "audio", "functions",
-     "function_call", "service_tier", "unheard_of"]
+     "function_call", "service_tier", "unheard_of", "instructions", "previous_response_id", "store", "include", "text",
+     "reasoning", "truncation", "background", "max_output_tokens"]
 )  # fmt: skip
 
 

@@ -3,21 +3,26 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+
+from msgspec import structs
 
 from switchgear.app.gateway import Machinery, gateway, outside
 from switchgear.app.models import build_snapshot
-from switchgear.config.model import Compatibility, Config, Key, ProviderEntry
+from switchgear.config.model import Config, Key, ProviderEntry
 from switchgear.config.routing import DeploymentEntry, ModelEntry, RetriesEntry, RoutingEntry
 from switchgear.config.secret import Secret
 from switchgear.doors.endpoint import Request
 from switchgear.doors.gateway import Snapshots
 from switchgear.doors.intake import Bounds
+from switchgear.doors.response_store import ResponseStore
 from switchgear.doors.server import GatewayServer
+from switchgear.engines.memory import MemoryKeyValue
 from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import NotFound
 from switchgear.kernel.ids import Ids, seeded_bits
+from switchgear.kernel.ports import KeyValue
 from switchgear.kernel.record import CallRecord
 from switchgear.kernel.reply import Reply
 from switchgear.traces.stage import Record
@@ -43,10 +48,17 @@ class ListJournal:
 class House:
     """A running server and the ways to it."""
 
-    def __init__(self, server: GatewayServer, port: int, journal: ListJournal) -> None:
+    def __init__(
+        self, server: GatewayServer, port: int, journal: ListJournal, change: Callable[[Mapping[str, object]], None]
+    ) -> None:
         self.server = server
         self.port = port
         self.journal = journal
+        self._change = change
+
+    def change(self, **parts: object) -> None:
+        """Go on with another configuration, in which these parts are different."""
+        self._change(parts)
 
     async def raw(self, data: bytes) -> bytes:
         """Send bytes, and read until the server closes."""
@@ -60,11 +72,17 @@ class House:
 
     async def post(self, path: str, body: JSON | bytes, **headers: str) -> tuple[int, Mapping[str, str], bytes]:
         """One POST on a connection of its own."""
+        return await self.ask("POST", path, body, **headers)
+
+    async def ask(
+        self, method: str, path: str, body: JSON | bytes = b"", **headers: str
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """One request on a connection of its own."""
         payload = body if isinstance(body, bytes) else json.dumps(body).encode()
         lines = {"host": "localhost", "authorization": f"Bearer {KEY}", "connection": "close", **headers}
         head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items() if value)
         answer = await self.raw(
-            f"POST {path} HTTP/1.1\r\n{head}content-length: {len(payload)}\r\n\r\n".encode() + payload
+            f"{method} {path} HTTP/1.1\r\n{head}content-length: {len(payload)}\r\n\r\n".encode() + payload
         )
         return parse(answer)
 
@@ -107,7 +125,7 @@ async def running(
     providers: Mapping[str, ProviderEntry] | None = None,
     models: Mapping[str, ModelEntry] | None = None,
     routing: RoutingEntry | None = None,
-    compatibility: Compatibility | None = None,
+    state: KeyValue | None = None,
 ) -> AsyncGenerator[House]:
     """A house for one test; ``providers`` come on top of the simulator, ``models`` on top of ``echo``.
 
@@ -119,23 +137,31 @@ async def running(
     spoken = dialects()
     http = HttpTransport()
     config = Config(
-        keys=(Key(name="tester", key=Secret(KEY)),),
+        keys=(
+            Key(name="tester", key=Secret(KEY)),
+            Key(name="stranger", key=Secret(f"{KEY}-stranger")),
+            Key(name="narrow", key=Secret(f"{KEY}-narrow"), models=("sim/echo",)),
+        ),
         providers={"sim": ProviderEntry(kind="simulator"), **(providers or {})},
         models={"echo": ModelEntry(deployments=(DeploymentEntry(model="sim/echo"),)), **(models or {})},
         routing=routing or ONCE,
-        compatibility=compatibility or Compatibility(),
     )
     out = outside(spoken, machinery, http)
     snapshots = Snapshots(build_snapshot(config, "test", out))
     journal = ListJournal()
-    made = gateway(snapshots, spoken, machinery, Record(journal, clock, "g0"), nobody)
+    responses = ResponseStore(state or MemoryKeyValue(clock, keep_bytes=10_000_000), ttl_seconds=3600)
+    made = gateway(snapshots, spoken, machinery, Record(journal, clock, "g0"), nobody, responses)
     server = GatewayServer(
         made, bounds or Bounds(), keepalive_after_seconds=keepalive_after_seconds, tick_seconds=0.005
     )
+
+    def change(parts: Mapping[str, object]) -> None:
+        snapshots.current = build_snapshot(structs.replace(config, **parts), "changed", out)
+
     listening = socket.create_server(("127.0.0.1", 0))
     await server.start(listening)
     try:
-        yield House(server, listening.getsockname()[1], journal)
+        yield House(server, listening.getsockname()[1], journal, change)
     finally:
         await server.drain(0)
         await http.aclose()

@@ -28,7 +28,9 @@ FRAMES: Mapping[str, bytes] = {
         b'"delta":{"type":"text_delta","text":"Hel"}}\n\n'
     ),
 }
-DOORS = pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"], ids=["openai", "anthropic"])
+DOORS = pytest.mark.parametrize(
+    "path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"], ids=["openai", "anthropic", "responses"]
+)
 VENDORS = pytest.mark.parametrize("kind", sorted(FRAMES))
 
 
@@ -61,7 +63,10 @@ async def house_before(silent: Silent, kind: str) -> AsyncGenerator[House]:
 
 
 def request(path: str, *, stream: bool) -> bytes:
-    body = json.dumps(chat("real/m", stream=stream, max_tokens=50)).encode()
+    said = chat("real/m", stream=stream, max_tokens=50)
+    if path == "/v1/responses":
+        said = {"model": "real/m", "stream": stream, "input": "hello"}
+    body = json.dumps(said).encode()
     head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 

@@ -116,7 +116,8 @@ async def test_a_client_of_litellm_finds_its_headers_and_no_other_client_does() 
 
 
 async def test_litellms_headers_may_be_had_with_every_reply() -> None:
-    async with running(compatibility=Compatibility(litellm_headers=True)) as house:
+    async with running() as house:
+        house.change(compatibility=Compatibility(litellm_headers=True))
         _, answered, _ = await ask(house, chat(), {})
         status, refused, _ = await ask(house, chat("no such\nmodel"), {})
     assert answered["x-litellm-model-group"] == "echo"
@@ -166,7 +167,8 @@ EXTRAS: Mapping[str, object] = {
 
 
 async def test_litellms_fields_are_acted_on_and_left_out_of_the_body() -> None:
-    async with running(models=FAILING, compatibility=LITELLM_BODY) as house:
+    async with running(models=FAILING) as house:
+        house.change(compatibility=LITELLM_BODY)
         status, _, _ = await ask(house, {**chat("failing"), **EXTRAS}, {})
     assert status == 200
     (record,) = house.journal.records
@@ -186,14 +188,16 @@ async def test_an_upstream_never_sees_litellms_fields_and_all_else_as_it_was() -
     async with ScriptedUpstream(answer) as upstream:
         url = f"http://127.0.0.1:{upstream.origin.port}/v1"
         providers = {"up": ProviderEntry(kind="openai_compatible", base_url=url)}
-        async with running(providers=providers, compatibility=LITELLM_BODY) as house:
+        async with running(providers=providers) as house:
+            house.change(compatibility=LITELLM_BODY)
             await ask(house, chat("up/m", num_retries=0, user="ada", seed=1, tags=["a"], made_up={"x": 1}), {})
     body = json.loads(seen[0])
     assert body == {"model": "m", "messages": chat()["messages"], "user": "ada", "seed": 1, "made_up": {"x": 1}}
 
 
 async def test_tags_inside_the_metadata_count_where_there_are_no_others() -> None:
-    async with running(compatibility=LITELLM_BODY) as house:
+    async with running() as house:
+        house.change(compatibility=LITELLM_BODY)
         await ask(house, chat(metadata={"tags": ["inside"]}), {})
         await ask(house, chat(tags=["outside"], metadata={"tags": ["inside"]}), {})
         await ask(house, chat(tags=["outside"]), {"x-litellm-tags": "header"})
@@ -205,7 +209,8 @@ async def test_tags_inside_the_metadata_count_where_there_are_no_others() -> Non
     [("num_retries", "many"), ("timeout", {"read": 1}), ("fallbacks", [{"model": "echo", "api_key": "k"}])],
 )
 async def test_a_field_of_litellms_that_cannot_be_followed_is_refused(field: str, value: object) -> None:
-    async with running(models=FAILING, compatibility=LITELLM_BODY) as house:
+    async with running(models=FAILING) as house:
+        house.change(compatibility=LITELLM_BODY)
         assert (await ask(house, {**chat("failing"), field: value}, {}))[0] == 400
 
 
@@ -217,5 +222,6 @@ async def test_fields_stay_where_they_are_unless_the_operator_says_so() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'"text"', b'{"model": "echo", "tags": [}'])
 async def test_a_body_that_is_no_object_is_refused_as_ever(body: bytes) -> None:
-    async with running(compatibility=LITELLM_BODY) as house:
+    async with running() as house:
+        house.change(compatibility=LITELLM_BODY)
         assert (await house.post("/v1/chat/completions", body))[0] == 400

@@ -26,12 +26,15 @@ KEY = "sk-sg-test-0123456789abcdef0123456789"
 CONFIG = """
 server: {{port: 0, drain_seconds: 5}}
 journal: {{directory: {journal}}}
+state: {{directory: {state}}}
 keys:
   - {{name: tester, key: {key}}}
   - {{name: narrow, key: {key}-narrow, models: ["sim/echo"]}}
 providers:
   sim: {{kind: simulator}}
-routing: {{retries: {{attempts: 1}}}}
+routing:  # what an upstream does is what the client sees, as often as it asks
+  retries: {{attempts: 1}}
+  breaker: {{consecutive_failures: 1000000, minimum_calls: 1000000}}
 models:
   echo: {{deployments: [{{model: sim/echo}}]}}
 """
@@ -53,7 +56,7 @@ class LiveServer:
 
     def write_config(self, config: str) -> None:
         """Replace the configuration file as an editor does: whole, by rename."""
-        text = config.format(journal=self.journal, key=KEY)
+        text = config.format(journal=self.journal, state=self.directory / "state", key=KEY)
         fresh = self._config_path.with_suffix(".new")
         fresh.write_text(text)
         fresh.rename(self._config_path)

@@ -13,6 +13,7 @@ from switchgear.kernel.chat import (
     Event,
     Failure,
     Start,
+    Text,
     Tool,
     ToolCall,
     UsageReport,
@@ -20,17 +21,20 @@ from switchgear.kernel.chat import (
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import UpstreamError, UpstreamGarbled, UpstreamRefused, UpstreamTruncated
+from switchgear.kernel.fold import fold
 from switchgear.kernel.ids import seeded_bits
 from switchgear.kernel.retrieval import Embed
-from switchgear.kernel.upstream import ProviderSettings, Timers, UpstreamReply
+from switchgear.kernel.upstream import ProviderSettings, Target, Timers, UpstreamReply
 from switchgear.providers.simulator import MODELS, Simulator, SimulatorProvider
+from switchgear.wire.bedrock_converse import BedrockConverse
 from switchgear.wire.embeddings import OpenAIEmbeddings
 from switchgear.wire.openai_chat import OpenAIChat
 from switchgear.wire.openai_completions import OpenAICompletions
+from switchgear.wire.openai_responses import OpenAIResponses
 from switchgear.wire.registry import discover
 from tests.providers.conftest import MOST_BYTES, Stage, say
 
-CHAT_DIALECTS: tuple[Dialect, ...] = (OpenAIChat(),)
+CHAT_DIALECTS: tuple[Dialect, ...] = (OpenAIChat(), OpenAIResponses())
 DIALECTS: tuple[Dialect, ...] = (*CHAT_DIALECTS, OpenAICompletions())
 SPEAKING = [model.name for model in MODELS if model.fault is None and model.manner not in {"vectors", "ranks"}]
 PLAIN_TEXT = [name for name in SPEAKING if name not in {"tools", "think", "refuse"}]
@@ -55,6 +59,9 @@ class Studio:
     async def send(self, operation: str, dialect: str, model: str, body: bytes) -> UpstreamReply:
         target = self._provider.target(operation, dialect, model)
         assert target is not None
+        return await self.perform(target, body)
+
+    async def perform(self, target: Target, body: bytes) -> UpstreamReply:
         return await self._simulator.send(target, body, Timers())
 
     async def body(self, dialect: Dialect, model: str, chat: Chat) -> bytes:
@@ -179,3 +186,16 @@ async def test_embeddings_in_both_encodings(studio: Studio, encoding_format: str
     assert sum(number * number for number in made.vectors[0]) == pytest.approx(1.0, abs=1e-5)
     assert made.usage is not None
     assert made.usage.total_input == 3
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_where_a_body_cannot_ask_for_a_stream_the_path_does(studio: Studio, streamed: bool) -> None:
+    dialect = BedrockConverse()
+    target = SimulatorProvider(ProviderSettings(name="sim")).target("chat", dialect.name, "echo?tokens=3")
+    assert target is not None
+    asked = replace(target, path=target.stream_path) if streamed else target
+    reply = await studio.perform(asked, dialect.write_request(ASKED))
+    assert (b"content-type", dialect.stream_type) in reply.headers or not streamed
+    body = await reply.read_all(MOST_BYTES)
+    told = fold(dialect.events().feed(body)) if streamed else dialect.read_reply(body)
+    assert told.choices[0].parts == (Text(text="hello there world"),)

@@ -183,3 +183,55 @@ def test_anthropic_counts_tokens_at_its_own_path() -> None:
     assert target is not None
     assert (target.path, target.dialect) == ("/v1/messages/count_tokens", "anthropic_count_tokens")
     assert provider.target("embeddings", "openai_embeddings", "m") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "keeps"),
+    [
+        ("openai", "/v1/responses", True),
+        ("vllm", "/v1/responses", False),
+        ("lm_studio", "/v1/responses", True),
+        ("fireworks", "/inference/v1/responses", True),
+        ("xai", "/v1/responses", True),
+        ("openrouter", "/api/v1/responses", False),
+        ("ollama", None, False),
+        ("groq", None, False),
+    ],
+)
+def test_the_responses_api_is_for_its_own_clients_where_a_vendor_has_it(
+    name: str, path: str | None, keeps: bool
+) -> None:
+    provider = kind(name).build(ProviderSettings(name=name))
+    own = provider.target("chat", "openai_responses", "m")
+    assert own is not None
+    assert (own.path, own.dialect) == (
+        path or chat_target(provider).path,
+        "openai_responses" if path else "openai_chat",
+    )
+    assert provider.quirks.keeps_responses is keeps
+    other = provider.target("chat", "anthropic", "m")
+    assert other is not None
+    assert other.path.endswith("/chat/completions")
+
+
+def test_only_openai_counts_tokens_for_the_responses_api() -> None:
+    openai, vllm = (kind(name).build(ProviderSettings(name=name)) for name in ("openai", "vllm"))
+    counting = openai.target("count_tokens", "openai_responses_input_tokens", "m")
+    assert counting is not None
+    assert (counting.path, counting.dialect) == ("/v1/responses/input_tokens", "openai_responses_input_tokens")
+    assert vllm.target("count_tokens", "openai_responses_input_tokens", "m") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "spoken", "keeps"), [("none", "openai_chat", False), ("kept", "openai_responses", True)]
+)
+def test_an_operator_knows_better_whether_a_server_has_the_responses_api(said: str, spoken: str, keeps: bool) -> None:
+    provider = kind("vllm").build(ProviderSettings(name="x", options={"responses": said}))
+    target = provider.target("chat", "openai_responses", "m")
+    assert target is not None
+    assert (target.dialect, provider.quirks.keeps_responses) == (spoken, keeps)
+
+
+def test_a_word_that_says_nothing_about_the_responses_api_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"providers\.x\.options\.responses: must be none, stateless or kept"):
+        kind("openai").build(ProviderSettings(name="x", options={"responses": "yes"}))

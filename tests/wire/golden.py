@@ -18,6 +18,7 @@ write-error    an error                                       the body for the c
 write-failure  an error                                       the last frame for the client
 =============  =============================================  ==============================================
 
+Streams stand in a file as :mod:`tests.wire.framing` says.
 An exception is an output as well. Only what differs from a field's default is shown.
 """
 
@@ -38,6 +39,7 @@ from switchgear.kernel.chat import Chat, Completion, Event
 from switchgear.kernel.dialect import Dialect, StreamOptions
 from switchgear.kernel.errors import SwitchgearError, UpstreamRefused
 from switchgear.wire.registry import discover
+from tests.wire.framing import framing_of
 
 CASES = Path(__file__).parent / "cases"
 REQUEST_ID = "req_1"
@@ -182,7 +184,8 @@ def _glance(dialect: Dialect, given: str) -> str:
 
 def _stream(dialect: Dialect, given: str) -> str:
     reader = dialect.events()
-    events = [*reader.feed(given.encode()), *reader.close()]
+    stream = b"".join(framing_of(dialect).frames(given))
+    events = [*reader.feed(stream), *reader.close()]
     return "\n".join(json.dumps(shown(event), ensure_ascii=False) for event in events)
 
 
@@ -194,14 +197,14 @@ def _write_stream(dialect: Dialect, given: str) -> str:
     line, rest = _first_line(given)
     writer = dialect.writer(_options(line))
     events = [canonical(Event, event) for event in rest.splitlines() if event]
-    return b"".join(writer.write(event) for event in events).decode()
+    return framing_of(dialect).text(b"".join(writer.write(event) for event in events))
 
 
 def _relay(dialect: Dialect, given: str) -> str:
     line, rest = _first_line(given)
     relay = dialect.relay(_options(line))
-    frames = [frame + b"\n\n" for frame in rest.encode().split(b"\n\n") if frame.strip()]
-    sent = b"".join(relay.forward(frame) for frame in frames).decode()
+    framing = framing_of(dialect)
+    sent = framing.text(b"".join(relay.forward(frame) for frame in framing.frames(rest)))
     return f"{sent}===\n{pretty(shown(relay.tally))}"
 
 
@@ -222,7 +225,7 @@ def _write_error(dialect: Dialect, given: str) -> str:
 
 
 def _write_failure(dialect: Dialect, given: str) -> str:
-    return dialect.write_failure(error_from(json.loads(given)), REQUEST_ID).decode()
+    return framing_of(dialect).text(dialect.write_failure(error_from(json.loads(given)), REQUEST_ID))
 
 
 def _one_body(given: str) -> bytes:

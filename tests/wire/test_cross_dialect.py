@@ -1,6 +1,6 @@
-"""OpenAI chat and Anthropic, one in and the other out: what both can say survives, and no token is lost."""
+"""The chat dialects, one in and another out: what both can say survives, and no token is lost."""
 
-from itertools import pairwise
+from itertools import pairwise, permutations
 from typing import Any
 
 import pytest
@@ -25,10 +25,12 @@ from switchgear.kernel.errors import UnsupportedField
 from switchgear.kernel.fold import fold, unfold
 from switchgear.wire.anthropic import Anthropic
 from switchgear.wire.openai_chat import OpenAIChat
+from switchgear.wire.openai_responses import OpenAIResponses
 from tests.wire.strategies import completions, cut, cut_places, streamed
 
 OPENAI = OpenAIChat()
 ANTHROPIC = Anthropic()
+RESPONSES = OpenAIResponses()
 USAGE = Usage(input=11, cache_read=100, cache_write_5m=20, cache_write_1h=3, output=40, reasoning=7)
 CALLS = tuple(ToolCall(id=f"call_{n}", name=f"tool_{n}", arguments=f'{{"n":{n}}}') for n in range(3))
 ANSWER = Completion(
@@ -73,7 +75,7 @@ def kept(completion: Completion) -> tuple[object, ...]:
     return choice.parts, choice.finish, completion.usage
 
 
-PAIRS = pytest.mark.parametrize(("source", "target"), [(OPENAI, ANTHROPIC), (ANTHROPIC, OPENAI)])
+PAIRS = pytest.mark.parametrize(("source", "target"), list(permutations((OPENAI, ANTHROPIC, RESPONSES), 2)))
 
 
 @PAIRS

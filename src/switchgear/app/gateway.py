@@ -8,10 +8,11 @@ from msgspec import Struct
 from switchgear.app.models import Outside
 from switchgear.app.transports import Fallbacks
 from switchgear.auth.stage import Authenticate
-from switchgear.doors import anthropic, openai
+from switchgear.doors import anthropic, azure, bedrock, cohere, gemini, openai, openai_responses
 from switchgear.doors.endpoint import Directory, Endpoint, Pipelines
 from switchgear.doors.errors import raise_defect
 from switchgear.doors.gateway import Forward, Gateway, Snapshots
+from switchgear.doors.response_store import ResponseStore
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.ids import Ids, RandomBits
@@ -48,7 +49,12 @@ def outside(spoken: Mapping[str, Dialect], machinery: Machinery, http: Transport
 
 
 def gateway(
-    snapshots: Snapshots, spoken: Mapping[str, Dialect], machinery: Machinery, record: Stage, forward: Forward
+    snapshots: Snapshots,
+    spoken: Mapping[str, Dialect],
+    machinery: Machinery,
+    record: Stage,
+    forward: Forward,
+    responses: ResponseStore,
 ) -> Gateway:
     """The pipeline is this list, outermost first; a stage that is off is not in it."""
     stages: list[Stage] = [
@@ -62,7 +68,12 @@ def gateway(
     )
     endpoints = [
         *openai.endpoints(spoken, pipelines),
+        *azure.endpoints(spoken, pipelines),
+        *openai_responses.endpoints(spoken, pipelines, responses, machinery.clock),
         *anthropic.endpoints(spoken, pipelines),
+        *cohere.endpoints(spoken, pipelines),
+        *gemini.endpoints(spoken, pipelines),
+        *bedrock.endpoints(spoken, pipelines),
     ]
     return Gateway(
         Directory(endpoints),

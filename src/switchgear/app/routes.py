@@ -68,20 +68,20 @@ def _deployment(entry: DeploymentEntry, connected: Connected, policy: Policy, fl
         requests_per_minute=entry.requests_per_minute,
         tokens_per_minute=entry.tokens_per_minute,
     )
-    return _at(connected, entry.upstream_model, policy, fleet, (terms, bounds))
+    provider = connected.provider.name
+    lane = lane_name(provider, entry.upstream_model, connected.key_number)
+    health = fleet.health(lane, policy.breaker, bounds)
+    return Deployment(connected, entry.upstream_model, terms, health, fleet.budget(provider, policy.retries.budget))
 
 
 def _undeclared(policy: Policy, fleet: Fleet, connected: Connected, model: str) -> Deployment:
     """The deployment behind ``provider/model``, which no alias declares."""
     terms = Terms(timers=Timers(total_seconds=policy.total_seconds))
-    return _at(connected, model, policy, fleet, (terms, UNBOUNDED))
-
-
-def _at(connected: Connected, model: str, policy: Policy, fleet: Fleet, declared: tuple[Terms, Bounds]) -> Deployment:
-    terms, bounds = declared
     provider = connected.provider.name
-    health = fleet.health(lane_name(provider, model, connected.key_number), policy.breaker, bounds)
-    return Deployment(connected, model, terms, health, fleet.budget(provider, policy.retries.budget))
+    lane = lane_name(provider, model, connected.key_number)
+    health = fleet.health(lane, policy.breaker, UNBOUNDED, declared=False)
+    budget = fleet.budget(provider, policy.retries.budget, declared=False)
+    return Deployment(connected, model, terms, health, budget)
 
 
 def policy_of(entry: ModelEntry, common: RoutingEntry) -> Policy:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs
 
 from switchgear.auth.model import KeyRing, VirtualKey
 from switchgear.kernel.call import Call, Caller, model_allowed
@@ -16,15 +17,19 @@ _NOBODY: Final = (VirtualKey(name="", digest=bytes(32), disabled=True), Caller(k
 _ANONYMOUS: Final = Caller(key="anonymous")
 _OF_GATEWAYS: Final = (b"helicone-auth", b"x-portkey-api-key", b"x-litellm-api-key")
 """Where other gateways' clients put the gateway's key; the vendor's is then in ``Authorization``, and goes nowhere."""
+_KEY_HEADERS: Final = (b"x-api-key", b"api-key", b"x-goog-api-key")
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 _REFUSAL: Final = (
-    "No valid virtual key was given. Send one as 'Authorization: Bearer KEY' or 'x-api-key: KEY'; "
+    "No valid virtual key was given. Send one as 'Authorization: Bearer KEY', 'x-api-key: KEY' or "
+    "'x-goog-api-key: KEY'; "
     "keys are declared under 'keys' in switchgear.yaml."
 )
 
 
 class Authenticate:
-    """Finds the caller by the key in ``Authorization``, ``x-api-key`` or ``api-key``.
+    """Finds the caller by the key in ``Authorization``, ``x-api-key``, ``api-key`` or ``x-goog-api-key``.
+
+    A key in the query (``?key=``), as Google's examples show it, counts when no header has one.
 
     Before those, in the header that a client of Helicone, Portkey or LiteLLM has for its gateway's key.
 
@@ -35,7 +40,7 @@ class Authenticate:
 
     async def __call__(self, call: Call, next: Next) -> Reply:
         ring = call.snapshot.part(KeyRing)
-        caller = _find(ring, _presented_key(call.headers))
+        caller = _find(ring, _presented_key(call.headers, call.query))
         if caller is None:
             caller = self._anonymous(call, ring)
         if caller.models and call.head.model and not model_allowed(caller.models, call.head.model):
@@ -58,7 +63,7 @@ def _find(ring: KeyRing, presented: bytes) -> Caller | None:
     return None
 
 
-def _presented_key(headers: Mapping[bytes, bytes]) -> bytes:
+def _presented_key(headers: Mapping[bytes, bytes], query: str) -> bytes:
     for name in _OF_GATEWAYS:
         if presented := headers.get(name):
             scheme, _, credentials = presented.strip().rpartition(b" ")
@@ -68,7 +73,10 @@ def _presented_key(headers: Mapping[bytes, bytes]) -> bytes:
         scheme, _, credentials = authorization.partition(b" ")
         if scheme.lower() == b"bearer":
             return credentials.strip()
-    return headers.get(b"x-api-key") or headers.get(b"api-key") or b""
+    for name in _KEY_HEADERS:
+        if presented := headers.get(name):
+            return presented
+    return parse_qs(query).get("key", [""])[0].encode() if "key=" in query else b""
 
 
 def _from_this_machine(headers: Mapping[bytes, bytes]) -> bool:

@@ -24,6 +24,8 @@ NEEDS_KEY: Final = (
     "(`switchgear key new NAME` makes it), or listen on 127.0.0.1"
 )
 
+NEEDS_FILES: Final = "'memory' is one gateway's own, and there are more (server.workers); choose 'files'"
+
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach ``host``; a name other than ``localhost`` is taken for reachable."""
@@ -69,6 +71,8 @@ class Checks:
         """All problems, in no particular order."""
         if not self._declared.faulty_keys and needs_key(self._config):
             yield self._at(self._config.server, "host", NEEDS_KEY)
+        if self._config.state.engine == "memory" and self._config.server.workers > 1:
+            yield self._at(self._config.state, "engine", NEEDS_FILES)
         for key in self._config.keys:
             yield from self._key(key)
         yield from self._repeated_keys()

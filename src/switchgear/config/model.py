@@ -20,6 +20,7 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Fsync = Literal["buffered", "strict"]
 WhenFull = Literal["refuse", "continue"]
 WhenUnread = Literal["keep", "delete"]
+StateEngine = Literal["files", "memory"]
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +68,27 @@ class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "be, or `delete` it and count what is lost."
         ),
     ] = "keep"
+
+
+class State(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What gateways remember between calls: the conversations behind `previous_response_id`."""
+
+    engine: Annotated[
+        StateEngine,
+        Meta(
+            description="`files`: shared by all gateways of this machine, and there after a restart. "
+            "`memory`: each gateway's own, so only for `server.workers: 1`."
+        ),
+    ] = "files"
+    directory: Annotated[
+        str, Meta(min_length=1, description="Folder of the files, relative to the working directory.")
+    ] = "./switchgear-data/state"
+    keep_bytes: Annotated[
+        int, Meta(ge=1_048_576, description="What would run out first is deleted when all of it together is larger.")
+    ] = 1_073_741_824
+    response_ttl_seconds: Annotated[
+        float, Meta(gt=0, le=31_622_400, description="How long a response is kept, as long as there is room.")
+    ] = 2_592_000.0
 
 
 class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -170,6 +192,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     server: Annotated[Server, Meta(description="Where the gateway listens, and its bounds.")] = Server()
     journal: Annotated[Journal, Meta(description="Where finished calls are written down.")] = Journal()
+    state: Annotated[State, Meta(description="What gateways remember between calls.")] = State()
     keys: Annotated[
         tuple[Key, ...],
         Meta(description="Virtual keys. Without any, callers on this machine need none and others are not served."),

@@ -10,9 +10,13 @@ from switchgear.kernel.call import Head
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import MethodNotAllowed, SwitchgearError
 from switchgear.kernel.pipeline import Next
+from switchgear.kernel.reply import Headers
 
 ReadHead = Callable[["Request"], Head]
 """Raises what msgspec raises for bodies that are not as they must be, or BadRequest."""
+
+Fits = Callable[["Request"], bool]
+ErrorHeaders = Callable[[SwitchgearError], Headers]
 
 _PLACEHOLDER: Final = re.compile(r"\{[a-z]+\}")
 
@@ -43,10 +47,16 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     """All stages and the handler: for a body that could be read."""
     bad_body: Next
     """The same stages around a refusal: for a body that cannot be understood, so that it is recorded too."""
+    names_model: bool = True
+    """Whether a call names a model, in its body or in place of the placeholder; else its body is left alone."""
     read_head: ReadHead | None = None
     """Reads the head where it is not in a JSON body with OpenAI's names; None: it is."""
+    error_headers: ErrorHeaders | None = None
+    """Headers in which the door's clients look for the kind of an error, beside those that all doors send."""
     bad_request: Next
     """The record alone around a refusal: for what is not even HTTP, or not within bounds."""
+    fits: Fits | None = None
+    """Whether a request is this endpoint's, where query or headers decide beside the path; None: whatever is left."""
 
 
 class Request:
@@ -71,6 +81,10 @@ class Request:
         """What the server found wrong with the request itself."""
 
 
+Methods = dict[str, list[Endpoint]]
+"""The endpoints of one path by method: first those that are for some requests only, last the one for the others."""
+
+
 class Directory:
     """Finds the endpoint of a request; built once, read for every request."""
 
@@ -78,15 +92,16 @@ class Directory:
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
         self.endpoints = tuple(endpoints)
-        self._exact: dict[str, dict[str, Endpoint]] = {}
-        patterns: dict[tuple[str, str], dict[str, Endpoint]] = {}
-        for endpoint in self.endpoints:
+        self._exact: dict[str, Methods] = {}
+        patterns: dict[tuple[str, str], Methods] = {}
+        for endpoint in sorted(self.endpoints, key=lambda endpoint: endpoint.fits is None):
             found = _PLACEHOLDER.search(endpoint.path)
             if found is None:
-                self._exact.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+                methods = self._exact.setdefault(endpoint.path, {})
             else:
                 ends = (endpoint.path[: found.start()], endpoint.path[found.end() :])
-                patterns.setdefault(ends, {})[endpoint.method] = endpoint
+                methods = patterns.setdefault(ends, {})
+            methods.setdefault(endpoint.method, []).append(endpoint)
         # The most particular one first: `/models/{model}` fits everything that `/models/{model}:countTokens` fits.
         self._patterns = sorted(patterns.items(), key=lambda item: -sum(map(len, item[0])))
 
@@ -100,14 +115,17 @@ class Directory:
             methods = self._by_pattern(request)
             if methods is None:
                 return None
-        endpoint = methods.get(request.method) or (methods.get("GET") if request.method == "HEAD" else None)
-        if endpoint is None:
-            request.endpoint = next(iter(methods.values()))
+        offered = methods.get(request.method) or (methods.get("GET") if request.method == "HEAD" else None)
+        if offered is None:
+            request.endpoint = next(iter(methods.values()))[-1]
             raise MethodNotAllowed(f"{request.path} takes {' and '.join(sorted(methods))}, not {request.method[:20]}")
-        request.endpoint = endpoint
-        return endpoint
+        for endpoint in offered:
+            if endpoint.fits is None or endpoint.fits(request):
+                request.endpoint = endpoint
+                return endpoint
+        return None
 
-    def _by_pattern(self, request: Request) -> dict[str, Endpoint] | None:
+    def _by_pattern(self, request: Request) -> Methods | None:
         path = request.path
         for (before, after), methods in self._patterns:
             captured = len(path) - len(before) - len(after)

@@ -8,6 +8,7 @@ from msgspec import DecodeError
 from msgspec.json import Decoder
 
 from switchgear.doors.anthropic import DOOR as ANTHROPIC
+from switchgear.doors.bedrock import DOOR as BEDROCK
 from switchgear.doors.compatibility import Understood, other_gateways_headers, take_fields
 from switchgear.doors.endpoint import Directory, Endpoint, Request
 from switchgear.doors.errors import error_headers, nameless, problem_reply, unreadable
@@ -95,7 +96,9 @@ class Gateway:
     def _make_call(self, endpoint: Endpoint, request: Request) -> Call:
         head = _NO_HEAD
         defect = request.refusal
-        if defect is None and endpoint.method == "POST":
+        if not endpoint.names_model:
+            pass
+        elif defect is None and endpoint.method == "POST":
             try:
                 head = self._read_head(request.body) if endpoint.read_head is None else endpoint.read_head(request)
                 if not request.body.isascii():
@@ -123,6 +126,7 @@ class Gateway:
             started_monotonic_ns=self._clock.monotonic_ns(),
             loopback=request.loopback,
             captured=request.captured,
+            query=request.query,
         )
         call.defect = defect
         return call
@@ -130,6 +134,8 @@ class Gateway:
     def _error_reply(self, endpoint: Endpoint, call_id: str, error: SwitchgearError) -> Reply:
         request_id = f"req_{call_id}"
         headers: Headers = [_JSON, *error_headers(error)]
+        if endpoint.error_headers is not None:
+            headers += endpoint.error_headers(error)
         return Reply(error.status, headers, endpoint.dialect.write_error(error, request_id))
 
     def _dress(self, reply: Reply, call: Call) -> None:
@@ -143,6 +149,8 @@ class Gateway:
         headers.append((b"x-request-id", request_id))
         if call.door == ANTHROPIC:
             headers.append((b"request-id", request_id))
+        elif call.door == BEDROCK:
+            headers.append((b"x-amzn-requestid", request_id))
         headers.append((b"x-switchgear-config", call.snapshot.version.encode()))
         if call.attempts:
             attempt = call.attempts[-1]

@@ -29,6 +29,7 @@ _SINGULAR: Final = frozenset(
         b"authorization",
         b"x-api-key",
         b"api-key",
+        b"x-goog-api-key",
         b"anthropic-version",
     )
 )

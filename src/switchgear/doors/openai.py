@@ -8,10 +8,10 @@ from msgspec.json import encode
 
 from switchgear.doors.endpoint import Endpoint, Pipelines
 from switchgear.doors.errors import raise_defect
-from switchgear.kernel.call import Call, model_allowed
+from switchgear.doors.listing import listed_models
+from switchgear.kernel.call import Call
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.reply import Reply
-from switchgear.routing.model import RouteTable
 
 DOOR: Final = "openai"
 PREFIXES: Final = ("/v1", "/openai/v1", "")
@@ -86,13 +86,9 @@ class Models(Struct, kw_only=True):
 
 async def list_models(call: Call) -> Reply:
     """The models the caller may use, or the one the path names. Raises ModelNotFound."""
-    table = call.snapshot.part(RouteTable)
-    allowed = call.caller.models if call.caller is not None else ()
-    wanted = call.head.model
-    if wanted:
-        table.find(wanted)
-        return Reply(200, [], encode(_model(wanted)))
-    data = [_model(name) for name in table.listed if model_allowed(allowed, name)]
+    data = [_model(name) for name in listed_models(call)]
+    if call.head.model:
+        return Reply(200, [], encode(data[0]))
     first, last = (data[0].id, data[-1].id) if data else (None, None)
     return Reply(200, [], encode(Models(data=data, first_id=first, last_id=last)))
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType, structs
 
 from switchgear.kernel.chat import Chat
 from switchgear.kernel.dialect import Dialect
@@ -88,6 +88,12 @@ class Call(Struct, kw_only=True, eq=False):
     """The connection comes from this machine."""
     captured: str = ""
     """What stood in the path for the endpoint's placeholder: a model's name, an id."""
+    query: str = ""
+    """As it stood behind the path. It may hold a key: it is not recorded."""
+    answer_id: str = ""
+    """Under which id the client may refer to the answer later; empty: whatever the upstream calls it."""
+    pinned: str = ""
+    """The deployment that holds what the call refers to: where the model has it, it alone can answer."""
     caller: Caller | None = None
     """Set by Authenticate."""
     defect: SwitchgearError | None = None
@@ -104,10 +110,11 @@ class Call(Struct, kw_only=True, eq=False):
     def chat(self) -> Chat:
         """The canonical form of the body, decoded once, when first asked for; that of the dialect's family.
 
+        A dialect whose path names the model, and says whether to stream, leaves that to the head.
         Raises BadRequest or UnsupportedField.
         """
         if self._chat is None:
-            self._chat = self.dialect.read_request(self.body)
+            self._chat = self.read(self.body)
         return self._chat
 
     def labels(self) -> Labels:
@@ -122,3 +129,17 @@ class Call(Struct, kw_only=True, eq=False):
                 labels = NONE
             self._labels = labels
         return labels
+
+    def read(self, body: bytes) -> Chat:
+        """The canonical form of another body for the same call. Raises BadRequest or UnsupportedField."""
+        chat = self.dialect.read_request(body)
+        if chat.model:
+            return chat
+        # Where the path names the model, it also says whether to stream.
+        said = {"stream": self.stream} if self.dialect.family == "chat" else {}
+        return structs.replace(chat, model=self.head.model, **said)
+
+    def rewrite(self, body: bytes) -> None:
+        """Go on with another body of the same dialect; what was read of the first is forgotten."""
+        self.body = body
+        self._chat = None

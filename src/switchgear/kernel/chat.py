@@ -164,6 +164,8 @@ class Chat(Struct, frozen=True, kw_only=True):
     """Fields that have a meaning in the dialect of origin and no place here: whoever does not know one refuses it."""
     extra: tuple[tuple[str, Raw], ...] = ()
     """Fields that the dialect of origin does not know either, in their order."""
+    echo: tuple[tuple[str, Raw], ...] = ()
+    """What answers in the dialect of origin repeat of the request, as it came; no upstream is told of it."""
 
 
 class Usage(Struct, frozen=True, kw_only=True):

@@ -29,6 +29,8 @@ class Tally(Struct, kw_only=True):
     """Stream events that carried content; many servers send one token in each."""
     complete: bool = False
     """The dialect's own end mark was seen ([DONE], message_stop); always true of a whole JSON answer."""
+    complete_at_end: bool = False
+    """For dialects without an end mark: should the transfer end now, the answer is complete."""
     error: SwitchgearError | None = None
 
 
@@ -83,6 +85,10 @@ class StreamOptions(Struct, frozen=True, kw_only=True):
     """Used where a dialect must tell usage before it is known (Anthropic's ``message_start``)."""
     asked: Chat | None = None
     """The request, for dialects whose answers repeat parts of it."""
+    answer_id: str = ""
+    """The gateway's own name for the answer, for dialects whose clients refer to it later; empty: the upstream's."""
+    created_seconds: int = 0
+    """When the call came (Unix time), for answers whose upstream tells no time."""
 
 
 class Dialect(Protocol):

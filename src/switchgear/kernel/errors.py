@@ -6,6 +6,7 @@
     │   │   ├── UnsupportedField    400 unsupported_field
     │   │   ├── NotOffered          400 operation_not_offered
     │   │   ├── ContextTooLong      400 context_length_exceeded
+    │   │   ├── PreviousNotFound    400 previous_response_not_found
     │   │   └── ContentFiltered     400 content_filter
     │   ├── Unauthenticated         401 invalid_api_key
     │   ├── Forbidden               403 permission_denied
@@ -79,6 +80,12 @@ class ContextTooLong(BadRequest):
     """The prompt does not fit the model's context window."""
 
     code = "context_length_exceeded"
+
+
+class PreviousNotFound(BadRequest):
+    """The response that the request continues is not kept here for its key, nor by the upstream."""
+
+    code = "previous_response_not_found"
 
 
 class ContentFiltered(BadRequest):

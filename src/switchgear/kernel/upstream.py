@@ -119,6 +119,8 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """Under which name an OpenAI-like upstream expects the limit on output tokens."""
     done_optional: bool = False
     """A stream that ends after its finish reason, without ``[DONE]``, is complete."""
+    keeps_responses: bool = False
+    """The upstream remembers the responses it gave, so that ``previous_response_id`` can be left to it."""
 
 
 class Provider(Protocol):

@@ -13,10 +13,12 @@ from msgspec import Struct
 
 from switchgear.app.gateway import Machinery, gateway, outside
 from switchgear.app.models import Outside, build_snapshot
+from switchgear.app.state import key_value
 from switchgear.config import Config, ConfigWatcher, config_version, discover, listening, load, read_environment
 from switchgear.doors.forward import ForwardToControl, ForwardToNobody
 from switchgear.doors.gateway import Forward, Snapshots
 from switchgear.doors.intake import Bounds
+from switchgear.doors.response_store import ResponseStore
 from switchgear.doors.server import GatewayServer
 from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import ConfigError
@@ -97,7 +99,8 @@ def build(config: Config, options: GatewayOptions) -> Parts:
     forward: Forward = ForwardToNobody(state)
     if options.control_socket is not None:
         forward = ForwardToControl(transport, options.control_socket, state)
-    made = gateway(snapshots, spoken, machinery, Record(journal, clock, gateway_id, meter), forward)
+    responses = ResponseStore(key_value(config.state, clock), config.state.response_ttl_seconds)
+    made = gateway(snapshots, spoken, machinery, Record(journal, clock, gateway_id, meter), forward, responses)
     server = GatewayServer(made, Bounds(max_body_bytes=config.server.max_body_bytes))
     return Parts(snapshots=snapshots, state=state, server=server, journal=journal, transport=transport, outside=out)
 

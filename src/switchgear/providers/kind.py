@@ -17,6 +17,8 @@ class Environment(Struct, frozen=True, kw_only=True):
 
     key: str | None = None
     """Name of the variable that holds the API key."""
+    other_key: str | None = None
+    """Another name for it, read when the first variable is not set."""
     url: str | None = None
     """Name of the variable that holds the vendor's address."""
     read_url: Callable[[str], str] = same_url
@@ -44,7 +46,8 @@ class Kind(Struct, frozen=True, kw_only=True):
         names = self.environment
         if names is None:
             return None
-        api_key = environ.get(names.key, "").strip() if names.key else ""
+        keys = (environ.get(name, "").strip() for name in (names.key, names.other_key) if name)
+        api_key = next((key for key in keys if key), "")
         url = environ.get(names.url, "").strip() if names.url else ""
         found = (api_key and url) if names.needs_both else (api_key or url)
         if not (found or names.always):

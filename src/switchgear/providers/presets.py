@@ -9,9 +9,17 @@ from msgspec import Struct
 from switchgear.kernel.upstream import OutputLimitField
 from switchgear.providers.kind import same_url
 
-Operation = Literal["chat", "completions", "embeddings"]
+Operation = Literal["chat", "completions", "embeddings", "rerank"]
 
 ALL: Final[tuple[Operation, ...]] = ("chat", "completions", "embeddings")
+WITH_RERANK: Final[tuple[Operation, ...]] = (*ALL, "rerank")
+
+Responses = Literal["none", "stateless", "kept"]
+"""Whether there is a Responses API, and whether it remembers its responses (``previous_response_id``).
+
+By the vendors' own references. Servers that turn it into chat completions themselves (Ollama, llama.cpp) or lack much
+of it (Groq, DeepSeek) count as having none: what the gateway makes of a request serves every version of them.
+"""
 
 
 class Preset(Struct, frozen=True, kw_only=True):
@@ -27,6 +35,9 @@ class Preset(Struct, frozen=True, kw_only=True):
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
     operations: tuple[Operation, ...] = ALL
+    responses: Responses = "none"
+    counts_tokens: bool = False
+    """Whether the Responses API also counts the tokens of an input."""
     output_limit_field: OutputLimitField = "max_tokens"
     done_optional: bool = False
     forwards: tuple[str, ...] = ()
@@ -55,7 +66,7 @@ def azure_url(value: str) -> str:
 
 
 PRESETS: Final = (
-    Preset(name="openai_compatible", base_url=None),
+    Preset(name="openai_compatible", base_url=None, operations=WITH_RERANK),
     Preset(
         name="openai",
         base_url="https://api.openai.com/v1",
@@ -63,6 +74,8 @@ PRESETS: Final = (
         url_variable="OPENAI_BASE_URL",
         output_limit_field="max_completion_tokens",
         forwards=("openai-beta",),
+        responses="kept",
+        counts_tokens=True,
     ),
     Preset(
         name="azure_openai",
@@ -74,12 +87,15 @@ PRESETS: Final = (
         key_header="api-key",
         key_prefix="",
         output_limit_field="max_completion_tokens",
+        responses="kept",
     ),
     Preset(
         name="vllm",
         base_url="http://127.0.0.1:8000/v1",
         url_variable="VLLM_BASE_URL",
+        operations=WITH_RERANK,
         output_limit_field="max_completion_tokens",
+        responses="stateless",  # it keeps responses only under VLLM_ENABLE_RESPONSES_API_STORE
     ),
     Preset(
         name="ollama",
@@ -87,9 +103,19 @@ PRESETS: Final = (
         url_variable="OLLAMA_HOST",
         read_url=ollama_url,
     ),
-    Preset(name="llama_cpp", base_url="http://127.0.0.1:8080/v1", url_variable="LLAMA_CPP_BASE_URL"),
-    Preset(name="lm_studio", base_url="http://127.0.0.1:1234/v1", url_variable="LM_STUDIO_BASE_URL"),
-    Preset(name="sglang", base_url="http://127.0.0.1:30000/v1", url_variable="SGLANG_BASE_URL"),
+    Preset(
+        name="llama_cpp",
+        base_url="http://127.0.0.1:8080/v1",
+        url_variable="LLAMA_CPP_BASE_URL",
+        operations=WITH_RERANK,
+    ),
+    Preset(name="lm_studio", base_url="http://127.0.0.1:1234/v1", url_variable="LM_STUDIO_BASE_URL", responses="kept"),
+    Preset(
+        name="sglang",
+        base_url="http://127.0.0.1:30000/v1",
+        url_variable="SGLANG_BASE_URL",
+        operations=WITH_RERANK,
+    ),
     Preset(
         name="tgi",
         base_url="http://127.0.0.1:3000/v1",
@@ -110,8 +136,25 @@ PRESETS: Final = (
         key_variable="MISTRAL_API_KEY",
         operations=("chat", "embeddings"),
     ),
-    Preset(name="together", base_url="https://api.together.xyz/v1", key_variable="TOGETHER_API_KEY"),
-    Preset(name="fireworks", base_url="https://api.fireworks.ai/inference/v1", key_variable="FIREWORKS_API_KEY"),
+    Preset(
+        name="together",
+        base_url="https://api.together.xyz/v1",
+        key_variable="TOGETHER_API_KEY",
+        operations=WITH_RERANK,
+    ),
+    Preset(
+        name="fireworks",
+        base_url="https://api.fireworks.ai/inference/v1",
+        key_variable="FIREWORKS_API_KEY",
+        operations=WITH_RERANK,
+        responses="kept",
+    ),
+    Preset(
+        name="jina",
+        base_url="https://api.jina.ai/v1",
+        key_variable="JINA_API_KEY",
+        operations=("embeddings", "rerank"),
+    ),
     Preset(
         name="deepseek",
         base_url="https://api.deepseek.com/v1",
@@ -124,11 +167,14 @@ PRESETS: Final = (
         key_variable="XAI_API_KEY",
         operations=("chat",),
         output_limit_field="max_completion_tokens",
+        responses="kept",
     ),
     Preset(
         name="openrouter",
         base_url="https://openrouter.ai/api/v1",
         key_variable="OPENROUTER_API_KEY",
+        operations=WITH_RERANK,
         forwards=("http-referer", "x-title"),
+        responses="stateless",
     ),
 )

@@ -8,17 +8,18 @@ went. A deployment that has more than its share in flight is passed over (bounde
 from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import blake2b
-from math import log
+from math import ceil, log
 from typing import Final
 
 from switchgear.kernel.call import Call
 from switchgear.kernel.chat import Message, Text
+from switchgear.kernel.errors import BadRequest
 from switchgear.routing.deployment import Deployment
 from switchgear.routing.policy import Affinity
 from switchgear.routing.wishes import session_of
 
 BOUND: Final = 1.25
-"""Times the average load, rounded up: more than that is too much for one deployment."""
+"""Times the average load for its weight, rounded up: more than that is too much for one deployment."""
 _MOST_REMEMBERED: Final = 65_536
 _BITS: Final = 64
 
@@ -33,7 +34,11 @@ def conversation(call: Call, affinity: Affinity) -> bytes | None:
         return _digest(session.encode())
     if affinity != "prompt" or call.dialect.family != "chat":
         return None
-    return _digest(*_opening(call.chat().messages))
+    try:
+        return _digest(*_opening(call.chat().messages))
+    except BadRequest:
+        # What has no canonical form may still be relayed as it is.
+        return None
 
 
 class Bindings:
@@ -50,7 +55,7 @@ class Bindings:
         ordered = sorted(candidates, key=lambda deployment: -_score(key, deployment))
         preferred = [each for each in ordered if each.health.name == bound] + ordered
         most = _most_in_flight(candidates)
-        return next((each for each in preferred if each.health.gate.in_flight < most), preferred[0])
+        return next((each for each in preferred if each.health.gate.in_flight < ceil(most * each.weight)), preferred[0])
 
     def bind(self, name: str, key: bytes, deployment: Deployment) -> None:
         """A call of the conversation succeeded there."""
@@ -60,9 +65,10 @@ class Bindings:
             self._bound.popitem(last=False)
 
 
-def _most_in_flight(candidates: Sequence[Deployment]) -> int:
+def _most_in_flight(candidates: Sequence[Deployment]) -> float:
+    """At once, for each unit of weight, the call that comes included."""
     calls = sum([deployment.health.gate.in_flight for deployment in candidates]) + 1
-    return int(-(-BOUND * calls // len(candidates)))
+    return BOUND * calls / sum([deployment.weight for deployment in candidates])
 
 
 def _score(key: bytes, deployment: Deployment) -> float:

@@ -1,12 +1,12 @@
 """One try at one deployment: write the request, send it, read what comes back."""
 
 import asyncio
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct, structs
 
 from switchgear.kernel.call import Call
-from switchgear.kernel.chat import Chat, Usage
+from switchgear.kernel.chat import Chat, Completion, Start, Usage
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.dialect import StreamOptions, Tally
 from switchgear.kernel.errors import Internal, SwitchgearError, UpstreamError, UpstreamGarbled
@@ -14,6 +14,7 @@ from switchgear.kernel.estimate import estimate_tokens
 from switchgear.kernel.fold import fold, unfold
 from switchgear.kernel.record import Attempt
 from switchgear.kernel.reply import Headers, Reply
+from switchgear.kernel.retrieval import Embeddings, Ranking
 from switchgear.kernel.upstream import Timers, UpstreamReply
 from switchgear.routing.accounting import see, untold_usage
 from switchgear.routing.causes import cause_of
@@ -26,9 +27,13 @@ from switchgear.wire.json_body import leave_out
 
 MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 1024 * 1024
+_NANOSECONDS: Final = 1_000_000_000
 _FIRST_OTHER_STATUS: Final = 300
 _FIRST_ERROR_STATUS: Final = 400
 _FORWARDED_HEADERS: Final = frozenset((b"openai-processing-ms", b"x-switchgear-simulator", b"x-switchgear-estimated"))
+
+
+Named = TypeVar("Named", Completion, Start, Embeddings, Ranking)
 
 
 class Manner(Struct, frozen=True, kw_only=True):
@@ -47,9 +52,9 @@ FIRST: Final = Manner()
 class AttemptLog:
     """Writes one attempt's entry, and what it tells of the deployment: opened at its start, closed exactly once."""
 
-    __slots__ = ("_call", "_clock", "_closed", "_health", "_started_monotonic_ns", "asked", "entry")
+    __slots__ = ("_call", "_clock", "_closed", "_health", "_is_probe", "_started_monotonic_ns", "asked", "entry")
 
-    def __init__(self, call: Call, clock: Clock, entry: Attempt, health: Health) -> None:
+    def __init__(self, call: Call, clock: Clock, entry: Attempt, health: Health, *, has_place: bool = False) -> None:
         self.entry = entry
         self.asked: Chat | None = None
         """The request in its canonical form, of a call that is translated."""
@@ -59,7 +64,7 @@ class AttemptLog:
         self._started_monotonic_ns = clock.monotonic_ns()
         self._closed = False
         call.attempts.append(entry)
-        health.begin(self._started_monotonic_ns)
+        self._is_probe = health.begin(self._started_monotonic_ns, has_place=has_place)
 
     def estimate(self, tally: Tally) -> Usage:
         """The usage of this attempt as far as the gateway can tell by itself."""
@@ -69,6 +74,18 @@ class AttemptLog:
         """What the client and the record are told of ``error``."""
         return classified(error, self.entry.deployment)
 
+    def named(self, said: Named) -> Named:
+        """A translated answer, or its start: under the gateway's own id where the client may refer to it later.
+
+        Some vendors name neither an answer nor its model, and say no time: then the call's and the deployment's serve.
+        """
+        call = self._call
+        known = {"id": call.answer_id or said.id or call.id, "model": said.model or self.entry.model}
+        if isinstance(said, Embeddings | Ranking):
+            return structs.replace(said, **known)
+        created_seconds = said.created_seconds or call.started_wall_ns // _NANOSECONDS
+        return structs.replace(said, **known, created_seconds=created_seconds)
+
     def first_byte(self) -> None:
         """The first byte of the answer's body is here."""
         self.entry.first_byte_ns = self._clock.monotonic_ns() - self._started_monotonic_ns
@@ -77,7 +94,8 @@ class AttemptLog:
         """The first piece of content is here, or the whole answer."""
         now_ns = self._clock.monotonic_ns()
         elapsed_ns = self.entry.first_token_ns = now_ns - self._started_monotonic_ns
-        self._health.first_token(elapsed_ns, now_ns, streamed=self._call.stream)
+        self._health.first_token(elapsed_ns, now_ns, streamed=self._call.stream, probe=self._is_probe)
+        self._is_probe = False
 
     def close(self, tally: Tally | None, error: SwitchgearError | None = None, *, cancelled: bool = False) -> None:
         """Declare the outcome; only the first word counts."""
@@ -96,11 +114,10 @@ class AttemptLog:
             entry.error = f"{error.code}: {error.message}"
             cause = cause_of(error, answered=entry.status != 0)
             entry.cause = cause
-            health.failed(cause, now_ns, error)
+            health.failed(cause, now_ns, error, probe=self._is_probe, late=entry.first_token_ns != 0)
         elif cancelled:
             entry.outcome = "cancelled"
-            if not entry.first_token_ns:
-                health.left()
+            health.left(probe=self._is_probe)
         usage = entry.usage
         health.end(usage.total_input + usage.total_output if usage is not None and health.counts_tokens else 0, now_ns)
 
@@ -123,8 +140,6 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         if how.has_place:
             health.gate.give_back()
         raise
-    if not how.has_place:
-        health.gate.take()
     timers = how.timers or deployment.timers
     entry = Attempt(
         deployment=deployment.name,
@@ -134,7 +149,7 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         why=how.why,
         dropped=dropped,
     )
-    log = AttemptLog(call, clock, entry, health)
+    log = AttemptLog(call, clock, entry, health, has_place=how.has_place)
     log.asked = asked
     connected = deployment.connected
     upstream: UpstreamReply | None = None
@@ -171,7 +186,7 @@ def _written(call: Call, deployment: Deployment, plan: Plan) -> tuple[bytes, tup
         body, dropped = leave_out(body, plan.drop)
     if plan.same_dialect:
         return plan.dialect.prepare(body, deployment.model, stream=call.stream), dropped, None
-    chat = call.dialect.read_request(body) if dropped else call.chat()
+    chat = call.read(body) if dropped else call.chat()
     return plan.dialect.write_request(_for_upstream(chat, call, deployment)), dropped, chat
 
 
@@ -213,10 +228,9 @@ async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog
         tally.content_bytes = len(body)
     log.close(tally)
     if not plan.same_dialect:
-        completion = plan.dialect.read_reply(body)
-        body = call.dialect.write_reply(
-            structs.replace(completion, usage=completion.usage or log.entry.usage), log.asked
-        )
+        completion = log.named(plan.dialect.read_reply(body))
+        completion = structs.replace(completion, usage=completion.usage or log.entry.usage)
+        body = call.dialect.write_reply(completion, log.asked)
     return Reply(200, headers, body)
 
 
@@ -235,7 +249,7 @@ def _stream_body(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLo
     if plan.same_dialect:
         converter = Relaying(plan.dialect, plan.dialect.relay(options), end_mark)
     else:
-        converter = Translating(plan.dialect.events(), call.dialect.writer(options), log.estimate, end_mark)
+        converter = Translating(plan.dialect.events(), call.dialect.writer(options), log, end_mark)
     return StreamBody(upstream, log, plan.dialect.splitter(), converter)
 
 
@@ -250,6 +264,8 @@ async def _fold_stream(call: Call, plan: Plan, upstream: UpstreamReply, log: Att
     if plan.missing_end_mark and tally.finish is not None:
         events += reader.feed(plan.missing_end_mark)
     completion = fold([*events, *reader.close()])
+    if not plan.same_dialect:
+        completion = log.named(completion)
     log.first_token()
     log.close(tally)
     completion = structs.replace(completion, usage=completion.usage or log.entry.usage)
@@ -259,7 +275,7 @@ async def _fold_stream(call: Call, plan: Plan, upstream: UpstreamReply, log: Att
 def _tell_as_stream(call: Call, plan: Plan, body: bytes, log: AttemptLog, headers: Headers) -> Reply:
     """The client asked for a stream and the upstream answered whole: tell the answer event by event."""
     events = unfold(plan.dialect.read_reply(body))
-    translation = Translating(plan.dialect.events(), call.dialect.writer(_stream_options(call, log)), log.estimate, b"")
+    translation = Translating(plan.dialect.events(), call.dialect.writer(_stream_options(call, log)), log, b"")
     raw = translation.write(events)
     log.close(translation.tally)
     reply = Reply(200, headers, frames=WholeAsStream(raw, events))
@@ -273,4 +289,6 @@ def _stream_options(call: Call, log: AttemptLog) -> StreamOptions:
         include_usage=asked is not None and asked.include_usage is True,
         input_tokens_estimate=estimate_tokens(len(call.body)),
         asked=log.asked,
+        answer_id="" if log.asked is None else call.answer_id,
+        created_seconds=call.started_wall_ns // _NANOSECONDS,
     )

@@ -10,20 +10,20 @@ CEILING: Final = 500.0
 class Budget:
     """``share`` of the calls may be made twice, with a small reserve."""
 
-    __slots__ = ("_tokens", "share", "spent")
+    __slots__ = ("_counted", "_tokens", "calls", "share", "spent")
 
     def __init__(self, share: float, reserve: float = RESERVE) -> None:
         self.share = share
+        self.calls = 0
+        """Made so far; who makes one adds to it. What they earn is reckoned when something is to be spent."""
+        self._counted = 0
         self._tokens = reserve
         self.spent = 0
 
-    def earn(self) -> None:
-        """A call was made."""
-        tokens = self._tokens + self.share
-        self._tokens = min(CEILING, tokens)
-
     def spend(self) -> bool:
         """Take one second try, if there is one."""
+        self._tokens = min(CEILING, self._tokens + self.share * (self.calls - self._counted))
+        self._counted = self.calls
         if self._tokens < 1:
             return False
         self._tokens -= 1

@@ -129,7 +129,7 @@ class Course:
     async def _attempt(self, deployment: Deployment, plan: Plan) -> Reply:
         manner = Manner(why=self._why(deployment), timers=self._timers(deployment), has_place=True)
         if not self._failures:
-            deployment.budget.earn()
+            deployment.budget.calls += 1
         return await attempt(self._call, deployment, plan, self._means.clock, manner)
 
     def _why(self, deployment: Deployment) -> str:

@@ -101,27 +101,23 @@ class _Parser:
     def _either(self) -> Term:
         term = self._both()
         while self._word == "or":
-            term = _joined(term, self._truth(self._second(term, self._both)), both=False)
+            self._at += 1
+            term = _joined(term, self._both(), both=False)
         return term
 
     def _both(self) -> Term:
         term = self._negated()
         while self._word == "and":
-            term = _joined(term, self._truth(self._second(term, self._negated)), both=True)
+            self._at += 1
+            term = _joined(term, self._negated(), both=True)
         return term
-
-    def _second(self, first: Term, read: Callable[[], Term]) -> Term:
-        if first.kind != "truth":
-            raise self._error(f"{self._word!r} joins truths, and a {first.kind} stands before it")
-        self._at += 1
-        return read()
 
     def _negated(self) -> Term:
         if self._word != "not":
             return self._compared()
         self._at += 1
         self._deeper()
-        term = self._truth(self._negated())
+        term = self._negated()
         self._depth -= 1
         return Term("truth", lambda facts: not term.value(facts))
 

@@ -18,23 +18,27 @@ class Fleet:
         self._healths: dict[str, Health] = {}
         self._budgets: dict[str, Budget] = {}
 
-    def health(self, name: str, rules: BreakerRules, bounds: Bounds) -> Health:
-        """The health of the deployment ``name``, under these rules from now on."""
+    def health(self, name: str, rules: BreakerRules, bounds: Bounds, *, declared: bool = True) -> Health:
+        """The health of the deployment ``name``, under these rules from now on.
+
+        What nobody declared must not undo what somebody did: then only a new one is under these rules.
+        """
         health = self._healths.get(name)
         if health is None:
             if len(self._healths) >= _MOST:
                 self.keep(())
             health = self._healths[name] = Health(name, rules, bounds)
-        else:
+        elif declared:
             health.adopt(rules, bounds)
         return health
 
-    def budget(self, upstream: str, share: float) -> Budget:
-        """The retry budget of the provider ``upstream``."""
+    def budget(self, upstream: str, share: float, *, declared: bool = True) -> Budget:
+        """The retry budget of the provider ``upstream``; ``declared`` as for :meth:`health`."""
         budget = self._budgets.get(upstream)
         if budget is None:
             budget = self._budgets[upstream] = Budget(share)
-        budget.share = share
+        elif declared:
+            budget.share = share
         return budget
 
     def keep(self, names: Iterable[str]) -> None:

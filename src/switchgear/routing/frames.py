@@ -6,10 +6,9 @@ can rely on its record. The converter is either a relay (same dialect, bytes unt
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Final, Protocol
 
-from switchgear.kernel.chat import Done, Event, Failure, Usage, UsageReport
+from switchgear.kernel.chat import Done, Event, Failure, Start, Usage, UsageReport
 from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, Splitter, Tally
 from switchgear.kernel.errors import Internal, SwitchgearError, UpstreamError, UpstreamTimeout, UpstreamTruncated
 from switchgear.kernel.reply import Frame, Reply
@@ -37,6 +36,18 @@ class Log(Protocol):
 
     def close(self, tally: Tally | None, error: SwitchgearError | None = None, *, cancelled: bool = False) -> None:
         """Declare the outcome; only the first word counts."""
+        ...
+
+
+class Narrator(Protocol):
+    """Knows of an answer what its upstream may leave untold."""
+
+    def estimate(self, tally: Tally) -> Usage:
+        """The usage as far as the gateway can tell by itself."""
+        ...
+
+    def named(self, said: Start) -> Start:
+        """The start with an id, a model and a time."""
         ...
 
 
@@ -80,6 +91,9 @@ class Relaying:
     def at_end(self) -> bytes:
         if self._end_mark and self.tally.finish is not None:
             return self._relay.forward(self._end_mark)
+        if self.tally.complete_at_end:
+            self.tally.complete = True
+            return b""
         raise _truncated()
 
     def failure(self, error: SwitchgearError) -> bytes:
@@ -97,15 +111,13 @@ class Relaying:
 class Translating:
     """Different dialects: upstream bytes become canonical events, and those the client's bytes."""
 
-    __slots__ = ("_end_mark", "_estimate", "_events", "_reader", "_writer", "tally")
+    __slots__ = ("_end_mark", "_events", "_log", "_reader", "_writer", "tally")
 
-    def __init__(
-        self, reader: EventReader, writer: EventWriter, estimate: Callable[[Tally], Usage], end_mark: bytes
-    ) -> None:
+    def __init__(self, reader: EventReader, writer: EventWriter, log: Narrator, end_mark: bytes) -> None:
         self.tally = Tally()
         self._reader = reader
         self._writer = writer
-        self._estimate = estimate
+        self._log = log
         self._end_mark = end_mark
         self._events: list[Event] = []
 
@@ -131,6 +143,8 @@ class Translating:
 
     def _write_one(self, event: Event) -> bytes:
         see(self.tally, event)
+        if isinstance(event, Start):
+            return self._writer.write(self._log.named(event))
         if isinstance(event, Done):
             self.tally.complete = True
             return self._usage_if_untold() + self._writer.write(event)
@@ -139,7 +153,7 @@ class Translating:
     def _usage_if_untold(self) -> bytes:
         if self.tally.usage is not None:
             return b""
-        self.tally.usage = self._estimate(self.tally)
+        self.tally.usage = self._log.estimate(self.tally)
         return self._writer.write(UsageReport(usage=self.tally.usage))
 
 

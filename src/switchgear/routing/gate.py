@@ -39,12 +39,20 @@ class Gate:
 
     def give_back(self) -> None:
         """A place is free: the first in line has it, or nobody."""
-        while self._line:
+        self.in_flight -= 1
+        self._hand_out()
+
+    def adopt(self, bounds: Bounds) -> None:
+        """Go on under other bounds: who is in line has the places that are new."""
+        self.bounds = bounds
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        while self._line and not self.is_full:
             place = heapq.heappop(self._line)[2]
             if not place.done():
                 place.set_result(None)
-                return
-        self.in_flight -= 1
+                self.in_flight += 1
 
     async def wait(self, priority: int, seconds: float) -> None:
         """Return with a place taken; lower priorities go first.

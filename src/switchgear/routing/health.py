@@ -63,8 +63,9 @@ class Health:
 
     def adopt(self, rules: BreakerRules, bounds: Bounds) -> None:
         """Go on under a new configuration."""
-        self.breaker.rules = rules
-        self.bounds = self.gate.bounds = bounds
+        self.breaker.adopt(rules)
+        self.bounds = bounds
+        self.gate.adopt(bounds)
         self._look()
 
     # -------------------------------------------------------------------------------------------- before a call
@@ -113,13 +114,16 @@ class Health:
 
     # ------------------------------------------------------------------------------------- a call, from begin to end
 
-    def begin(self, now_ns: int) -> None:
-        """A call is sent; its place at the gate is taken already."""
-        if not self.is_plain:
-            self.breaker.begin(now_ns)
-            self._minute.add(_REQUESTS, 1, now_ns)
+    def begin(self, now_ns: int, *, has_place: bool = True) -> bool:
+        """A call is sent; ``has_place``: its place at the gate is taken already. Whether it is the breaker's probe."""
+        if not has_place:
+            self.gate.in_flight += 1
+        if self.is_plain:
+            return False
+        self._minute.add(_REQUESTS, 1, now_ns)
+        return self.breaker.begin(now_ns)
 
-    def first_token(self, elapsed_ns: int, now_ns: int, *, streamed: bool) -> None:
+    def first_token(self, elapsed_ns: int, now_ns: int, *, streamed: bool, probe: bool = False) -> None:
         """The first token came, or an answer that is not streamed: the deployment works.
 
         The length of whole answers says little of a deployment's speed: they count only while nothing was streamed.
@@ -131,8 +135,13 @@ class Health:
         if self.cool_until_ns and now_ns >= self.cool_until_ns:
             self.cool_until_ns = 0
         slow_seconds = self.breaker.rules.slow_seconds
-        self.breaker.succeeded(now_ns, slow=slow_seconds is not None and elapsed_ns > slow_seconds * _NANOSECONDS)
+        if self.is_plain and slow_seconds is None:
+            self.breaker.successes += 1
+            return
+        slow = slow_seconds is not None and elapsed_ns > slow_seconds * _NANOSECONDS
+        self.breaker.succeeded(now_ns, slow=slow, probe=probe)
         if not self.is_plain or self.breaker.state != "closed":
+            self.complaint = None
             self._look()
 
     def _take_latency(self, elapsed_ns: int, now_ns: int) -> None:
@@ -146,13 +155,15 @@ class Health:
         self.observed += 1
         self._first_tokens.append(elapsed_ns)
 
-    def failed(self, cause: Cause, now_ns: int, error: SwitchgearError) -> None:
-        """A call failed, before its first token or after it."""
+    def failed(
+        self, cause: Cause, now_ns: int, error: SwitchgearError, *, probe: bool = False, late: bool = False
+    ) -> None:
+        """A call failed; ``late``: after its first token."""
         retry_after_seconds = error.retry_after_seconds
         self.complaint = error if cause in SENT_AWAY else None
         if cause in COUNTED:
-            self.breaker.failed(now_ns)
-        else:
+            self.breaker.failed(now_ns, probe=probe, counted=late)
+        elif probe:
             self.breaker.undecided()
         if cause == "auth":
             self.breaker.open(now_ns, _LOCKED_SECONDS)
@@ -160,13 +171,17 @@ class Health:
             self._cool(now_ns, retry_after_seconds)
         self._look()
 
-    def left(self) -> None:
+    def left(self, *, probe: bool) -> None:
         """A call was given up by its client, before anything could be said of the deployment."""
-        self.breaker.undecided()
+        if probe:
+            self.breaker.undecided()
 
     def end(self, tokens: int, now_ns: int) -> None:
         """A call is over, however it ended: its place is free."""
-        self.gate.give_back()
+        if self.is_plain:
+            self.gate.in_flight -= 1
+        else:
+            self.gate.give_back()
         if tokens:
             self._minute.add(_TOKENS, tokens, now_ns)
 

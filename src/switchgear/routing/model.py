@@ -40,6 +40,11 @@ class Alias(Struct, frozen=True, kw_only=True):
         """All of them."""
         return tuple(deployment for tier in self.tiers for deployment in tier)
 
+    def at(self, deployment: str) -> "Alias":
+        """The same name with the deployments of that name alone; itself when it has none."""
+        found = [each for each in self.deployments if each.name == deployment]
+        return alias(self.name, found, self.policy) if found else self
+
 
 def alias(
     name: str, deployments: Iterable[Deployment], policy: Policy = DEFAULT, splits: tuple[Split, ...] = ()

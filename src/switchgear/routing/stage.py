@@ -32,11 +32,13 @@ class Route:
         table = call.snapshot.part(RouteTable)
         name = call.head.model
         alias = table.named.get(name) or table.find(name)
+        if call.pinned:
+            alias = alias.at(call.pinned)
         only = alias.only
         if only is not None and only.health.is_plain and self._unwished(call.headers):
             plan = only.plans.get((call.operation, call.dialect.name))
             if plan is not None:
-                only.budget.earn()
+                only.budget.calls += 1
                 try:
                     return await attempt(call, only, plan, self._means.clock)
                 except SwitchgearError as error:

@@ -16,8 +16,26 @@ from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.upstream import Provider, ProviderSettings, Quirks, Target
 from switchgear.providers import Kind
 
-OPERATIONS: Final = ("chat", "completions", "embeddings", "count_tokens")
-DIALECTS: Final = ("openai_chat", "openai_completions", "openai_embeddings", "anthropic", "anthropic_count_tokens")
+OPERATIONS: Final = ("chat", "completions", "embeddings", "rerank", "count_tokens")
+DIALECTS: Final = (
+    "openai_chat",
+    "openai_completions",
+    "openai_embeddings",
+    "openai_responses",
+    "openai_responses_input_tokens",
+    "anthropic",
+    "anthropic_count_tokens",
+    "bedrock_converse",
+    "bedrock_titan_embeddings",
+    "gemini",
+    "gemini_count_tokens",
+    "gemini_embeddings",
+    "gemini_embed_content",
+    "cohere_chat",
+    "cohere_embed",
+    "cohere_rerank",
+    "jina_rerank",
+)
 MODELS: Final = ("plain", "vendor/model:tag", "a b?c=d&e#f", "größe")
 
 _NAME: Final = "contract"
@@ -108,7 +126,7 @@ class ProviderContract:
         )
         for target in _networked(kind.build(settings)):
             assert ("x-contract", "yes") in target.headers
-            assert target.path.endswith("?contract+version=1%262")
+            assert target.path.partition("?")[2].split("&")[-1] == "contract+version=1%262"
 
     def test_settings_that_cannot_be_used_are_refused_by_name(self, kind: Kind) -> None:
         if not _reaches_a_network(kind):

@@ -40,7 +40,7 @@ def write_request(chat: Chat, default_max_tokens: int) -> bytes:
     Anthropic demands ``max_tokens``: where the chat sets none it is ``default_max_tokens``, plus the thinking budget.
     """
     _refuse_unsayable(chat)
-    thinking, budget = _thinking(chat)
+    thinking, budget = write_thinking(chat)
     limit = chat.max_output_tokens if chat.max_output_tokens is not None else default_max_tokens + budget
     return object_text(
         (
@@ -64,7 +64,7 @@ def write_request(chat: Chat, default_max_tokens: int) -> bytes:
 def write_count_request(chat: Chat) -> bytes:
     """The body of ``POST /v1/messages/count_tokens``: only what is counted."""
     _refuse_unsayable(chat)
-    thinking, _ = _thinking(chat)
+    thinking, _ = write_thinking(chat)
     return object_text((("model", chat.model), *_prompt(chat), ("thinking", thinking)))
 
 
@@ -162,7 +162,7 @@ def _tool_choice(chat: Chat) -> Block | None:
     return block
 
 
-def _thinking(chat: Chat) -> tuple[Block | None, int]:
+def write_thinking(chat: Chat) -> tuple[Block | None, int]:
     """The ``thinking`` member, and the budget it holds."""
     wanted = chat.reasoning
     if wanted is None:

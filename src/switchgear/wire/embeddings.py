@@ -68,6 +68,7 @@ class OpenAIEmbeddings(OpenAIShared):
         )
 
     def write_request(self, embed: Embed) -> bytes:
+        """The body; OpenAI's models embed for every purpose alike, so a purpose is not told."""
         return object_text(
             (
                 ("model", embed.model),
@@ -86,7 +87,7 @@ class OpenAIEmbeddings(OpenAIShared):
         placed = sorted(enumerate(wire.data), key=lambda item: item[0] if item[1].index is None else item[1].index)
         return Embeddings(
             model=wire.model or "",
-            vectors=tuple(_read_vector(vector.embedding) for _, vector in placed),
+            vectors=tuple(read_vector(vector.embedding) for _, vector in placed),
             usage=None if wire.usage is None else read_usage(wire.usage),
         )
 
@@ -94,10 +95,11 @@ class OpenAIEmbeddings(OpenAIShared):
         """The body for a client, in the encoding that it asked for; numbers when it did not say."""
         encoding_format = None if asked is None else asked.encoding_format
         data = [
-            {"object": "embedding", "index": index, "embedding": _write_vector(vector, encoding_format)}
+            {"object": "embedding", "index": index, "embedding": write_vector(vector, encoding_format)}
             for index, vector in enumerate(reply.vectors)
         ]
-        return json.encode({"object": "list", "data": data, "model": reply.model, "usage": _write_usage(reply.usage)})
+        model = reply.model or ("" if asked is None else asked.model)
+        return json.encode({"object": "list", "data": data, "model": model, "usage": _write_usage(reply.usage)})
 
     def glance(self, body: bytes) -> Tally:
         """Raises UpstreamGarbled or UpstreamRefused."""
@@ -122,7 +124,8 @@ def _read_inputs(given: str | list[str | int | list[int]]) -> tuple[str | tuple[
     return tuple(item if isinstance(item, str) else tuple(item) for item in given if not isinstance(item, int))
 
 
-def _read_vector(given: list[float] | str) -> tuple[float, ...]:
+def read_vector(given: list[float] | str) -> tuple[float, ...]:
+    """A vector as numbers, or as base64 of little-endian float32. Raises UpstreamGarbled."""
     if not isinstance(given, str):
         return tuple(given)
     try:
@@ -134,7 +137,8 @@ def _read_vector(given: list[float] | str) -> tuple[float, ...]:
     return tuple(_little_endian(array.array("f", data)))
 
 
-def _write_vector(vector: tuple[float, ...], encoding_format: EncodingFormat | None) -> str | tuple[float, ...]:
+def write_vector(vector: tuple[float, ...], encoding_format: EncodingFormat | None) -> str | tuple[float, ...]:
+    """The vector as the client asked for it; numbers when it did not say."""
     if encoding_format != "base64":
         return vector
     return base64.b64encode(_little_endian(array.array("f", vector)).tobytes()).decode()

@@ -77,7 +77,7 @@ class OpenAIChat(OpenAIShared):
         return openai_chat_reply.read_reply(body)
 
     def write_reply(self, completion: Completion, asked: Chat | None = None) -> bytes:
-        return openai_chat_reply.write_reply(completion)
+        return openai_chat_reply.write_reply(completion, asked)
 
     def glance(self, body: bytes) -> Tally:
         return glance(body, openai_chat_reply.chat_content_bytes)

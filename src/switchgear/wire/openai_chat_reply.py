@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import Raw, Struct
 
-from switchgear.kernel.chat import Audio, Choice, Completion, Part, Refusal, Text, ToolCall
+from switchgear.kernel.chat import Audio, Chat, Choice, Completion, Part, Refusal, Text, ToolCall
 from switchgear.kernel.errors import UpstreamGarbled
 from switchgear.wire.json_body import ABSENT, decode_answer, object_text, said, unknown_members
 from switchgear.wire.openai_chat_parts import (
@@ -161,14 +161,14 @@ def _read_audio(wire: WireAudio) -> Audio:
     )
 
 
-def write_reply(completion: Completion) -> bytes:
-    """The body of a ``chat.completion``."""
+def write_reply(completion: Completion, asked: Chat | None = None) -> bytes:
+    """The body of a ``chat.completion``; where the upstream did not name its model, by the name that was asked for."""
     return object_text(
         (
             ("id", completion.id),
             ("object", "chat.completion"),
             ("created", completion.created_seconds),
-            ("model", completion.model),
+            ("model", completion.model or ("" if asked is None else asked.model)),
             ("choices", [_write_choice(choice) for choice in completion.choices]),
             ("usage", None if completion.usage is None else write_usage(completion.usage)),
             ("service_tier", completion.service_tier),

@@ -125,7 +125,7 @@ def read_request(body: bytes) -> Chat:
         tool_choice=_read_tool_choice(wire),
         parallel_tool_calls=wire.parallel_tool_calls,
         response_format=_read_response_format(wire.response_format),
-        reasoning=_read_effort(wire.reasoning_effort),
+        reasoning=read_effort(wire.reasoning_effort),
         modalities=tuple(wire.modalities or ()),
         audio_output=None if wire.audio is None else AudioOutput(voice=wire.audio.voice, format=wire.audio.format),
         user=wire.user,
@@ -152,7 +152,7 @@ def write_request(chat: Chat, output_limit_field: str) -> bytes:
             ("tool_choice", _write_tool_choice(chat.tool_choice)),
             ("parallel_tool_calls", chat.parallel_tool_calls),
             ("response_format", _write_response_format(chat.response_format)),
-            ("reasoning_effort", _write_effort(chat.reasoning)),
+            ("reasoning_effort", write_effort(chat.reasoning)),
             ("modalities", chat.modalities or None),
             ("audio", None if audio is None else WireAudioOutput(voice=audio.voice, format=audio.format)),
             ("metadata", chat.metadata),
@@ -274,13 +274,13 @@ def _write_response_format(wanted: ResponseFormat | None) -> WireResponseFormat 
     return WireResponseFormat(type="json_schema", json_schema=schema)
 
 
-def _read_effort(effort: str | None) -> Reasoning | None:
+def read_effort(effort: str | None) -> Reasoning | None:
     if effort is None:
         return None
     return Reasoning(enabled=False) if effort == _NO_EFFORT else Reasoning(effort=effort)
 
 
-def _write_effort(reasoning: Reasoning | None) -> str | None:
+def write_effort(reasoning: Reasoning | None) -> str | None:
     """An effort by name; a budget becomes the nearest one, and "as you see fit" is what saying nothing means."""
     if reasoning is None:
         return None

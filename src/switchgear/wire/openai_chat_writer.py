@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Raw, json
+from msgspec.structs import replace
 
 from switchgear.kernel.chat import (
     ChoiceStop,
@@ -110,6 +111,9 @@ class ChatEventWriter:
 
     def _start(self, start: Start) -> bytes:
         self._usage = start.usage
+        if not start.model and self._options.asked is not None:
+            # Some upstreams do not say which model answers; OpenAI's chunks always do.
+            start = replace(start, model=self._options.asked.model)
         self._frame = ChunkFrame(start, "chat.completion.chunk", include_usage=self._options.include_usage)
         return self._role(0)
 

@@ -103,7 +103,7 @@ class Director:
         tokens = usage.total_output if usage is not None else 0
         if hand.script.model.fault == "no_usage":
             whole = replace(whole, usage=None)
-        if not chat.stream:
+        if not (chat.stream or hand.script.streamed):
             error_body = dialect.write_error(hand.scripted_error(), hand.id)
             return hand.whole(dialect.write_reply(whole, chat), tokens, error_body)
         input_tokens = usage.input if usage is not None and whole.usage is not None else 0

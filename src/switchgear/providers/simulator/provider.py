@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from switchgear.kernel.errors import BadRequest, ConfigError
 from switchgear.kernel.upstream import Origin, Provider, ProviderSettings, Quirks, Target
-from switchgear.providers.simulator.script import read_parameters, write_path
+from switchgear.providers.simulator.script import STREAM, read_parameters, write_path
 
 SCHEME: Final = "sim"
 _ORIGIN: Final = Origin(scheme=SCHEME, host="simulator", port=0)
@@ -42,6 +42,7 @@ class SimulatorProvider:
             path=write_path(operation, name, self._defaults),
             headers=(("content-type", "application/json"),),
             dialect=forced if colon else dialect,
+            stream_path=write_path(STREAM, name, self._defaults),
         )
 
     def forwarded_headers(self, headers: Mapping[bytes, bytes]) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,8 @@ from msgspec import Meta, Struct, ValidationError, convert
 from switchgear.kernel.errors import BadRequest, ModelNotFound
 from switchgear.providers.simulator.catalogue import MODELS, SimulatedModel
 
+STREAM: Final = "stream"
+"""Stands in a path for the operation that is streamed."""
 _LONGEST_MS: Final = 3_600_000
 _MOST_TOKENS: Final = 100_000
 
@@ -33,6 +35,8 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Script(Struct, frozen=True, kw_only=True):
     model: SimulatedModel
     parameters: Parameters
+    streamed: bool = False
+    """The path asks for a stream; in most dialects the body does."""
 
     def due_seconds(self, tokens: int) -> float:
         """When, after the request, the token comes that has ``tokens`` before it."""
@@ -58,7 +62,8 @@ def read_path(path: str) -> Script:
     if model is None:
         raise ModelNotFound(f"the simulator has no model {name[:100]!r}; {_advice(name)}", param="model")
     given = dict(parse_qsl(query, keep_blank_values=True))
-    return Script(model=model, parameters=read_parameters({**dict(model.parameters), **given}))
+    parameters = read_parameters({**dict(model.parameters), **given})
+    return Script(model=model, parameters=parameters, streamed=place.startswith(f"/{STREAM}/"))
 
 
 def read_parameters(given: Mapping[str, str]) -> Parameters:

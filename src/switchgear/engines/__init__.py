@@ -1,0 +1,1 @@
+"""Outside engines behind the ports of ``kernel/ports.py``: one file each."""

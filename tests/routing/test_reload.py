@@ -1,0 +1,106 @@
+"""A new configuration: what is known of deployments goes on, what is declared of them changes."""
+
+from switchgear.routing.fleet import Fleet
+from switchgear.routing.policy import UNBOUNDED, Bounds, BreakerRules
+from tests.routing.stand import Stand, deployments, refuses
+
+ONCE = {"retries": {"attempts": 1}}
+
+
+def test_a_rate_limit_is_remembered_under_a_new_configuration() -> None:
+    stand = Stand({"fast": deployments("acme/m")}, ONCE)
+    stand.lane("acme").answers(refuses(429, retry_after="20"))
+    stand.ask()
+    stand.declare({"fast": deployments("acme/m"), "new": deployments("acme/m")}, ONCE)
+    assert stand.ask("new").status == 429
+    assert len(stand.sent) == 1
+    stand.clock.advance(20)
+    assert stand.ask("new").status == 200
+
+
+def test_an_open_breaker_stays_open_and_follows_new_rules_once_it_has_closed() -> None:
+    stand = Stand({"fast": deployments("acme/m")}, {**ONCE, "breaker": {"consecutive_failures": 2}})
+    lane = stand.lane("acme")
+    lane.answers(*[refuses(500)] * 2)
+    stand.ask()
+    stand.ask()
+    stand.declare({"fast": deployments("acme/m")}, {**ONCE, "breaker": {"consecutive_failures": 1, "open_seconds": 30}})
+    assert stand.ask().status == 503
+    stand.clock.advance(5)
+    assert stand.ask().status == 200
+    lane.answers(refuses(500))
+    stand.ask()
+    stand.clock.advance(29)
+    assert stand.ask().status == 503
+    stand.clock.advance(1)
+    assert stand.ask().status == 200
+
+
+def test_a_closed_breaker_is_under_the_new_rules_at_once() -> None:
+    fleet = Fleet()
+    health = fleet.health("acme/m", BreakerRules(), UNBOUNDED)
+    rules = BreakerRules(consecutive_failures=1, open_seconds=30.0, window_seconds=300.0)
+    assert fleet.health("acme/m", rules, UNBOUNDED) is health
+    health.breaker.failed(0)
+    assert (health.breaker.state, health.breaker.until_ns) == ("open", 30_000_000_000)
+
+
+def test_a_longer_window_counts_longer() -> None:
+    fleet = Fleet()
+    rules = BreakerRules(consecutive_failures=1000, minimum_calls=2)
+    breaker = fleet.health("acme/m", rules, UNBOUNDED).breaker
+    breaker.failed(0)
+    fleet.health("acme/m", BreakerRules(consecutive_failures=1000, minimum_calls=2, window_seconds=300.0), UNBOUNDED)
+    breaker.failed(0)
+    breaker.failed(200_000_000_000)
+    assert breaker.state == "open"
+
+
+def test_bounds_change_for_the_calls_to_come() -> None:
+    stand = Stand({"fast": deployments("acme/m")})
+    stand.ask()
+    stand.declare({"fast": deployments("acme/m", requests_per_minute=2)})
+    assert [stand.ask().status for _ in range(3)] == [200, 200, 503]
+    stand.declare({"fast": deployments("acme/m", requests_per_minute=3)})
+    assert [stand.ask().status for _ in range(2)] == [200, 503]
+    stand.declare({"fast": deployments("acme/m")})
+    assert stand.ask().status == 200
+
+
+def test_a_call_by_the_providers_own_name_does_not_undo_what_an_alias_declares_of_it() -> None:
+    stand = Stand({"fast": deployments("acme/m", requests_per_minute=2)}, ONCE)
+    assert [stand.ask(name).status for name in ("fast", "acme/m", "fast", "acme/m")] == [200, 200, 503, 503]
+
+
+def test_nor_the_share_of_second_tries_it_allows() -> None:
+    fleet = Fleet()
+    fleet.budget("acme", 0.05)
+    assert fleet.budget("acme", 0.2, declared=False).share == 0.05
+    assert fleet.budget("acme", 0.1).share == 0.1
+
+
+def test_a_deployment_that_is_no_more_is_forgotten_unless_a_call_is_under_way() -> None:
+    fleet = Fleet()
+    for name in ("kept", "busy", "gone"):
+        fleet.health(name, BreakerRules(), UNBOUNDED)
+    fleet.health("busy", BreakerRules(), UNBOUNDED).gate.take()
+    fleet.keep(["kept"])
+    assert [health.name for health in fleet] == ["kept", "busy"]
+
+
+def test_names_that_callers_make_up_do_not_fill_the_memory() -> None:
+    stand = Stand({"fast": deployments("acme/m")})
+    find = stand.table().find
+    for number in range(20_000):
+        find(f"acme/{number}")
+    assert sum(1 for _ in stand.fleet) <= 16_384
+
+
+def test_the_same_bounds_again_change_nothing() -> None:
+    fleet = Fleet()
+    health = fleet.health("acme/m", BreakerRules(), UNBOUNDED)
+    assert health.is_plain
+    fleet.health("acme/m", BreakerRules(), Bounds(max_in_flight=1))
+    assert not health.is_plain
+    fleet.health("acme/m", BreakerRules(), UNBOUNDED)
+    assert health.is_plain
