@@ -146,7 +146,7 @@ class Playing:
 class Vendor:
     """A provider that offers chat, unless its dialect is ``embedder``; the target's path is the model's name."""
 
-    quirks = Quirks()
+    quirks = Quirks(begins_answers=True)
     forwards = False
 
     def __init__(self, name: str, dialect: str) -> None:

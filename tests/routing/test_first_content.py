@@ -161,6 +161,17 @@ def test_the_first_token_is_timed_from_the_start_of_the_attempt() -> None:
     assert (attempt.first_byte_ns, attempt.first_token_ns) == (0, 2_000_000_000)
 
 
+@PAIRS
+def test_an_error_in_the_same_bytes_as_the_first_content_is_never_seen_either(door: str, upstream: str) -> None:
+    done = two(upstream, CONTENT[upstream] + OVERLOADED[upstream]).ask(dialect=door, stream=True)
+    assert is_hello(done, door), done.body
+    assert b"Hel" not in done.body.replace(b"Hello", b"")
+    assert [attempt.outcome for attempt in done.attempts] == ["failed", "ok"]
+    usage = done.attempts[0].usage
+    assert usage is not None
+    assert usage.estimated
+
+
 BROKEN: list[tuple[Step | None, str]] = [
     (None, "truncated"),
     (UpstreamTruncated("reset"), "truncated"),

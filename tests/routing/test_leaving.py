@@ -34,14 +34,19 @@ ANSWERS = some.sampled_from(
         Answer(steps=(b"<html>",)),
     )
 )
-MODELS = {
-    "fast": {
-        **deployments("a/m", "b/m", max_in_flight=2, max_waiting=3, timers={"first_token_seconds": 5}),
-        "fallbacks": {"any": ["next"]},
-        "total_seconds": 30,
-    },
-    "next": deployments("c/m", max_in_flight=1),
+FAST = {
+    **deployments("a/m", "b/m", max_in_flight=2, max_waiting=3, timers={"first_token_seconds": 5}),
+    "fallbacks": {"any": ["next"]},
+    "total_seconds": 30,
 }
+POLICIES: some.SearchStrategy[dict[str, object]] = some.sampled_from(
+    (
+        {},
+        {"resume": "prefill"},
+        {"hedging": {"after_seconds": 0.5, "budget": 1}},
+        {"hedging": {"after_seconds": 2, "budget": 1}, "resume": "prefill"},
+    )
+)
 
 
 async def leaving(stand: Stand, after_seconds: float, frames: int, *, stream: bool) -> None:
@@ -71,11 +76,12 @@ CLIENTS = some.lists(
 
 
 @settings(max_examples=150, deadline=None)
-@given(clients=CLIENTS, scripts=some.lists(some.lists(ANSWERS, max_size=5), min_size=3, max_size=3))
+@given(clients=CLIENTS, scripts=some.lists(some.lists(ANSWERS, max_size=5), min_size=3, max_size=3), policy=POLICIES)
 def test_whatever_upstreams_answer_and_whenever_clients_leave_everything_is_free_in_the_end(
-    clients: list[tuple[float, float, int, bool]], scripts: list[list[Answer]]
+    clients: list[tuple[float, float, int, bool]], scripts: list[list[Answer]], policy: dict[str, object]
 ) -> None:
-    stand = Stand(MODELS, {"breaker": {"consecutive_failures": 3}})
+    models = {"fast": {**FAST, **policy}, "next": deployments("c/m", max_in_flight=1)}
+    stand = Stand(models, {"breaker": {"consecutive_failures": 3}})
     for name, script in zip("abc", scripts, strict=True):
         stand.lane(name).answers(*script)
 
@@ -160,3 +166,45 @@ def test_leaving_says_nothing_of_the_deployment() -> None:
     for _ in range(30):
         stand.play(left_after(stand, 1))
     assert stand.health("a/m").is_plain
+
+
+@pytest.mark.parametrize("seconds", [0.5, 3, 7])
+def test_closing_an_answer_while_another_upstream_is_asked_to_go_on_with_it_ends_both(seconds: float) -> None:
+    models = {
+        "fast": {
+            "deployments": [{"model": "a/m"}, {"model": "b/m", "tier": 1}],
+            "resume": "prefill",
+            "total_seconds": 60,
+        }
+    }
+    stand = Stand(models)
+    stand.lane("a").always = streams(HEL, 1.0)
+    stand.lane("b").always = streams(HEL, SILENCE, after=5)
+
+    async def scene() -> None:
+        reply = await stand.route(stand.call(stream=True))
+        assert reply.frames is not None
+        reading = asyncio.ensure_future(_read_out(reply))
+        await asyncio.sleep(seconds)
+        reply.close()
+        with pytest.raises(UpstreamTruncated):
+            await reading
+        assert stand.seconds == seconds
+
+    stand.play(scene())
+    stand.assert_nothing_is_left_open()
+
+
+async def _read_out(reply: Reply) -> None:
+    assert reply.frames is not None
+    async for _ in reply.frames:
+        pass
+
+
+def test_two_in_a_race_are_both_let_go() -> None:
+    models = {"fast": {**deployments("a/m", "b/m"), "hedging": {"after_seconds": 1, "budget": 1}}}
+    stand = Stand(models)
+    for name in ("a", "b"):
+        stand.lane(name).always = streams(ROLE, SILENCE)
+    assert stand.play(left_after(stand, 2, stream=True)) == [("", "cancelled"), ("hedge", "cancelled")]
+    stand.assert_nothing_is_left_open()

@@ -191,7 +191,7 @@ class StreamBody:
         """Tie the body to the reply whose outcome it settles."""
         self._reply = reply
         if self._finished:
-            reply.settle(self._failure)
+            reply.settle()
 
     async def start(self, first_token_seconds: float | None, passed_seconds: float) -> None:
         """Wait for the first content, so that an upstream that fails before it can be replaced unseen.
@@ -217,16 +217,14 @@ class StreamBody:
         self._log.first_byte()
         held = [] if frame is None else [frame]
         tally = self._converter.tally
-        while not tally.content_frames:
-            if self._failure is not None:
-                raise self._failure
-            if frame is None or tally.finish is not None or self._finished:
-                break
+        while not (tally.content_frames or frame is None or tally.finish is not None or self._finished):
             frame = await self._next()
             if frame is not None:
                 held.append(frame)
-        if self._failure is None:
-            self._log.first_token()
+        if self._failure is not None:
+            # Even behind content: as long as nothing has gone out, it is as if nothing had come.
+            raise self._failure
+        self._log.first_token()
         if held:
             self._held = held[0] if len(held) == 1 else _joined(held)
 

@@ -4,19 +4,20 @@ Only for names whose policy asks for it, and only while the answer is one plain 
 the usage that the client is told is the sum of what both cost. When nobody can go on, the client is told the failure.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from msgspec.structs import replace
 
 from switchgear.kernel.call import Call
 from switchgear.kernel.chat import Message, Text
-from switchgear.kernel.errors import SwitchgearError, UpstreamError
+from switchgear.kernel.errors import SwitchgearError, UpstreamError, UpstreamTruncated
 from switchgear.kernel.estimate import estimate_tokens
 from switchgear.kernel.reply import Frame, Frames, Reply
 from switchgear.routing.telling import Telling
 
-GoOn = Callable[[Call, SwitchgearError], Awaitable[Reply]]
+GoOn = Callable[[Call, SwitchgearError], Coroutine[Any, Any, Reply]]
 """Makes another attempt, at a deployment that can be begun. Raises SwitchgearError when there is none, or it fails."""
 
 MAX_RESUMPTIONS: Final = 2
@@ -25,13 +26,16 @@ MAX_RESUMPTIONS: Final = 2
 class ResumedFrames:
     """The frames of one answer, whoever sends them; settles ``reply`` before its last one."""
 
-    __slots__ = ("_call", "_frames", "_go_on", "_inner", "_outer", "_resumptions", "_telling")
+    __slots__ = ("_call", "_closed", "_frames", "_go_on", "_going", "_inner", "_outer", "_resumptions", "_telling")
 
     def __init__(self, call: Call, first: Reply, telling: Telling, go_on: GoOn) -> None:
         self._call = call
         self._telling = telling
         self._go_on = go_on
         self._resumptions = 0
+        self._closed = False
+        self._going: asyncio.Task[Reply] | None = None
+        """The attempt that is to go on, until it has content."""
         self._outer: Reply | None = None
         self._inner = first
         self._frames: Frames = first.frames or _Nothing()
@@ -62,6 +66,8 @@ class ResumedFrames:
     async def _resume(self, error: SwitchgearError) -> bytes:
         """Have another upstream go on. The last bytes, where only the end mark is missing. Raises ``error``."""
         telling = self._telling
+        if self._closed:
+            raise error
         if telling.finished:
             self._settle(None)
             self._frames = _Nothing()
@@ -72,13 +78,24 @@ class ResumedFrames:
         self._resumptions += 1
         spent = self._call.attempts[-1].usage
         try:
-            following = await self._go_on(continued(self._call, telling.again(spent)), error)
+            following = await self._following(continued(self._call, telling.again(spent)), error)
         except SwitchgearError:
             raise self._settle(error) from None
         self._inner = following
         self._frames = following.frames or _Nothing()
         self._follow(following)
         return b""
+
+    async def _following(self, call: Call, error: SwitchgearError) -> Reply:
+        self._going = asyncio.ensure_future(self._go_on(call, error))
+        try:
+            return await self._going
+        except asyncio.CancelledError:
+            if self._closed:
+                raise UpstreamTruncated("closed") from None
+            raise
+        finally:
+            self._going = None
 
     def _follow(self, inner: Reply) -> None:
         """Take over a good ending at once: the record is written before the last frame goes out."""
@@ -98,7 +115,10 @@ class ResumedFrames:
         return error or UpstreamError("the answer is complete")
 
     def close(self) -> None:
-        """Let go of whoever is sending."""
+        """Let go of whoever is sending, or about to."""
+        self._closed = True
+        if self._going is not None:
+            self._going.cancel()
         self._inner.close()
 
 
