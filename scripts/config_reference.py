@@ -5,7 +5,18 @@ from typing import cast
 
 from switchgear.config import schema
 
-ORDER = ("Config", "Server", "Journal", "State", "Key", "ProviderEntry", "ModelEntry", "DeploymentEntry", "TimersEntry")
+ORDER = (
+    "Config",
+    "Server",
+    "Journal",
+    "State",
+    "Key",
+    "ProviderEntry",
+    "ModelEntry",
+    "DeploymentEntry",
+    "TimersEntry",
+    "Compatibility",
+)
 HEADINGS = {
     "Config": "The file",
     "Server": "`server`",
@@ -16,6 +27,7 @@ HEADINGS = {
     "ModelEntry": "`models.<name>`",
     "DeploymentEntry": "`models.<name>.deployments[]`",
     "TimersEntry": "`models.<name>.deployments[].timers`",
+    "Compatibility": "`compatibility`",
 }
 REFERENCE = "#/$defs/"
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from msgspec import json
+from msgspec import json, structs
 from typer.testing import CliRunner
 
 from switchgear.cli import application
@@ -71,6 +71,13 @@ def test_each_call_is_one_line_of_json_for_programs(tmp_path: Path, journal: Jou
     journal.append(call(7))
     with tail(tmp_path, "--from-start", "--json") as process:
         assert json.decode(next_line(process), type=CallRecord) == call(7)
+
+
+def test_what_the_caller_said_is_in_the_line_for_programs(tmp_path: Path, journal: JournalWriter) -> None:
+    labels = {"user": "ada", "session": "s", "tags": ["a"], "metadata": {"team": "x"}}
+    journal.append(structs.replace(call(7), **{**labels, "tags": ("a",)}))
+    with tail(tmp_path, "--from-start", "--json") as process:
+        assert json.decode(next_line(process), type=dict[str, object]).items() >= labels.items()
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path, journal: JournalWriter) -> None:

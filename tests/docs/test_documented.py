@@ -18,8 +18,10 @@ from switchgear.cli import application
 from switchgear.config import schema
 from switchgear.config.model import Config
 from switchgear.kernel.errors import ConfigError, SwitchgearError, UpstreamRefused
+from switchgear.kernel.labels import KNOWN as LABELS
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.providers.simulator.script import Parameters
+from switchgear.routing.wishes import KNOWN as WISHES
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "src" / "switchgear"
@@ -144,13 +146,20 @@ def test_every_header_that_the_gateway_adds_is_documented_and_no_other() -> None
 
 
 def test_no_file_but_the_known_ones_adds_a_header_of_the_gateways() -> None:
+    reading = {"doors/compatibility.py", "kernel/labels.py", "routing/wishes.py"}
     forwarding = {"doors/forward.py", "routing/attempt.py"}
     adding = {
         path.relative_to(SOURCES).as_posix()
         for path in SOURCES.rglob("*.py")
         if re.search(r'b"x-switchgear-(?!gateway)', path.read_text(encoding="utf-8"))
     }
-    assert adding - forwarding <= set(WRITTEN_IN)
+    assert adding - forwarding - reading <= set(WRITTEN_IN)
+
+
+def test_every_header_that_says_something_of_a_call_is_documented() -> None:
+    text = page("operations.md") + page("migration.md").lower()
+    read = {name.decode() for name in (*LABELS, *WISHES)}
+    assert [name for name in sorted(read) if not re.search(f"`{name}[`:]", text)] == []
 
 
 def test_every_metric_is_documented_and_no_other() -> None:

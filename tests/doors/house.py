@@ -3,8 +3,10 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+
+from msgspec import structs
 
 from switchgear.app.gateway import Machinery, gateway, outside
 from switchgear.app.models import build_snapshot
@@ -46,10 +48,17 @@ class ListJournal:
 class House:
     """A running server and the ways to it."""
 
-    def __init__(self, server: GatewayServer, port: int, journal: ListJournal) -> None:
+    def __init__(
+        self, server: GatewayServer, port: int, journal: ListJournal, change: Callable[[Mapping[str, object]], None]
+    ) -> None:
         self.server = server
         self.port = port
         self.journal = journal
+        self._change = change
+
+    def change(self, **parts: object) -> None:
+        """Go on with another configuration, in which these parts are different."""
+        self._change(parts)
 
     async def raw(self, data: bytes) -> bytes:
         """Send bytes, and read until the server closes."""
@@ -145,10 +154,14 @@ async def running(
     server = GatewayServer(
         made, bounds or Bounds(), keepalive_after_seconds=keepalive_after_seconds, tick_seconds=0.005
     )
+
+    def change(parts: Mapping[str, object]) -> None:
+        snapshots.current = build_snapshot(structs.replace(config, **parts), "changed", out)
+
     listening = socket.create_server(("127.0.0.1", 0))
     await server.start(listening)
     try:
-        yield House(server, listening.getsockname()[1], journal)
+        yield House(server, listening.getsockname()[1], journal, change)
     finally:
         await server.drain(0)
         await made.aclose()

@@ -8,6 +8,7 @@ from switchgear.app.routes import route_table
 from switchgear.app.transports import Fallbacks
 from switchgear.auth.model import KeyRing, VirtualKey, key_ring
 from switchgear.config.model import Config, ProviderEntry
+from switchgear.doors.compatibility import Understood
 from switchgear.kernel.call import Snapshot
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import ConfigError, ModelNotFound
@@ -47,7 +48,10 @@ def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
     ring = key_ring(keys, allow_anonymous_loopback=not keys)
     lanes = _lanes(config, outside)
     table = route_table(config, lanes, outside.fleet, _simulated(lanes, outside))
-    return Snapshot(version, {KeyRing: ring, RouteTable: table})
+    understood = Understood(
+        litellm_headers=config.compatibility.litellm_headers, litellm_body=config.compatibility.litellm_body
+    )
+    return Snapshot(version, {KeyRing: ring, RouteTable: table, Understood: understood})
 
 
 def _lanes(config: Config, outside: Outside) -> dict[str, tuple[Connected, ...]]:

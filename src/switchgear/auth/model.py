@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from switchgear.kernel.call import Caller
+from switchgear.kernel.call import Caller, model_allowed
+
+__all__ = ["KeyRing", "VirtualKey", "digest_of", "key_ring", "model_allowed"]
 
 
 class VirtualKey(Struct, frozen=True, kw_only=True):

@@ -15,6 +15,8 @@ from switchgear.kernel.reply import Reply
 _NOBODY: Final = (VirtualKey(name="", digest=bytes(32), disabled=True), Caller(key=""))
 """Compared against when no key has the digest, so that the answer takes as long."""
 _ANONYMOUS: Final = Caller(key="anonymous")
+_OF_GATEWAYS: Final = (b"helicone-auth", b"x-portkey-api-key", b"x-litellm-api-key")
+"""Where other gateways' clients put the gateway's key; the vendor's is then in ``Authorization``, and goes nowhere."""
 _KEY_HEADERS: Final = (b"x-api-key", b"api-key", b"x-goog-api-key")
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 _REFUSAL: Final = (
@@ -28,6 +30,8 @@ class Authenticate:
     """Finds the caller by the key in ``Authorization``, ``x-api-key``, ``api-key`` or ``x-goog-api-key``.
 
     A key in the query (``?key=``), as Google's examples show it, counts when no header has one.
+
+    Before those, in the header that a client of Helicone, Portkey or LiteLLM has for its gateway's key.
 
     Raises Unauthenticated, or Forbidden when the key may not use the model.
     """
@@ -60,6 +64,10 @@ def _find(ring: KeyRing, presented: bytes) -> Caller | None:
 
 
 def _presented_key(headers: Mapping[bytes, bytes], query: str) -> bytes:
+    for name in _OF_GATEWAYS:
+        if presented := headers.get(name):
+            scheme, _, credentials = presented.strip().rpartition(b" ")
+            return credentials if scheme.strip().lower() in (b"", b"bearer") else b""
     authorization = headers.get(b"authorization")
     if authorization is not None:
         scheme, _, credentials = authorization.partition(b" ")

@@ -9,6 +9,7 @@ import typer
 
 from switchgear.cli.chat import chat
 from switchgear.cli.check import check
+from switchgear.cli.import_config import litellm
 from switchgear.cli.init import init
 from switchgear.cli.key import new_key
 from switchgear.cli.output import show_error
@@ -41,6 +42,9 @@ def application() -> typer.Typer:
     keys = _group("key", "Virtual keys: what applications present to the gateway.")
     keys.command("new")(reporting(new_key))
     app.add_typer(keys, name="key")
+    imports = _group("import", "Configurations of other gateways, made into one of Switchgear.")
+    imports.command("litellm")(reporting(litellm))
+    app.add_typer(imports, name="import")
     return app
 
 

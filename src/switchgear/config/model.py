@@ -168,6 +168,25 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         )
 
 
+class Compatibility(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For clients that were written for another gateway; see the page on migration."""
+
+    litellm_headers: Annotated[
+        bool,
+        Meta(
+            description="Send LiteLLM's `x-litellm-...` headers with every reply, not only to clients that send some."
+        ),
+    ] = False
+    litellm_body: Annotated[
+        bool,
+        Meta(
+            description="Take LiteLLM's own fields out of OpenAI-like bodies (`fallbacks`, `num_retries`, `timeout`, "
+            "`stream_timeout`, `tags`, `metadata`, `cache`, `litellm_session_id`) and act on them, instead of sending "
+            "them on."
+        ),
+    ] = False
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of `switchgear.yaml`."""
 
@@ -189,3 +208,6 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Mapping[ModelName, ModelEntry],
         Meta(description="Aliases by name: what may be called besides `provider/model`."),
     ] = {}
+    compatibility: Annotated[Compatibility, Meta(description="For clients that were written for another gateway.")] = (
+        Compatibility()
+    )

@@ -9,8 +9,10 @@ from msgspec.json import Decoder
 
 from switchgear.doors.anthropic import DOOR as ANTHROPIC
 from switchgear.doors.bedrock import DOOR as BEDROCK
+from switchgear.doors.compatibility import Understood, other_gateways_headers, take_fields
 from switchgear.doors.endpoint import Directory, Endpoint, Request
 from switchgear.doors.errors import error_headers, nameless, problem_reply, unreadable
+from switchgear.doors.openai import DOOR as OPENAI
 from switchgear.kernel.call import Call, Head, Snapshot
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import BadRequest, Internal, SwitchgearError
@@ -75,6 +77,8 @@ class Gateway:
         endpoint = request.endpoint
         if endpoint is None:
             return await self._answer_foreign(request)
+        if endpoint.door == OPENAI and self._snapshots.current.part(Understood).litellm_body:
+            take_fields(request)
         call = self._make_call(endpoint, request)
         try:
             if request.refusal is not None:
@@ -160,6 +164,10 @@ class Gateway:
             headers.append((b"x-switchgear-deployment", attempt.deployment.encode()))
             if attempt.dropped:
                 headers.append((b"x-switchgear-dropped", ", ".join(attempt.dropped).encode()))
+            if len(call.attempts) > 1:
+                headers.append((b"x-switchgear-attempts", b"%d" % len(call.attempts)))
+        if call.labels().gateways or call.snapshot.part(Understood).litellm_headers:
+            headers += other_gateways_headers(call, self._clock.monotonic_ns())
 
     async def _answer_foreign(self, request: Request) -> Reply:
         try:

@@ -8,9 +8,13 @@ from msgspec import UNSET, Raw, Struct, UnsetType, structs
 from switchgear.kernel.chat import Chat
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import Internal, SwitchgearError
+from switchgear.kernel.labels import KNOWN, NONE, PROPERTY, Labels, labels_of
 from switchgear.kernel.record import Attempt
 
 T = TypeVar("T")
+
+_UNSAID = KNOWN.isdisjoint
+_NAMES = b"\n".join
 
 
 class StreamFlags(Struct):
@@ -98,6 +102,7 @@ class Call(Struct, kw_only=True, eq=False):
     """What was found wrong with the request before the pipeline began."""
     attempts: list[Attempt] = []
     _chat: Chat | None = None
+    _labels: Labels | None = None
 
     @property
     def stream(self) -> bool:
@@ -113,6 +118,19 @@ class Call(Struct, kw_only=True, eq=False):
         if self._chat is None:
             self._chat = self.read(self.body)
         return self._chat
+
+    def labels(self) -> Labels:
+        """What the caller says about the call, read once, when first asked for."""
+        labels = self._labels
+        if labels is None:
+            head, headers = self.head, self.headers
+            # Most calls say nothing, and must not pay for it.
+            if head.user or head.metadata or not _UNSAID(headers) or _NAMES(headers).rfind(PROPERTY) >= 0:
+                labels = labels_of(headers, head.user, b"" if head.metadata is UNSET else bytes(head.metadata))
+            else:
+                labels = NONE
+            self._labels = labels
+        return labels
 
     def read(self, body: bytes) -> Chat:
         """The canonical form of another body for the same call. Raises BadRequest or UnsupportedField."""

@@ -3,6 +3,7 @@
 These are the journal's payloads. Fields are only ever added, with a default: old segments stay readable.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -56,6 +57,12 @@ class CallRecord(Struct, kw_only=True, omit_defaults=True):
     key: str = ""
     """The virtual key's name, never the key."""
     user: str = ""
+    """For whom, as the caller says."""
+    session: str = ""
+    """The conversation, as the caller says."""
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = {}
+    """Whatever else the caller says of the call."""
     stream: bool = False
     status: int = 0
     """The status the client saw."""

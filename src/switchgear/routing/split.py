@@ -74,7 +74,7 @@ class CallFacts:
             case "key":
                 return call.caller.key if call.caller is not None else ""
             case "user":
-                return call.head.user or ""
+                return call.labels().user
             case "model":
                 return call.head.model
             case "door":
@@ -87,9 +87,12 @@ class CallFacts:
         return self._call.headers.get(name.encode("latin-1", "replace"), b"").decode("latin-1")
 
     def metadata(self, name: str) -> str:
-        """A member of the request's ``metadata``, what is not text as JSON; empty when there is none."""
+        """A member of the request's ``metadata``, or a note of the call's labels; what is not text as JSON.
+
+        Empty when there is none.
+        """
         if self._metadata is None:
-            self._metadata = _object(self._call)
+            self._metadata = {**self._call.labels().metadata, **_object(self._call)}
         value = self._metadata.get(name)
         if value is None:
             return ""

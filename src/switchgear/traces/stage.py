@@ -145,6 +145,7 @@ class Record:
     def _write(self, call: Call, status: int, outcome: Outcome, error: str, first_byte_ns: int = 0) -> None:
         duration_ns = self._clock.monotonic_ns() - call.started_monotonic_ns
         head = call.head
+        labels = call.labels()
         record = CallRecord(
             id=call.id,
             started_ns=call.started_wall_ns,
@@ -152,7 +153,10 @@ class Record:
             operation=call.operation,
             model=head.model[:_MAX_NAME],
             key=call.caller.key if call.caller is not None else "",
-            user=(head.user or "")[:_MAX_NAME],
+            user=labels.user,
+            session=labels.session,
+            tags=labels.tags,
+            metadata=labels.metadata,
             stream=head.stream is True,
             status=status,
             outcome=outcome,

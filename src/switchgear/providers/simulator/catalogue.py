@@ -14,6 +14,7 @@ Fault = Literal[
     "empty",
     "error",
     "error_in_stream",
+    "flap",
     "garbage",
     "html",
     "no_done",
@@ -101,6 +102,24 @@ MODELS: Final = (
     _error(503),
     _error(504),
     _error(529),
+    SimulatedModel(
+        name="error-context-length",
+        description="refuses as too long for its context window",
+        fault="error",
+        parameters=(("status", "400"), ("code", "context_length_exceeded")),
+    ),
+    SimulatedModel(
+        name="error-content-filter",
+        description="refuses by its content filter",
+        fault="error",
+        parameters=(("status", "400"), ("code", "content_filter")),
+    ),
+    SimulatedModel(
+        name="flap",
+        description="fails for a minute, answers for a minute, by turns",
+        fault="flap",
+        parameters=(("status", "503"),),
+    ),
     SimulatedModel(
         name="error-in-stream",
         description="status 200, some tokens, then an error",

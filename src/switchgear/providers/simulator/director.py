@@ -77,7 +77,7 @@ class Director:
         try:
             script = read_path(target.path)
             hand = Stagehand(script, reply_id, self._random_bits)
-            if script.model.fault == "error":
+            if script.model.fault == "error" or (script.model.fault == "flap" and self._is_down(script)):
                 error = hand.scripted_error()
                 return hand.refusal(error, write_error(error, reply_id))
             return hand.without_answer() or play(hand)
@@ -85,6 +85,11 @@ class Director:
             refused = UpstreamRefused(error.message, status=error.status, code=error.code, param=error.param)
             hand = Stagehand(script, reply_id, self._random_bits)
             return hand.refusal(refused, write_error(refused, reply_id))
+
+    def _is_down(self, script: Script) -> bool:
+        """Whether a model that fails by turns fails now; the clock's first turn is a bad one."""
+        turns = self._clock.monotonic_ns() / 1e6 // script.parameters.period_ms
+        return turns % 2 == 0
 
     def _chat(self, dialect: Format, body: bytes, hand: Stagehand) -> Performance:
         chat = dialect.read_request(body)

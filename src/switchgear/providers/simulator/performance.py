@@ -62,7 +62,8 @@ class Stagehand:
     def scripted_error(self) -> UpstreamRefused:
         """The error that the script's status names."""
         status = self.script.parameters.status
-        code = ERROR_CODES.get(status, "server_error" if status >= 500 else "invalid_request")
+        usual = ERROR_CODES.get(status, "server_error" if status >= 500 else "invalid_request")
+        code = self.script.parameters.code or usual
         return UpstreamRefused(f"the simulator was asked for status {status}", status=status, code=code)
 
     def without_answer(self) -> Performance | None:

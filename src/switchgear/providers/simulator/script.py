@@ -29,6 +29,10 @@ class Parameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """For models that break off: how much comes before."""
     status: Annotated[int, Meta(ge=200, le=599)] = 200
     """Of an error or a broken answer."""
+    code: Annotated[str, Meta(pattern=r"^[a-z_]{0,64}$")] = ""
+    """Of an error; empty: the usual one for its status."""
+    period_ms: Annotated[float, Meta(gt=0, le=_LONGEST_MS)] = 60_000
+    """Of a model that fails and recovers by turns: how long one turn is."""
     retry_after_seconds: Annotated[float, Meta(ge=0, le=86_400)] | None = None
 
 
