@@ -5,7 +5,8 @@ import json
 import pytest
 
 from switchgear.kernel.errors import UpstreamError, UpstreamGarbled, UpstreamTimeout, UpstreamTruncated
-from tests.routing.stand import SILENCE, Answered, Stand, Step, streams
+from tests.routing.lanes import SILENCE, Step, streams
+from tests.routing.stand import Answered, Stand
 
 BOTH = ("openai_chat", "anthropic")
 PAIRS = pytest.mark.parametrize(("door", "upstream"), [(door, upstream) for door in BOTH for upstream in BOTH])
