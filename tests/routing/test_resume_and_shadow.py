@@ -29,9 +29,9 @@ PATIENT = RoutingEntry(
 
 
 def deployed(*models: str, idle_seconds: float = 5.0) -> tuple[DeploymentEntry, ...]:
-    """One tier for each model, so that the first is always tried first."""
+    """One tier for each model, so that the first is always tried first; only it must hurry."""
     return tuple(
-        DeploymentEntry(model=model, tier=tier, timers=TimersEntry(idle_seconds=idle_seconds))
+        DeploymentEntry(model=model, tier=tier, timers=TimersEntry(idle_seconds=5.0 if tier else idle_seconds))
         for tier, model in enumerate(models)
     )
 
