@@ -25,9 +25,10 @@ from switchgear.wire.sse import read_events
 _FRAME: Final = re.compile(rb"(.*?(?:\r\n\r\n|\n\r\n|\r\n\n|\n\n|\r\r))", re.DOTALL)
 _BREAKING_LINE: Final = re.compile(rb"^(?:id|retry)(?::[^\r\n]*)?(?:\r\n|\n|\r)", re.MULTILINE)
 _NO_FRAME: Final = b"\x00"
-# Escapes count as they are written (two bytes for a line end): near enough for an estimate.
+# Escapes count as they are written (two bytes for a line end): near enough for an estimate. The quantifiers are
+# possessive, or a string that never ends would be cut in every way there is.
 _CONTENT: Final = re.compile(
-    rb'"(?:content|reasoning_content|reasoning|refusal|arguments|text)": ?"((?:[^"\\]+|\\.)+)"'
+    rb'"(?:content|reasoning_content|reasoning|refusal|arguments|text)": ?"((?:[^"\\]++|\\.)++)"'
 )
 _PERHAPS_ERROR: Final = b'"error"'
 
