@@ -38,8 +38,9 @@ class ConverseRelay:
         tally = self.tally
         name = message.word(":event-type")
         if name == "contentBlockDelta":
-            tally.content_frames += 1
-            tally.content_bytes += sum(len(found) for found in _CONTENT.findall(message.payload))
+            size = sum(len(found) for found in _CONTENT.findall(message.payload))
+            tally.content_frames += size > 0
+            tally.content_bytes += size
         elif name == "messageStop":
             event = read_event(message)
             if event is not None and event.stop_reason is not None:

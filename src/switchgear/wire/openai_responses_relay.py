@@ -21,8 +21,9 @@ _DELTA: Final = b'.delta"'
 _FRAME: Final = re.compile(rb"(.*?(?:\r\n\r\n|\n\r\n|\r\n\n|\n\n|\r\r))", re.DOTALL)
 # One `id:` or `retry:` line makes the SDKs stumble over every later comment, and the gateway sends comments.
 _BREAKING_LINE: Final = re.compile(rb"^(?:id|retry)(?::[^\r\n]*)?(?:\r\n|\n|\r)", re.MULTILINE)
-# Escapes count as they are written (two bytes for a line end): near enough for an estimate.
-_CONTENT: Final = re.compile(rb'"delta": ?"((?:[^"\\]+|\\.)*)"')
+# Escapes count as they are written (two bytes for a line end): near enough for an estimate. The quantifiers are
+# possessive, or a string that never ends would be cut in every way there is.
+_CONTENT: Final = re.compile(rb'"delta": ?"((?:[^"\\]++|\\.)++)"')
 
 
 class ResponsesRelay:
