@@ -1,0 +1,116 @@
+"""A second attempt beside a first one that is late: when, how often, and what becomes of both."""
+
+import asyncio
+
+from tests.routing.lanes import refuses, says
+from tests.routing.stand import Stand
+
+
+def racing(*names: str, budget: float = 1.0, after_seconds: float | None = 1.0, attempts: int = 3) -> Stand:
+    """Tiers in this order, so that the first is asked first."""
+    tiers = [{"model": f"{name}/m", "tier": tier} for tier, name in enumerate(names)]
+    hedging = {"after_seconds": after_seconds, "budget": budget}
+    return Stand(
+        {"fast": {"deployments": tiers, "hedging": hedging}}, {"retries": {"base_seconds": 0, "attempts": attempts}}
+    )
+
+
+def test_a_second_one_is_asked_when_the_first_is_late_and_its_answer_is_taken() -> None:
+    stand = racing("a", "b")
+    stand.lane("a").always = says("slow", after=10)
+    done = stand.ask()
+    assert stand.sent == [(0, "a/m"), (1, "b/m")]
+    assert done.at_seconds == 1
+    assert [(each.provider, each.why, each.outcome) for each in done.attempts] == [
+        ("a", "", "cancelled"), ("b", "hedge", "ok"),
+    ]  # fmt: skip
+
+
+def test_the_first_may_still_win_and_then_is_told_last() -> None:
+    stand = racing("a", "b")
+    stand.lane("a").always = says("slow", after=2)
+    stand.lane("b").always = says("slower", after=5)
+    done = stand.ask()
+    assert done.at_seconds == 2
+    assert [(each.provider, each.outcome) for each in done.attempts] == [("b", "cancelled"), ("a", "ok")]
+
+
+def test_one_that_is_in_time_is_alone() -> None:
+    stand = racing("a", "b")
+    stand.lane("a").always = says(after=0.9)
+    for _ in range(20):
+        stand.ask()
+    assert stand.lane("b").asked == []
+
+
+def test_a_first_one_that_fails_in_time_is_tried_again_as_ever() -> None:
+    stand = racing("a", "b")
+    stand.lane("a").always = refuses(500, after=0.5)
+    done = stand.ask()
+    assert done.whys == [("", "server_error"), ("fallback", "")]
+
+
+def test_a_rival_that_fails_does_not_end_the_first() -> None:
+    stand = racing("a", "b")
+    stand.lane("a").always = says(after=5)
+    stand.lane("b").always = refuses(500, after=1)
+    done = stand.ask()
+    assert (done.status, done.at_seconds) == (200, 5)
+
+
+def test_when_both_fail_a_third_is_asked_and_neither_counts_as_untried() -> None:
+    stand = racing("a", "b", "c")
+    stand.lane("a").always = refuses(500, after=5)
+    stand.lane("b").always = refuses(500, after=1)
+    done = stand.ask()
+    assert done.status == 200
+    assert [name for _, name in stand.sent] == ["a/m", "b/m", "c/m"]
+
+
+def test_both_count_as_tries() -> None:
+    stand = racing("a", "b", attempts=2)
+    stand.lane("a").always = refuses(500, after=5)
+    stand.lane("b").always = refuses(429, after=1)
+    done = stand.ask()
+    assert done.status == 500
+    assert len(stand.sent) == 2
+
+
+def test_second_attempts_stay_within_their_share_of_the_calls() -> None:
+    stand = racing("a", "b", budget=0.05)
+    stand.lane("a").always = says(after=3)
+
+    async def scene() -> None:
+        for _ in range(2000):
+            await stand.answer(stand.call())
+
+    stand.play(scene())
+    assert 100 <= len(stand.lane("b").asked) <= 110
+
+
+def test_late_is_later_than_95_of_100_when_nothing_else_is_declared() -> None:
+    stand = racing("a", "b", after_seconds=None)
+    lane = stand.lane("a")
+    for number in range(20):
+        lane.answers(says(after=0.1 if number else 0.5))
+        stand.ask()
+    assert stand.lane("b").asked == []
+    lane.answers(says(after=50))
+    started = stand.seconds
+    stand.ask()
+    assert stand.lane("b").asked[0].at_seconds - started < 0.11
+
+
+def test_a_rival_has_no_place_in_line_taken_for_it() -> None:
+    stand = Stand({"fast": {"deployments": [{"model": "a/m"}, {"model": "b/m", "tier": 1, "max_in_flight": 1}],
+                            "hedging": {"after_seconds": 1, "budget": 1}}})  # fmt: skip
+    for name in ("a", "b"):
+        stand.lane(name).always = says(after=4)
+
+    async def scene() -> list[float]:
+        done = await asyncio.gather(*(stand.answer(stand.call()) for _ in range(3)))
+        return [each.at_seconds for each in done]
+
+    assert stand.play(scene()) == [4, 4, 4]
+    stand.assert_nothing_is_left_open()
+    assert len(stand.lane("b").asked) == 1
