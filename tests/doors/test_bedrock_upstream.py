@@ -168,7 +168,7 @@ async def test_a_stream_that_begins_with_an_exception_still_gets_its_status() ->
 
 
 async def test_an_exception_in_the_middle_ends_the_stream_of_every_client() -> None:
-    lines = STREAM.splitlines()[:2]
+    lines = STREAM.splitlines()[:3]
     local = LocalBedrock("\n".join([*lines, '!modelStreamErrorException {"message":"It broke"}', STREAM]))
     async with house_before(local) as house:
         status, _, body = await house.post("/v1/chat/completions", chat(f"aws/{ARN}", stream=True))

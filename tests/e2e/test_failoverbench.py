@@ -38,9 +38,9 @@ models:
          {{model: "second/lorem?tokens=60", tier: 1}}]}}
   s10: {{deployments: [{{model: first/garbage}}, {{model: second/lorem, tier: 1}}]}}
   s11: {{deployments: [{{model: first/no-done}}, {{model: second/lorem, tier: 1}}]}}
-  s12: {{deployments: [{{model: first/error-context-length}}, {{model: first/error-context-length, tier: 1}}],
+  s12: {{deployments: [{{model: first/too-long}}, {{model: first/too-long, tier: 1}}],
          fallbacks: {{context_length: [whole]}}}}
-  s13: {{deployments: [{{model: first/error-content-filter}}, {{model: second/lorem, tier: 1}}],
+  s13: {{deployments: [{{model: first/filtered}}, {{model: second/lorem, tier: 1}}],
          fallbacks: {{any: [whole]}}}}
   s14: {{deployments: [{{model: first/truncate}}, {{model: second/error-400, tier: 1}}]}}
   s15: {{deployments: [{{model: "first/flap?period_ms=150"}}, {{model: second/lorem, tier: 1}}],
