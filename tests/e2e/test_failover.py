@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -98,7 +98,7 @@ class House(Struct):
 
 
 @asynccontextmanager
-async def house(directory: Path) -> AsyncIterator[House]:
+async def house(directory: Path) -> AsyncGenerator[House]:
     upstream = Upstream()
     async with ScriptedUpstream(upstream.serve) as listening:
         url = f"http://127.0.0.1:{listening.origin.port}"

@@ -7,8 +7,9 @@ import pytest
 
 from switchgear.routing.affinity import Bindings
 from switchgear.routing.deployment import Deployment, Terms
+from tests.routing.lanes import refuses
 from tests.routing.scripted import deployed
-from tests.routing.stand import Stand, deployments, refuses
+from tests.routing.stand import Stand, deployments
 from tests.routing.test_route_table import connected
 
 EIGHT = [f"p{number}/m" for number in range(8)]

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from switchgear.kernel.errors import Overloaded, UpstreamTimeout
-from tests.routing.stand import SILENCE, Answer, Declared, Stand, deployments, refuses, says, streams
+from tests.routing.lanes import SILENCE, Answer, refuses, says, streams
+from tests.routing.stand import Declared, Stand, deployments
 
 AT_ONCE: Declared = {"base_seconds": 0}
 SILENT = Answer(after_seconds=10_000)

@@ -3,7 +3,8 @@
 import pytest
 
 from switchgear.kernel.errors import ModelNotFound, NotOffered, UnsupportedField, UpstreamTruncated, UpstreamUnreachable
-from tests.routing.stand import Answer, Declared, Stand, breaks, deployments, refuses, streams
+from tests.routing.lanes import Answer, breaks, refuses, streams
+from tests.routing.stand import Declared, Stand, deployments
 
 AT_ONCE: Declared = {"retries": {"base_seconds": 0, "attempts": 1}}
 UNSAYABLE = {"logprobs": True}

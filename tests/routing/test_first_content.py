@@ -5,7 +5,8 @@ import json
 import pytest
 
 from switchgear.kernel.errors import UpstreamError, UpstreamGarbled, UpstreamTimeout, UpstreamTruncated
-from tests.routing.stand import SILENCE, Answered, Stand, Step, streams
+from tests.routing.lanes import SILENCE, Step, streams
+from tests.routing.stand import Answered, Stand
 
 BOTH = ("openai_chat", "anthropic")
 PAIRS = pytest.mark.parametrize(("door", "upstream"), [(door, upstream) for door in BOTH for upstream in BOTH])
@@ -29,8 +30,9 @@ def event(kind: str, **fields: object) -> bytes:
     return f"event: {kind}\ndata: {compact({'type': kind, **fields})}\n\n".encode()
 
 
-MESSAGE = {"id": "m1", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": None,
-           "stop_sequence": None, "usage": {"input_tokens": 3, "output_tokens": 1}}  # fmt: skip
+USED = {"input_tokens": 3, "output_tokens": 1}
+MESSAGE: dict[str, object] = {"id": "m1", "type": "message", "role": "assistant", "model": "m", "content": [],
+                              "stop_reason": None, "stop_sequence": None, "usage": USED}  # fmt: skip
 BEFORE: dict[str, dict[str, bytes]] = {
     "openai_chat": {
         "a comment": b": ping\n\n",

@@ -9,7 +9,8 @@ from hypothesis import strategies as some
 
 from switchgear.kernel.errors import SwitchgearError, UpstreamTruncated, UpstreamUnreachable
 from switchgear.kernel.reply import Reply
-from tests.routing.stand import SILENCE, Answer, Stand, breaks, deployments, refuses, says, streams
+from tests.routing.lanes import SILENCE, Answer, breaks, refuses, says, streams
+from tests.routing.stand import Stand, deployments
 
 HEL = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"Hel"},"finish_reason":null}]}\n\n'
 ROLE = b'data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant"},"finish_reason":null}]}\n\n'

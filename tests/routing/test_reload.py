@@ -2,7 +2,8 @@
 
 from switchgear.routing.fleet import Fleet
 from switchgear.routing.policy import UNBOUNDED, Bounds, BreakerRules
-from tests.routing.stand import Stand, deployments, refuses
+from tests.routing.lanes import refuses
+from tests.routing.stand import Stand, deployments
 
 ONCE = {"retries": {"attempts": 1}}
 

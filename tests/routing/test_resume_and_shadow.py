@@ -29,9 +29,9 @@ PATIENT = RoutingEntry(
 
 
 def deployed(*models: str, idle_seconds: float = 5.0) -> tuple[DeploymentEntry, ...]:
-    """One tier for each model, so that the first is always tried first."""
+    """One tier for each model, so that the first is always tried first; only it must hurry."""
     return tuple(
-        DeploymentEntry(model=model, tier=tier, timers=TimersEntry(idle_seconds=idle_seconds))
+        DeploymentEntry(model=model, tier=tier, timers=TimersEntry(idle_seconds=5.0 if tier else idle_seconds))
         for tier, model in enumerate(models)
     )
 
@@ -132,7 +132,10 @@ async def test_what_a_resumed_answer_cost_is_what_both_attempts_cost() -> None:
 
 
 async def tools_and_text(house: House, model: str) -> bytes:
-    tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+    tool: dict[str, object] = {
+        "type": "function",
+        "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}},
+    }
     return (await house.post(CHAT, chat(model, "both", stream=True, tools=[tool])))[2]
 
 

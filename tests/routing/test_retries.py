@@ -12,7 +12,8 @@ from switchgear.kernel.errors import (
     UpstreamUnauthorized,
     UpstreamUnreachable,
 )
-from tests.routing.stand import Stand, breaks, deployments, refuses, says
+from tests.routing.lanes import breaks, refuses, says
+from tests.routing.stand import Stand, deployments
 
 AT_ONCE = {"retries": {"base_seconds": 0}}
 ONCE = {"retries": {"attempts": 1}}
