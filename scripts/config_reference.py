@@ -12,9 +12,16 @@ ORDER = (
     "State",
     "Key",
     "ProviderEntry",
+    "RoutingEntry",
+    "RetriesEntry",
+    "BreakerEntry",
+    "HedgingEntry",
     "ModelEntry",
     "DeploymentEntry",
     "TimersEntry",
+    "FallbacksEntry",
+    "SplitEntry",
+    "ShadowEntry",
     "Compatibility",
 )
 HEADINGS = {
@@ -24,9 +31,16 @@ HEADINGS = {
     "State": "`state`",
     "Key": "`keys[]`",
     "ProviderEntry": "`providers.<name>`",
+    "RoutingEntry": "`routing`",
+    "RetriesEntry": "`routing.retries`",
+    "BreakerEntry": "`routing.breaker`",
+    "HedgingEntry": "`routing.hedging`",
     "ModelEntry": "`models.<name>`",
     "DeploymentEntry": "`models.<name>.deployments[]`",
     "TimersEntry": "`models.<name>.deployments[].timers`",
+    "FallbacksEntry": "`models.<name>.fallbacks`",
+    "SplitEntry": "`models.<name>.splits[]`",
+    "ShadowEntry": "`models.<name>.shadow`",
     "Compatibility": "`compatibility`",
 }
 REFERENCE = "#/$defs/"

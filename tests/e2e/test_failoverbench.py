@@ -11,6 +11,7 @@ from pathlib import Path
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletionMessageParam
 
 from switchgear.kernel.record import CallRecord
 from tests.e2e.live import KEY, LiveServer, records
@@ -38,9 +39,9 @@ models:
          {{model: "second/lorem?tokens=60", tier: 1}}]}}
   s10: {{deployments: [{{model: first/garbage}}, {{model: second/lorem, tier: 1}}]}}
   s11: {{deployments: [{{model: first/no-done}}, {{model: second/lorem, tier: 1}}]}}
-  s12: {{deployments: [{{model: first/error-context-length}}, {{model: first/error-context-length, tier: 1}}],
+  s12: {{deployments: [{{model: first/too-long}}, {{model: first/too-long, tier: 1}}],
          fallbacks: {{context_length: [whole]}}}}
-  s13: {{deployments: [{{model: first/error-content-filter}}, {{model: second/lorem, tier: 1}}],
+  s13: {{deployments: [{{model: first/filtered}}, {{model: second/lorem, tier: 1}}],
          fallbacks: {{any: [whole]}}}}
   s14: {{deployments: [{{model: first/truncate}}, {{model: second/error-400, tier: 1}}]}}
   s15: {{deployments: [{{model: "first/flap?period_ms=150"}}, {{model: second/lorem, tier: 1}}],
@@ -61,12 +62,12 @@ class Bench:
 
     def ask(self, model: str, *, stream: bool) -> str:
         """What the application reads. Raises what the SDK raises."""
-        messages = [{"role": "user", "content": "Say something long."}]
+        messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say something long."}]
         if not stream:
-            done = self.client.chat.completions.create(model=model, messages=messages)  # type: ignore[arg-type]
+            done = self.client.chat.completions.create(model=model, messages=messages)
             return done.choices[0].message.content or ""
         text = ""
-        with self.client.chat.completions.create(model=model, messages=messages, stream=True) as chunks:  # type: ignore[arg-type]
+        with self.client.chat.completions.create(model=model, messages=messages, stream=True) as chunks:
             for chunk in chunks:
                 text += "".join(choice.delta.content or "" for choice in chunk.choices)
         return text

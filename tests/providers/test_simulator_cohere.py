@@ -62,7 +62,7 @@ async def test_a_broken_answer_is_read_as_broken(studio: Studio, model: str, kin
         CHAT.glance(body)
 
 
-@pytest.mark.parametrize("model", [model.name for model in MODELS if model.fault == "error"])
+@pytest.mark.parametrize("model", [model.name for model in MODELS if model.name.startswith(("error-4", "error-5"))])
 async def test_errors_are_read_with_their_status(studio: Studio, model: str) -> None:
     reply = await studio.send("chat", "cohere_chat", model, CHAT.write_request(ASKED))
     error = CHAT.read_error(reply.status, await reply.read_all(MOST_BYTES), None)

@@ -81,7 +81,7 @@ def summarise(config: Config, source: str) -> Summary:
 
 
 def _provider_line(name: str, entry: ProviderEntry) -> ProviderLine:
-    authenticated = entry.api_key is not None or bool(entry.headers)
+    authenticated = entry.api_key is not None or bool(entry.api_keys) or bool(entry.headers)
     return ProviderLine(name=name, kind=entry.kind, address=entry.base_url or "", authenticated=authenticated)
 
 

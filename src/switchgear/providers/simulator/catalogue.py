@@ -103,13 +103,13 @@ MODELS: Final = (
     _error(504),
     _error(529),
     SimulatedModel(
-        name="error-context-length",
+        name="too-long",
         description="refuses as too long for its context window",
         fault="error",
         parameters=(("status", "400"), ("code", "context_length_exceeded")),
     ),
     SimulatedModel(
-        name="error-content-filter",
+        name="filtered",
         description="refuses by its content filter",
         fault="error",
         parameters=(("status", "400"), ("code", "content_filter")),
