@@ -156,13 +156,21 @@ class Course:
             if rival is None or rival.health.gate.is_full or not hedges.spend():
                 return None
             rival.health.gate.take()
-            return self._once(alias, rival, able[rival], "hedge")
+            return self._rival(alias, rival, able[rival])
 
         reply, rival_won = await race(first, second, after_seconds)
         attempts = self._call.attempts
         if not rival_won and len(attempts) > 1:
             attempts.append(attempts.pop(0))
         return reply
+
+    async def _rival(self, alias: Alias, deployment: Deployment, plan: Plan) -> Reply:
+        """The attempt beside the first; one that fails is a try like any other."""
+        try:
+            return await self._once(alias, deployment, plan, "hedge")
+        except SwitchgearError as error:
+            self._note(deployment, error)
+            raise
 
     async def _go_on(
         self, alias: Alias, broken: Deployment, telling: Telling, call: Call, error: SwitchgearError
@@ -194,7 +202,7 @@ class Course:
         return structs.replace(timers, total_seconds=min(timers.total_seconds, left), first_token_seconds=first_token)
 
     def _note(self, deployment: Deployment, error: SwitchgearError) -> None:
-        made = self._call.attempts[-1] if self._call.attempts else None
+        made = next((each for each in reversed(self._call.attempts) if each.deployment == deployment.name), None)
         answered = made is not None and made.status != 0 and not isinstance(error, BadRequest)
         self._failures.append(Failed(deployment=deployment, error=error, cause=cause_of(error, answered=answered)))
 
