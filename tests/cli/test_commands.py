@@ -94,7 +94,7 @@ def test_check_prints_what_the_configuration_says_and_no_secret(folder: Path) ->
     (folder / "switchgear.yaml").write_text(GOOD, encoding="utf-8")
     done = run("check", environment={"OPENAI_API_KEY": SECRET})
     assert done.exit_code == 0
-    assert re.search(r"fast +openai/gpt-4o-mini +75%", done.stdout)
+    assert re.search(r"fast +0 +openai/gpt-4o-mini +75%", done.stdout)
     assert re.search(r"openai +openai +http://127\.0\.0\.1:1/v1 +yes", done.stdout)
     assert SECRET not in done.output
 
@@ -105,8 +105,8 @@ def test_check_prints_json_for_programs(folder: Path) -> None:
     summary = json.decode(done.stdout, type=dict[str, object])
     assert summary["listens"] == "127.0.0.1:4000"
     assert summary["deployments"] == [
-        {"model": "fast", "deployment": "openai/gpt-4o-mini", "share": 0.75},
-        {"model": "fast", "deployment": "sim/echo", "share": 0.25},
+        {"model": "fast", "tier": 0, "deployment": "openai/gpt-4o-mini", "share": 0.75},
+        {"model": "fast", "tier": 0, "deployment": "sim/echo", "share": 0.25},
     ]
     assert SECRET not in done.output
 

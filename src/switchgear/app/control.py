@@ -8,6 +8,7 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from msgspec import Struct, to_builtins
 
+from switchgear.app.listing import Routes
 from switchgear.console.page import Overview, Row, render
 from switchgear.kernel.record import CallRecord
 
@@ -23,6 +24,7 @@ class Sources(Struct, kw_only=True):
     metrics: Callable[[], str]
     newest: Callable[[int], list[CallRecord]]
     """Finished calls, newest first."""
+    routes: Callable[[], Routes]
 
 
 class Gateway(Struct, frozen=True, kw_only=True):
@@ -111,7 +113,11 @@ def _add_pages(app: FastAPI, sources: Sources) -> None:
     def calls(limit: Annotated[int, Query(ge=1, le=_MAX_CALLS)] = 50) -> Response:
         return JSONResponse({"data": to_builtins(sources.newest(limit))})
 
-    _ = (console, calls)
+    @app.get("/api/v1/routes", dependencies=[Depends(local_only)])
+    def routes() -> Response:
+        return JSONResponse(to_builtins(sources.routes()))
+
+    _ = (console, calls, routes)
 
 
 def row_of(record: CallRecord) -> Row:

@@ -52,7 +52,7 @@ def _alias(name: str, entry: ModelEntry, common: RoutingEntry, lanes: Lanes, fle
     ]
     hedges = None
     if policy.hedging is not None:
-        hedges = fleet.budget(f"hedges of {name}", policy.hedging.budget)
+        hedges = fleet.hedges(name, policy.hedging.budget)
     return alias(name, deployments, policy, tuple(split(name, choice) for choice in policy.splits), hedges)
 
 

@@ -13,6 +13,7 @@ from switchgear.cli.import_config import litellm
 from switchgear.cli.init import init
 from switchgear.cli.key import new_key
 from switchgear.cli.output import show_error
+from switchgear.cli.routes import routes
 from switchgear.cli.start import control, gateway, serve
 from switchgear.cli.tail import tail
 from switchgear.cli.version import version
@@ -36,6 +37,7 @@ def application() -> typer.Typer:
     app.command("serve")(reporting(serve))
     app.command("gateway")(reporting(gateway))
     app.command("control")(reporting(control))
+    app.command("routes")(reporting(routes))
     app.command("tail")(reporting(tail))
     app.command("chat")(reporting(chat))
     app.command("version")(reporting(version))

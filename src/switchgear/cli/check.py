@@ -5,15 +5,17 @@ from typing import Annotated
 import typer
 from msgspec import Struct
 
+from switchgear.app.listing import listed_models
 from switchgear.cli.output import show_json, show_table
 from switchgear.cli.settings import ConfigOption, chosen_file, effective_config
 from switchgear.config import Config, ProviderEntry, config_version, read_environment, schema
 
 
 class DeploymentLine(Struct):
-    """One deployment of an alias, with its share of the calls."""
+    """One deployment of an alias, with its share of the calls to its tier."""
 
     model: str
+    tier: int
     deployment: str
     share: float
 
@@ -66,16 +68,16 @@ def check(
 
 def summarise(config: Config, source: str) -> Summary:
     """The facts that ``check`` prints."""
-    deployments: list[DeploymentLine] = []
-    for name, entry in config.models.items():
-        total = sum(deployment.weight for deployment in entry.deployments)
-        deployments += [DeploymentLine(name, each.model, each.weight / total) for each in entry.deployments]
     return Summary(
         source=source,
         version=config_version(config),
         listens=f"{config.server.host}:{config.server.port}",
         providers=[_provider_line(name, entry) for name, entry in config.providers.items()],
-        deployments=deployments,
+        deployments=[
+            DeploymentLine(model.name, each.tier, each.name, each.share)
+            for model in listed_models(config)
+            for each in model.deployments
+        ],
         keys=[KeyLine(key.name, key.models, key.disabled) for key in config.keys],
     )
 
@@ -98,8 +100,8 @@ def _show(summary: Summary) -> None:
     if summary.deployments:
         show_table(
             "Models",
-            ("name", "deployment", "share"),
-            [(one.model, one.deployment, f"{one.share:.0%}") for one in summary.deployments],
+            ("name", "tier", "deployment", "share"),
+            [(one.model, str(one.tier), one.deployment, f"{one.share:.0%}") for one in summary.deployments],
         )
     if summary.keys:
         show_table(

@@ -7,9 +7,7 @@ _SHOWN = 12
 
 def banner(config: Config, host: str, port: int, config_path: str | None) -> str:
     """The text, with a curl that works as it is (but for the key, when keys are configured)."""
-    shown_host = f"[{host}]" if ":" in host else host
-    reachable = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(shown_host, shown_host)  # noqa: S104 (read, not bound)
-    url = f"http://{reachable}:{port}"
+    url = reachable_url(host, port)
     model = next(iter(config.models), "sim/echo")
     key = " \\\n    -H 'authorization: Bearer YOUR_KEY'" if config.keys else ""
     providers = ", ".join(list(config.providers)[:_SHOWN]) or "none"
@@ -31,3 +29,10 @@ def banner(config: Config, host: str, port: int, config_path: str | None) -> str
         f"  curl {url}/v1/chat/completions -H 'content-type: application/json'{key} \\\n"
         f'    -d \'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}\'\n\n'
     )
+
+
+def reachable_url(host: str, port: int) -> str:
+    """Where a server that listens on ``host`` answers callers on its own machine."""
+    shown = f"[{host.strip('[]')}]" if ":" in host else host
+    reachable = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(shown, shown)  # noqa: S104 (read, not bound)
+    return f"http://{reachable}:{port}"

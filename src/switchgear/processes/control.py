@@ -12,12 +12,14 @@ import uvicorn
 import uvloop
 
 from switchgear.app.control import Sources, control
-from switchgear.config import Config, discover, load, read_environment
+from switchgear.app.listing import routes
+from switchgear.config import Config, ConfigWatcher, discover, load, read_environment
 from switchgear.kernel.errors import ConfigError
 from switchgear.processes.child import report_ready
 from switchgear.processes.follow import Follower
 from switchgear.processes.log import configure_logging
 from switchgear.processes.options import ControlOptions, read_options
+from switchgear.processes.reports import living_reports
 from switchgear.processes.signals import stop_event
 from switchgear.providers.simulator.catalogue import MODELS
 
@@ -31,22 +33,45 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _File:
+    """The configuration as gateways read it again; what is wrong with a new one is theirs to tell."""
+
+    def __init__(self, path: str | None, environ: Mapping[str, str]) -> None:
+        """Raises ConfigError."""
+        self._watcher = None
+        if path is None:
+            self.config = discover(environ)
+            return
+        self._watcher = ConfigWatcher(Path(path), environ, load, self._take, lambda _: None)
+        self.config = load(Path(path), environ)
+
+    def _take(self, config: Config) -> None:
+        self.config = config
+
+    async def follow(self) -> None:
+        """Follow until cancelled."""
+        if self._watcher is not None:
+            await self._watcher.run()
+
+
 async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     """Serve until told to stop; the exit status."""
     log = logging.getLogger("switchgear.control")
     stopping = stop_event(options.life_fd)
     try:
-        config = load(Path(options.config_path), environ) if options.config_path else discover(environ)
+        file = _File(options.config_path, environ)
     except ConfigError as error:
         log.error("%s", error)  # noqa: TRY400 (the message is for the operator; a traceback would bury it)
         return 1
-    follower = Follower(Path(config.journal.directory))
+    journal = Path(file.config.journal.directory)
+    follower = Follower(journal)
     app = control(
         Sources(
             version=version("switchgear"),
-            models=lambda: _models(config),
+            models=lambda: _models(file.config),
             metrics=follower.metrics,
             newest=follower.newest,
+            routes=lambda: routes(file.config, living_reports(journal)),
         )
     )
     server = _Server(
@@ -62,12 +87,13 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     )
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve())
-    following = loop.create_task(follower.run())
+    following = [loop.create_task(follower.run()), loop.create_task(file.follow())]
     while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
         await asyncio.sleep(0.01)
     report_ready(options.ready_fd)
     await stopping.wait()
-    following.cancel()
+    for task in following:
+        task.cancel()
     server.should_exit = True
     await serving
     return 0

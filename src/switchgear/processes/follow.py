@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from switchgear.kernel.record import CallRecord
+from switchgear.processes.reports import living_reports
+from switchgear.traces.gauges import exposition
 from switchgear.traces.journal_reader import Batch, FileOffsets, JournalReader
 from switchgear.traces.meter import Meter
 
@@ -21,6 +23,7 @@ class Follower:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._meter = Meter()
+        self._meter.show(lambda: exposition(living_reports(directory)))
         self._log = logging.getLogger("switchgear.control")
         self._recent: deque[CallRecord] = deque(maxlen=_REMEMBERED)
 

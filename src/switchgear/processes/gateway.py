@@ -26,9 +26,12 @@ from switchgear.kernel.ids import Ids, secret_hex, seeded_bits
 from switchgear.processes.child import report_ready
 from switchgear.processes.log import configure_logging
 from switchgear.processes.options import GatewayOptions, read_options
+from switchgear.processes.reports import ReportFile
+from switchgear.processes.sharing import Sharing
 from switchgear.processes.signals import stop_event
 from switchgear.processes.sockets import bind
 from switchgear.processes.state import GatewayState
+from switchgear.traces.gauges import exposition
 from switchgear.traces.journal import JournalSettings, JournalWriter
 from switchgear.traces.meter import Meter
 from switchgear.traces.stage import Record
@@ -48,6 +51,7 @@ class Parts(Struct, kw_only=True):
     journal: JournalWriter
     transport: HttpTransport
     outside: Outside
+    sharing: Sharing
 
 
 async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
@@ -68,13 +72,17 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
     await parts.server.start(listener)
     _settle_memory()
     report_ready(options.ready_fd)
-    watching = asyncio.get_running_loop().create_task(watch.run())
+    loop = asyncio.get_running_loop()
+    watching = loop.create_task(watch.run())
+    sharing = loop.create_task(parts.sharing.run())
     await stopping.wait()
     watching.cancel()
     parts.state.draining = True
     if not await parts.server.drain(config.server.drain_seconds):
         log.warning("streams were still open after %s s of draining and were cut", config.server.drain_seconds)
     await parts.server.gateway.aclose()
+    sharing.cancel()
+    await asyncio.wait([sharing])
     await parts.transport.aclose()
     await parts.outside.fallbacks.aclose()
     parts.journal.close()
@@ -92,10 +100,12 @@ def build(config: Config, options: GatewayOptions) -> Parts:
     snapshots = Snapshots(build_snapshot(config, config_version(config), out))
     gateway_id = f"g{options.number}-{secret_hex(4)}"
     journal = _journal(config, gateway_id, clock)
+    sharing = Sharing(out.fleet, ReportFile(Path(config.journal.directory), gateway_id), gateway_id, clock)
     meter = None
     if options.control_socket is None:
         meter = Meter()
         meter.watch(journal.counts)
+        meter.show(lambda: exposition([sharing.last]))
     state = GatewayState(snapshots, journal, meter)
     forward: Forward = ForwardToNobody(state)
     if options.control_socket is not None:
@@ -103,7 +113,15 @@ def build(config: Config, options: GatewayOptions) -> Parts:
     responses = ResponseStore(key_value(config.state, clock), config.state.response_ttl_seconds)
     made = gateway(snapshots, spoken, machinery, Record(journal, clock, gateway_id, meter), forward, responses)
     server = GatewayServer(made, Bounds(max_body_bytes=config.server.max_body_bytes))
-    return Parts(snapshots=snapshots, state=state, server=server, journal=journal, transport=transport, outside=out)
+    return Parts(
+        snapshots=snapshots,
+        state=state,
+        server=server,
+        journal=journal,
+        transport=transport,
+        outside=out,
+        sharing=sharing,
+    )
 
 
 def _read(path: Path | None, environ: Mapping[str, str], options: GatewayOptions) -> Config:

@@ -25,7 +25,7 @@ class Breaker:
                  "state", "successes", "until_ns")  # fmt: skip
 
     def __init__(self, rules: BreakerRules) -> None:
-        self.rules = rules
+        self.rules: BreakerRules = rules
         self.state: State = "closed"
         self.until_ns = 0
         """While open: when a probe may go."""
@@ -38,6 +38,11 @@ class Breaker:
         self._failures_in_a_row = 0
         self._probing = False
         self._window = Window(rules.window_seconds, 3)
+
+    @property
+    def failures_in_a_row(self) -> int:
+        """Up to now."""
+        return 0 if self.successes else self._failures_in_a_row
 
     def adopt(self, rules: BreakerRules) -> None:
         """Go on under other rules; a window of another length starts empty."""

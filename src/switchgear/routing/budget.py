@@ -21,6 +21,11 @@ class Budget:
         self.spent = 0
 
     @property
+    def left(self) -> int:
+        """Second tries that may be made now."""
+        return int(min(CEILING, self._tokens + self.share * (self.calls - self._counted)))
+
+    @property
     def can_spend(self) -> bool:
         """Whether there is a second try to take."""
         self._tokens = min(CEILING, self._tokens + self.share * (self.calls - self._counted))

@@ -38,10 +38,12 @@ class Facts(Protocol):
 
 
 class BadExpression(ValueError):
-    """What is wrong, and at which column, counted from 1."""
+    """What is wrong (``reason``), and at which ``column``, counted from 1."""
 
-    def __init__(self, message: str, column: int) -> None:
-        super().__init__(f"column {column}: {message}")
+    def __init__(self, reason: str, column: int) -> None:
+        super().__init__(f"column {column}: {reason}")
+        self.reason = reason
+        self.column = column
 
 
 class Term(Struct, frozen=True):

@@ -1,6 +1,6 @@
 """The health of every deployment, by name: it outlives the snapshots that name the deployments."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from switchgear.routing.budget import Budget
@@ -17,6 +17,9 @@ class Fleet:
     def __init__(self) -> None:
         self._healths: dict[str, Health] = {}
         self._budgets: dict[str, Budget] = {}
+        self._hedges: dict[str, Budget] = {}
+        self.declared: frozenset[str] = frozenset()
+        """Names of the deployments of the configuration in force; all others were made up by callers."""
 
     def health(self, name: str, rules: BreakerRules, bounds: Bounds, *, declared: bool = True) -> Health:
         """The health of the deployment ``name``, under these rules from now on.
@@ -26,7 +29,7 @@ class Fleet:
         health = self._healths.get(name)
         if health is None:
             if len(self._healths) >= _MOST:
-                self.keep(())
+                self.keep(self.declared)
             health = self._healths[name] = Health(name, rules, bounds)
         elif declared:
             health.adopt(rules, bounds)
@@ -41,12 +44,32 @@ class Fleet:
             budget.share = share
         return budget
 
+    def hedges(self, model: str, share: float) -> Budget:
+        """What calls of the model ``model`` may be made twice."""
+        budget = self._hedges.setdefault(model, Budget(share))
+        budget.share = share
+        return budget
+
     def keep(self, names: Iterable[str]) -> None:
-        """Forget every deployment but these and those with calls under way."""
-        kept = set(names)
+        """Forget every deployment but these, the declared ones, and those with calls under way."""
+        kept = self.declared = frozenset(names)
         self._healths = {
             name: health for name, health in self._healths.items() if name in kept or health.gate.in_flight
         }
+
+    def find(self, name: str) -> Health | None:
+        """The health of a deployment that was used or declared already."""
+        return self._healths.get(name)
+
+    @property
+    def budgets(self) -> Mapping[str, Budget]:
+        """Retry budgets by provider."""
+        return self._budgets
+
+    @property
+    def hedge_budgets(self) -> Mapping[str, Budget]:
+        """Budgets of second attempts beside the first, by model."""
+        return self._hedges
 
     def __iter__(self) -> Iterator[Health]:
         return iter(self._healths.values())

@@ -34,8 +34,8 @@ class Health:
     """Of one deployment under one key of its provider; all times are monotonic nanoseconds."""
 
     __slots__ = ("_cools", "_first_tokens", "_last_ns", "_latency_ns", "_minute", "_p95_at", "_p95_ns", "_streamed",
-                 "bounds", "breaker", "complaint", "cool_until_ns", "counts_tokens", "gate", "is_plain", "name",
-                 "observed")  # fmt: skip
+                 "bounds", "breaker", "complaint", "cool_until_ns", "counts_tokens", "gate", "hinted_until_ns",
+                 "is_plain", "name", "observed")  # fmt: skip
 
     def __init__(self, name: str, rules: BreakerRules, bounds: Bounds) -> None:
         self.name = name
@@ -44,6 +44,8 @@ class Health:
         self.gate = Gate(name, bounds)
         self.cool_until_ns = 0
         """A rate limit's own word on when to come back; the latest one counts."""
+        self.hinted_until_ns = 0
+        """Where another gateway's word has the breaker open until; told on by nobody but that gateway."""
         self.counts_tokens = False
         self.is_plain = True
         """Nothing needs to be looked at before a call: the breaker is closed, nothing cools, nothing is bounded."""
@@ -101,6 +103,11 @@ class Health:
         """Expected nanoseconds for one more call: latency times the calls that stand before it."""
         latency = self._latency_ns * exp((self._last_ns - now_ns) / _DECAY_NS) if self._latency_ns else 0.0
         return (latency + 1) * (self.gate.in_flight + 1)
+
+    @property
+    def first_token_seconds(self) -> float | None:
+        """The moving average of the time to the first token; None before there was any."""
+        return self._latency_ns / _NANOSECONDS if self.observed else None
 
     def first_token_p95_seconds(self) -> float | None:
         """The 95th percentile of the last first tokens; None before there are enough."""
@@ -189,6 +196,7 @@ class Health:
         """Another gateway found the deployment broken."""
         if self.breaker.state == "closed":
             self.breaker.open(now_ns, seconds)
+            self.hinted_until_ns = self.breaker.until_ns
             self._look()
 
     def _cool(self, now_ns: int, retry_after_seconds: float | None) -> None:

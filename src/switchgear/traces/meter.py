@@ -121,6 +121,7 @@ class Meter:
     def __init__(self) -> None:
         self._models: set[str] = set()
         self._journals: list[Callable[[], Mapping[str, int]]] = []
+        self._others: list[Callable[[], str]] = []
         self._calls = Counts(
             "switchgear_calls_total", "Finished calls.", ("door", "operation", "model", "status", "outcome")
         )
@@ -142,6 +143,10 @@ class Meter:
     def watch(self, counts: Callable[[], Mapping[str, int]]) -> None:
         """Show a journal's counts too: those of a writer, of a reader, or of several together."""
         self._journals.append(counts)
+
+    def show(self, exposition: Callable[[], str]) -> None:
+        """Show what others expose behind the own metrics."""
+        self._others.append(exposition)
 
     def count(self, record: CallRecord) -> None:
         """Take one finished call in."""
@@ -180,7 +185,8 @@ class Meter:
     def render(self) -> str:
         """Everything, as Prometheus reads it."""
         families = (self._calls, self._duration, self._first_byte, self._overhead, self._attempts, self._tokens)
-        return "".join(family.render() for family in families) + "".join(self._journal_counts())
+        own = "".join(family.render() for family in families) + "".join(self._journal_counts())
+        return own + "".join(exposition() for exposition in self._others)
 
     def _journal_counts(self) -> Iterable[str]:
         totals = Counter[str]()

@@ -1,0 +1,74 @@
+"""How the deployments stand, in Prometheus' text format: each over all gateways that told of it."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from switchgear.routing.report import (
+    SEVERITY,
+    BudgetReport,
+    DeploymentReport,
+    FleetReport,
+    merged,
+    merged_budgets,
+)
+from switchgear.traces.meter import Family
+
+_Deployment = Callable[[DeploymentReport], float | None]
+
+_DEPLOYMENTS: Final[tuple[tuple[str, str, _Deployment], ...]] = (
+    (
+        "switchgear_breaker_state",
+        "0 closed, 1 half open, 2 open; the worst of all gateways.",
+        lambda told: SEVERITY[told.breaker],
+    ),
+    (
+        "switchgear_breaker_opened",
+        "How often it opened, in the gateways that live now.",
+        lambda told: told.opened,
+    ),
+    (
+        "switchgear_deployment_cooling",
+        "1 while a rate limit of the upstream keeps calls away.",
+        lambda told: bool(told.cool_until_ns),
+    ),
+    ("switchgear_deployment_in_flight", "Calls under way.", lambda told: told.in_flight),
+    ("switchgear_deployment_waiting", "Calls in line for a place.", lambda told: told.waiting),
+    (
+        "switchgear_deployment_first_token_seconds",
+        "Moving average of the time to the first token, of the slowest gateway.",
+        lambda told: told.first_token_seconds,
+    ),
+    (
+        "switchgear_deployment_first_token_p95_seconds",
+        "95th percentile of the last 128 times to the first token, of the slowest gateway.",
+        lambda told: told.first_token_p95_seconds,
+    ),
+)
+_RETRIES: Final = (
+    ("switchgear_retry_budget_left", "Second tries that may be made at the provider now, once one was made."),
+    ("switchgear_retry_budget_spent", "Second tries made at the provider, by the gateways that live now."),
+)
+_HEDGES: Final = (
+    ("switchgear_hedge_budget_left", "Calls of the model that may be made twice now, once one was."),
+    ("switchgear_hedge_budget_spent", "Calls of the model made twice, by the gateways that live now."),
+)
+
+
+def exposition(reports: Sequence[FleetReport]) -> str:
+    """All gauges; none for a deployment of which no gateway knows anything yet."""
+    text = ""
+    deployments = merged(reports)
+    for name, about, number in _DEPLOYMENTS:
+        family = Family(name, "gauge", about, ("deployment",))
+        found = [(told.name, value) for told in deployments if (value := number(told)) is not None]
+        text += family.text(family.line((deployment,), value) for deployment, value in found)
+    retries = merged_budgets(told for one in reports for told in one.retry_budgets)
+    hedges = merged_budgets(told for one in reports for told in one.hedge_budgets)
+    return text + _budgets(_RETRIES, "provider", retries) + _budgets(_HEDGES, "model", hedges)
+
+
+def _budgets(families: tuple[tuple[str, str], ...], label: str, budgets: Sequence[BudgetReport]) -> str:
+    left, spent = (Family(name, "gauge", about, (label,)) for name, about in families)
+    return left.text(left.line((told.name,), told.left) for told in budgets) + spent.text(
+        spent.line((told.name,), told.spent) for told in budgets
+    )

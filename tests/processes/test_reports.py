@@ -1,0 +1,129 @@
+"""Reports as files: replaced whole, locked while their writer lives, taken away when it is gone."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from switchgear.kernel.clock import FrozenClock
+from switchgear.kernel.errors import UpstreamUnreachable
+from switchgear.processes.reports import FOLDER, ReportFile, living_reports
+from switchgear.processes.sharing import Sharing
+from switchgear.routing.fleet import Fleet
+from switchgear.routing.health import Health
+from switchgear.routing.policy import UNBOUNDED, BreakerRules
+from switchgear.routing.report import DeploymentReport, FleetReport
+
+
+def told(gateway: str, *names: str) -> FleetReport:
+    return FleetReport(gateway=gateway, deployments=tuple(DeploymentReport(name=name) for name in names))
+
+
+def files(journal: Path) -> list[str]:
+    return sorted(path.name for path in (journal / FOLDER).iterdir())
+
+
+def test_what_living_gateways_told_last_is_read(tmp_path: Path) -> None:
+    one, other = ReportFile(tmp_path, "g0"), ReportFile(tmp_path, "g1")
+    one.write(told("g0", "a/m"))
+    other.write(told("g1"))
+    one.write(told("g0", "b/m"))
+    assert living_reports(tmp_path) == [told("g0", "b/m"), told("g1")]
+    assert files(tmp_path) == ["g0.json", "g1.json"]
+    one.close()
+    assert living_reports(tmp_path) == [told("g1")]
+    other.close()
+
+
+def test_what_a_killed_gateway_left_is_taken_away(tmp_path: Path) -> None:
+    killed = ReportFile(tmp_path, "g0")
+    killed.write(told("g0", "a/m"))
+    killed._release()  # what the system does for a process that is gone
+    assert living_reports(tmp_path) == []
+    assert files(tmp_path) == []
+
+
+def test_a_gateway_hears_of_others_once_for_each_of_their_changes(tmp_path: Path) -> None:
+    one, other = ReportFile(tmp_path, "g0"), ReportFile(tmp_path, "g1")
+    assert one.changed() == []
+    one.write(told("g0"))
+    other.write(told("g1"))
+    assert one.changed() == [told("g1")]
+    assert one.changed() == []
+    other.write(told("g1", "a/m"))
+    assert one.changed() == [told("g1", "a/m")]
+    one.close()
+    other.close()
+
+
+def test_what_is_no_report_is_passed_over(tmp_path: Path) -> None:
+    one = ReportFile(tmp_path, "g0")
+    one.write(told("g0"))
+    (tmp_path / FOLDER / "g0.json").write_bytes(b'{"gateway"')
+    assert living_reports(tmp_path) == []
+    assert living_reports(tmp_path / "nowhere") == []
+    one.close()
+
+
+class Worker:
+    """A gateway's fleet with its round."""
+
+    def __init__(self, journal: Path, name: str, clock: FrozenClock) -> None:
+        self.clock = clock
+        self.fleet = Fleet()
+        self.health: Health = self.fleet.health("a/m", BreakerRules(consecutive_failures=1), UNBOUNDED)
+        self.file = ReportFile(journal, name)
+        self.sharing = Sharing(self.fleet, self.file, name, clock)
+
+    def fail(self) -> None:
+        self.health.failed("unreachable", self.clock.monotonic_ns(), UpstreamUnreachable("gone"))
+
+
+async def test_one_round_of_each_carries_an_open_breaker_over(tmp_path: Path) -> None:
+    clock = FrozenClock(monotonic_ns=1)
+    one, other = Worker(tmp_path, "g0", clock), Worker(tmp_path, "g1", clock)
+    one.fail()
+    await one.sharing.round()
+    await other.sharing.round()
+    assert other.health.breaker.state == "open"
+    one.file.close()
+    other.file.close()
+
+
+async def test_nothing_is_written_while_nothing_changes(tmp_path: Path) -> None:
+    one = Worker(tmp_path, "g0", FrozenClock(monotonic_ns=1))
+    path = tmp_path / FOLDER / "g0.json"
+    await one.sharing.round()
+    first = path.stat().st_ino, path.stat().st_mtime_ns
+    await one.sharing.round()
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == first
+    one.fail()
+    await one.sharing.round()
+    assert living_reports(tmp_path) == [one.sharing.last]
+    one.file.close()
+
+
+async def test_a_folder_that_cannot_be_written_is_told_once_and_is_no_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = Worker(tmp_path, "g0", FrozenClock(monotonic_ns=1))
+    (tmp_path / FOLDER).write_bytes(b"in the way")
+    with caplog.at_level(logging.WARNING):
+        await one.sharing.round()
+        await one.sharing.round()
+    assert len(caplog.messages) == 1
+    (tmp_path / FOLDER).unlink()
+    await one.sharing.round()
+    assert living_reports(tmp_path) == [one.sharing.last]
+    one.file.close()
+
+
+async def test_a_gateway_that_ends_takes_its_file_along(tmp_path: Path) -> None:
+    one = Worker(tmp_path, "g0", FrozenClock(monotonic_ns=1))
+    running = asyncio.get_running_loop().create_task(one.sharing.run())
+    while not living_reports(tmp_path):
+        await asyncio.sleep(0.001)
+    running.cancel()
+    await asyncio.wait([running])
+    assert files(tmp_path) == []
