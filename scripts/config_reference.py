@@ -5,25 +5,6 @@ from typing import cast
 
 from switchgear.config import schema
 
-ORDER = (
-    "Config",
-    "Server",
-    "Journal",
-    "State",
-    "Key",
-    "ProviderEntry",
-    "RoutingEntry",
-    "RetriesEntry",
-    "BreakerEntry",
-    "HedgingEntry",
-    "ModelEntry",
-    "DeploymentEntry",
-    "TimersEntry",
-    "FallbacksEntry",
-    "SplitEntry",
-    "ShadowEntry",
-    "Compatibility",
-)
 HEADINGS = {
     "Config": "The file",
     "Server": "`server`",
@@ -51,10 +32,10 @@ Node = Mapping[str, object]
 def settings_reference() -> str:
     """A heading and a table for each part of the configuration."""
     definitions = cast("Mapping[str, Node]", schema()["$defs"])
-    assert set(definitions) == set(ORDER)
+    assert set(definitions) == set(HEADINGS)
     parts: list[str] = []
-    for name in ORDER:
-        parts += [f"### {HEADINGS[name]}", str(definitions[name]["description"]), "\n".join(_table(definitions[name]))]
+    for name, heading in HEADINGS.items():
+        parts += [f"### {heading}", str(definitions[name]["description"]), "\n".join(_table(definitions[name]))]
     return "\n\n".join(parts)
 
 
@@ -92,7 +73,18 @@ def _kind(node: Node) -> str:
 
 
 def _member(node: Node) -> str:
-    return f"mappings, see {_link(node)}" if "$ref" in node else "texts"
+    if "$ref" in node:
+        return f"mappings, see {_link(node)}"
+    return {"number": "numbers"}.get(_plain_type(node), "texts") + _range(_plain(node))
+
+
+def _plain(node: Node) -> Node:
+    """What may stand there but for a reference."""
+    return cast("list[Node]", node["anyOf"])[0] if "anyOf" in node else node
+
+
+def _plain_type(node: Node) -> str:
+    return str(_plain(node).get("type"))
 
 
 def _link(node: Node) -> str:

@@ -21,6 +21,8 @@ from switchgear.providers.kind import Environment, Kind
 from switchgear.providers.registry import discover
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.providers.simulator.script import Parameters
+from switchgear.routing.report import BudgetReport, DeploymentReport, FleetReport
+from switchgear.traces.gauges import exposition
 from switchgear.traces.journal import JournalSettings, JournalWriter
 from switchgear.traces.journal_reader import FileOffsets, JournalReader
 from switchgear.traces.meter import Meter
@@ -192,6 +194,17 @@ def journal_metrics_table() -> str:
         writer.close()
     journal = exposition[exposition.index("# HELP switchgear_journal_") :]
     return _metrics_in(journal)
+
+
+def deployment_metrics_table() -> str:
+    """The same for what gateways tell of their deployments."""
+    deployment = DeploymentReport(name="d", first_token_seconds=1.0, first_token_p95_seconds=1.0)
+    budget = BudgetReport(name="p", left=1, spent=1)
+    return _metrics_in(
+        exposition(
+            [FleetReport(gateway="g", deployments=(deployment,), retry_budgets=(budget,), hedge_budgets=(budget,))]
+        )
+    )
 
 
 def make_table() -> str:

@@ -119,3 +119,15 @@ def test_a_byte_order_mark_and_the_line_ends_of_windows_do_no_harm(tmp_path: Pat
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"missing\.yaml: cannot be read: No such file"):
         load(tmp_path / "missing.yaml", {}, KINDS)
+
+
+def test_a_circle_of_thousands_of_names_is_told_without_recursion() -> None:
+    names = [f"m{number}" for number in range(5000)]
+    entries = [
+        f"  {name}: {{deployments: [{{model: sim/echo}}], fallbacks: {{any: [{following}]}}}}"
+        for name, following in zip(names, [*names[1:], names[0]], strict=True)
+    ]
+    text = "\n".join(["providers: {sim: {kind: simulator}}", "models:", *entries])
+    with pytest.raises(ConfigError, match=r"in a circle, 'm0' -> 'm1' -> .* -> … -> 'm0'") as caught:
+        parse(text, "file", {})
+    assert len(caught.value.message) < 300

@@ -1,17 +1,16 @@
 """What types cannot say: entries that must agree with each other."""
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, cast
-
-from msgspec import Struct
-from yaml.nodes import Node, ScalarNode, SequenceNode
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from switchgear.config.document import problem_at
 from switchgear.config.model import Config, Key, ModelEntry, ProviderEntry
 from switchgear.config.problems import Problem, shown, suggestion
 from switchgear.config.reader import Places
+from switchgear.config.routing_checks import RoutingChecks
 from switchgear.config.secret import MASK, Secret
+from switchgear.config.written import Declared, Written
 from switchgear.kernel.errors import ConfigError
 from switchgear.providers import Kind
 
@@ -40,17 +39,8 @@ def needs_key(config: Config) -> bool:
     return not is_loopback(config.server.host) and all(key.disabled for key in config.keys)
 
 
-class Declared(Struct, frozen=True, kw_only=True):
-    """What the file names, faulty entries included."""
-
-    providers: frozenset[str]
-    models: frozenset[str]
-    faulty_keys: bool
-    """Whether an entry under ``keys`` could not be read."""
-
-
 def _secrets(entry: ProviderEntry) -> list[Secret]:
-    given = (entry.api_key, entry.proxy, *entry.headers.values(), *entry.options.values())
+    given = (entry.api_key, *entry.api_keys, entry.proxy, *entry.headers.values(), *entry.options.values())
     return [secret for secret in given if secret is not None]
 
 
@@ -63,123 +53,117 @@ class Checks:
 
     def __init__(self, config: Config, places: Places, kinds: Mapping[str, Kind], declared: Declared) -> None:
         self._config = config
-        self._places = places
+        self._written = Written(places, declared)
         self._kinds = kinds
         self._declared = declared
 
     def problems(self) -> Iterator[Problem]:
         """All problems, in no particular order."""
         if not self._declared.faulty_keys and needs_key(self._config):
-            yield self._at(self._config.server, "host", NEEDS_KEY)
+            yield self._written.at(self._config.server, "host", NEEDS_KEY)
         if self._config.state.engine == "memory" and self._config.server.workers > 1:
-            yield self._at(self._config.state, "engine", NEEDS_FILES)
+            yield self._written.at(self._config.state, "engine", NEEDS_FILES)
         for key in self._config.keys:
             yield from self._key(key)
         yield from self._repeated_keys()
         if not self._declared.providers:
-            yield self._at(self._config, "providers", "no provider is declared; `sim: {kind: simulator}` would be one")
+            yield self._written.at(
+                self._config, "providers", "no provider is declared; `sim: {kind: simulator}` would be one"
+            )
         for name, entry in self._config.providers.items():
             yield from self._provider(name, entry)
         for name, entry in self._config.models.items():
             yield from self._model(name, entry)
-
-    def _at(self, made: Struct, field: str, text: str) -> Problem:
-        node = self._places.of(made, field)
-        return Problem(0, 0, text) if node is None else problem_at(node, text)
+        yield from RoutingChecks(self._config, self._written).problems()
 
     def _key(self, key: Key) -> Iterator[Problem]:
-        name = shown(self._written(key, "name", key.name))
-        if (key.hash is None) == (key.key is None) and not self._places.is_faulty(key):
-            yield self._at(key, "", f"the key {name} must have either 'hash' or 'key'")
+        name = shown(self._written.value(key, "name", key.name))
+        if (key.hash is None) == (key.key is None) and not self._written.is_faulty(key):
+            yield self._written.at(key, "", f"the key {name} must have either 'hash' or 'key'")
         if key.key is not None and len(key.key.reveal()) < MIN_KEY_LENGTH:
-            yield self._at(key, "key", f"the key {name} is shorter than {MIN_KEY_LENGTH} characters")
-        for allowed, item in self._items(key, "models", key.models):
+            yield self._written.at(key, "key", f"the key {name} is shorter than {MIN_KEY_LENGTH} characters")
+        for allowed, item in self._written.items(key, "models", key.models):
             problem = self._allowed(allowed, str(item.value))
             if problem:
                 yield problem_at(item, problem)
-
-    def _items(self, made: Struct, field: str, texts: Sequence[str]) -> list[tuple[str, ScalarNode]]:
-        """Each text of a list with its node; none when some could not be read, which is told elsewhere."""
-        node = self._places.of(made, field)
-        nodes = cast("list[Node]", node.value) if isinstance(node, SequenceNode) else []
-        scalars = [item for item in nodes if isinstance(item, ScalarNode)]
-        return list(zip(texts, scalars, strict=True)) if len(texts) == len(nodes) == len(scalars) else []
 
     def _allowed(self, allowed: str, written: str) -> str | None:
         """What is wrong with a name in a key's list: it can never match. A prefix may wait for models to come."""
         if "*" in allowed[:-1]:
             return f"{shown(written)}: a '*' may only stand at the end"
-        if allowed.endswith("*") or allowed in self._declared.models:
-            return None
-        provider, slash, rest = allowed.partition("/")
-        if not (slash and rest):
-            return f"unknown model {shown(written)}{suggestion(written, self._declared.models)}"
-        return self._unknown_provider(provider, written)
-
-    def _unknown_provider(self, provider: str, written: str) -> str | None:
-        if provider in self._declared.providers:
-            return None
-        said = written.partition("/")[0]
-        return f"unknown provider {shown(said)}{suggestion(said, self._declared.providers)}"
+        return None if allowed.endswith("*") else self._written.unknown_model(allowed, written)
 
     def _repeated_keys(self) -> Iterator[Problem]:
         names: set[str] = set()
         owners: dict[bytes, Key] = {}
         for key in self._config.keys:
-            name = shown(self._written(key, "name", key.name))
+            name = shown(self._written.value(key, "name", key.name))
             if key.name in names:
-                yield self._at(key, "name", f"two keys are named {name}")
+                yield self._written.at(key, "name", f"two keys are named {name}")
             names.add(key.name)
             owner = owners.setdefault(key.digest(), key) if key.hash or key.key else key
             if owner is not key:
-                first = shown(self._written(owner, "name", owner.name))
-                yield self._at(
+                first = shown(self._written.value(owner, "name", owner.name))
+                yield self._written.at(
                     key, "hash" if key.key is None else "key", f"the keys {first} and {name} are the same key"
                 )
 
     def _provider(self, name: str, entry: ProviderEntry) -> Iterator[Problem]:
         kind = self._kinds.get(entry.kind)
         if kind is None:
-            written = self._written(entry, "kind", entry.kind)
-            yield self._at(entry, "kind", f"unknown kind {shown(written)}{suggestion(written, self._kinds)}")
+            written = self._written.value(entry, "kind", entry.kind)
+            yield self._written.at(entry, "kind", f"unknown kind {shown(written)}{suggestion(written, self._kinds)}")
             return
-        if self._places.is_faulty(entry):
+        yield from self._vendor_keys(entry)
+        if self._written.is_faulty(entry):
             return
-        try:
-            kind.build(entry.settings(name))
-        except ConfigError as error:
-            yield self._at(entry, "", self._without_values(error.message, entry))
+        for key in entry.api_keys or (None,):
+            try:
+                kind.build(entry.settings(name, key))
+            except ConfigError as error:
+                yield self._written.at(entry, "", self._without_values(error.message, entry))
+
+    def _vendor_keys(self, entry: ProviderEntry) -> Iterator[Problem]:
+        if entry.api_key is not None and entry.api_keys:
+            text = "a provider has either 'api_key' or 'api_keys'; put all of them under 'api_keys'"
+            yield self._written.at(entry, "api_keys", text)
+        numbers: dict[Secret, int] = {}
+        for number, (key, item) in enumerate(self._written.items(entry, "api_keys", entry.api_keys), 1):
+            first = numbers.setdefault(key, number)
+            if first != number:
+                yield problem_at(item, f"key {number} of 'api_keys' is the same as key {first}; take one of them out")
 
     def _without_values(self, message: str, entry: ProviderEntry) -> str:
         """A provider's complaint, with what came from the environment, or is secret, taken out."""
         hidden = {value.reveal(): MASK for value in _secrets(entry)}
         for field, value in (("base_url", entry.base_url or ""), *(("query", value) for value in entry.query.values())):
-            written = self._written(entry, field, value)
+            written = self._written.value(entry, field, value)
             if value and written != value:
                 hidden[value] = written
         for value in sorted(hidden, key=len, reverse=True):
             message = message.replace(value, hidden[value]).replace(repr(value)[1:-1], hidden[value])
         return message
 
-    def _written(self, made: Struct, field: str, value: str) -> str:
-        """The value as the file has it: a reference stays a reference."""
-        node = self._places.of(made, field)
-        if isinstance(node, ScalarNode):
-            return str(node.value)
-        return value if node is None else MASK
-
     def _model(self, name: str, entry: ModelEntry) -> Iterator[Problem]:
         prefix, slash, _ = name.partition("/")
         if slash and prefix in self._declared.providers:
-            yield self._at(entry, "", f"the alias {shown(name)} would hide a model of the provider {shown(prefix)}")
+            yield self._written.at(
+                entry, "", f"the alias {shown(name)} would hide a model of the provider {shown(prefix)}"
+            )
         for deployment in entry.deployments:
-            written = self._written(deployment, "model", deployment.model)
-            if deployment.upstream_model:
-                problem = self._unknown_provider(deployment.provider, written)
+            written = self._written.value(deployment, "model", deployment.model)
+            of_provider = deployment.upstream_model and deployment.provider in self._declared.providers
+            if deployment.model in self._declared.models and not of_provider:
+                problem = (
+                    f"{shown(written)} is an alias, and a deployment is 'provider/model'; to go on with other names "
+                    "declare 'fallbacks', to share calls among them 'splits'"
+                )
+            elif deployment.upstream_model:
+                problem = self._written.unknown_provider(deployment.provider, written)
             else:
                 problem = f"{shown(written)} must be 'provider/model'"
             if problem:
-                yield self._at(deployment, "model", problem)
-            for field, item in self._items(deployment, "drop", deployment.drop):
+                yield self._written.at(deployment, "model", problem)
+            for field, item in self._written.items(deployment, "drop", deployment.drop):
                 if field in INDISPENSABLE:
                     yield problem_at(item, f"{shown(str(item.value))} cannot be dropped")

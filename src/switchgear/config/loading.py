@@ -8,12 +8,13 @@ import msgspec.inspect as shape
 from msgspec import structs
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from switchgear.config.checks import NEEDS_KEY, Checks, Declared, needs_key
+from switchgear.config.checks import NEEDS_KEY, Checks, needs_key
 from switchgear.config.document import MAX_FILE_BYTES, read_document
 from switchgear.config.model import Config, ProviderEntry
 from switchgear.config.problems import Problem, refusal
 from switchgear.config.reader import Reader
 from switchgear.config.secret import Secret
+from switchgear.config.written import Declared
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.upstream import ProviderSettings
 from switchgear.providers import Environment, Kind, found_in
