@@ -5,11 +5,15 @@ without a socket.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
 from switchgear.kernel.reply import Headers
+
+PASSTHROUGH: Final = "passthrough"
+"""The operation whose target is the root of a vendor's API: its path ends in a slash, and any other is put behind it.
+It says no content type, for that is the body's."""
 
 
 class Origin(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from switchgear.kernel.upstream import Provider, ProviderSettings, Quirks, Target
+from switchgear.kernel.upstream import PASSTHROUGH, Provider, ProviderSettings, Quirks, Target
 from switchgear.providers.endpoint import Endpoint, Header
 from switchgear.providers.kind import Environment, Kind
 
@@ -34,6 +34,7 @@ class Anthropic:
         self._targets = {
             "chat": endpoint.post("/v1/messages", "anthropic"),
             "count_tokens": endpoint.post("/v1/messages/count_tokens", "anthropic_count_tokens"),
+            PASSTHROUGH: endpoint.root("anthropic"),
         }
 
     def target(self, operation: str, dialect: str, model: str) -> Target | None:

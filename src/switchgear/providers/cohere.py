@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from switchgear.kernel.upstream import Provider, ProviderSettings, Quirks, Target
+from switchgear.kernel.upstream import PASSTHROUGH, Provider, ProviderSettings, Quirks, Target
 from switchgear.providers.endpoint import Endpoint, Header
 from switchgear.providers.kind import Environment, Kind
 
@@ -34,6 +34,7 @@ class Cohere:
             "chat": endpoint.post("/v2/chat", "cohere_chat"),
             "embeddings": endpoint.post("/v2/embed", "cohere_embed"),
             "rerank": endpoint.post("/v2/rerank", "cohere_rerank"),
+            PASSTHROUGH: endpoint.root("cohere_chat"),
         }
 
     def target(self, operation: str, dialect: str, model: str) -> Target | None:

@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.upstream import Origin, ProviderSettings, Target
@@ -54,6 +55,11 @@ class Endpoint(Struct, frozen=True, kw_only=True):
             headers=self.headers,
             dialect=dialect,
         )
+
+    def root(self, dialect: str) -> Target:
+        """The target of the operation ``passthrough``: all that lies below the base URL."""
+        headers = tuple(header for header in self.headers if header[0] != "content-type")
+        return replace(self.post("/", dialect), headers=headers)
 
 
 def _split(name: str, url: str) -> SplitResult:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import replace
 
-from switchgear.kernel.upstream import Provider, ProviderSettings, Quirks, Target
+from switchgear.kernel.upstream import PASSTHROUGH, Provider, ProviderSettings, Quirks, Target
 from switchgear.providers.endpoint import Endpoint, Header
 from switchgear.providers.kind import Environment, Kind
 
@@ -59,6 +59,8 @@ class Gemini:
 
     def target(self, operation: str, dialect: str, model: str) -> Target | None:
         """Always in Gemini's dialects; None also for a name that would climb out of the models' part of the path."""
+        if operation == PASSTHROUGH:
+            return self._endpoint.root("gemini")
         method = self._methods.get(operation)
         if method is None or not {".", ".."}.isdisjoint(model.split("/")):
             return None

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from switchgear.kernel.errors import ConfigError
-from switchgear.kernel.upstream import Provider, ProviderSettings, Quirks, Target
+from switchgear.kernel.upstream import PASSTHROUGH, Provider, ProviderSettings, Quirks, Target
 from switchgear.providers.endpoint import Endpoint, Header
 from switchgear.providers.kind import Environment, Kind
 from switchgear.providers.presets import PRESETS, Preset, Responses
@@ -41,6 +41,7 @@ class OpenAICompatible:
         )
         endpoint = Endpoint.read(settings, preset.base_url, _authentication(preset, settings.api_key))
         self._targets = {operation: endpoint.post(*_OPERATIONS[operation]) for operation in preset.operations}
+        self._targets[PASSTHROUGH] = endpoint.root("openai_chat")
         self._own: dict[tuple[str, str], Target] = {}
         if responses != "none":
             self._own["chat", _RESPONSES] = endpoint.post("/responses", _RESPONSES)

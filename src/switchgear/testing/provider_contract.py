@@ -16,7 +16,7 @@ from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.upstream import Provider, ProviderSettings, Quirks, Target
 from switchgear.providers import Kind
 
-OPERATIONS: Final = ("chat", "completions", "embeddings", "rerank", "count_tokens")
+OPERATIONS: Final = ("chat", "completions", "embeddings", "rerank", "count_tokens", "passthrough")
 DIALECTS: Final = (
     "openai_chat",
     "openai_completions",
@@ -81,6 +81,12 @@ class ProviderContract:
                 assert _HEADER_NAME.fullmatch(name), name
                 assert name not in _TRANSPORT_HEADERS
                 assert not re.search(r"[\r\n\0]", value)
+
+    def test_what_is_passed_through_goes_below_a_root_and_brings_its_own_content_type(self, kind: Kind) -> None:
+        root = _built(kind, api_key=_KEY).target("passthrough", "openai_chat", "")
+        if root is not None:
+            assert root.path.partition("?")[0].endswith("/")
+            assert "content-type" not in {name for name, _ in root.headers}
 
     def test_a_header_is_set_once_in_what_goes_out(self, kind: Kind) -> None:
         provider = _built(kind, api_key=_KEY)

@@ -21,6 +21,8 @@ _PAGE: Final = (
 )
 _GARBAGE_BYTES: Final = 64
 _HTML: Final = ((b"content-type", b"text/html"),)
+SIMULATED: Final = (b"x-switchgear-simulator", b"true")
+"""Marks every reply of the simulator."""
 _JSON: Final = ((b"content-type", b"application/json"),)
 
 
@@ -142,7 +144,7 @@ class Stagehand:
     def _opened(
         self, opens_seconds: float, headers: Iterable[tuple[bytes, bytes]], steps: Iterable[Step], *, status: int = 200
     ) -> Performance:
-        labels = [(b"x-switchgear-simulator", b"true"), (b"x-request-id", self.id.encode())]
+        labels = [SIMULATED, (b"x-request-id", self.id.encode())]
         return Performance(status=status, headers=[*headers, *labels], opens_seconds=opens_seconds, steps=steps)
 
 

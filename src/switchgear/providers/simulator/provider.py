@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from switchgear.kernel.errors import BadRequest, ConfigError
-from switchgear.kernel.upstream import Origin, Provider, ProviderSettings, Quirks, Target
+from switchgear.kernel.upstream import PASSTHROUGH, Origin, Provider, ProviderSettings, Quirks, Target
 from switchgear.providers.simulator.script import STREAM, read_parameters, write_path
 
 SCHEME: Final = "sim"
 _ORIGIN: Final = Origin(scheme=SCHEME, host="simulator", port=0)
+STUDIO: Final = Origin(scheme=SCHEME, host="studio", port=0)
+"""Where the operations are answered that are passed through."""
+_ROOT: Final = Target(origin=STUDIO, method="POST", path="/", headers=(), dialect="openai_chat")
 _OPERATIONS: Final = frozenset({"chat", "completions", "embeddings", "rerank"})
 
 
@@ -32,6 +35,8 @@ class SimulatorProvider:
 
     def target(self, operation: str, dialect: str, model: str) -> Target | None:
         """None for operations that the simulator does not know; it leaves counting tokens to the gateway's estimate."""
+        if operation == PASSTHROUGH:
+            return _ROOT
         if operation not in _OPERATIONS:
             return None
         forced, colon, rest = model.partition(":")

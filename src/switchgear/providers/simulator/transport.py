@@ -17,6 +17,8 @@ from switchgear.kernel.ids import RandomBits
 from switchgear.kernel.upstream import Target, Timers, Transport, UpstreamReply
 from switchgear.providers.simulator.director import Director, Format
 from switchgear.providers.simulator.performance import Performance, Step
+from switchgear.providers.simulator.provider import STUDIO
+from switchgear.providers.simulator.studio import Studio
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -35,6 +37,7 @@ class Simulator:
         sleep: Sleep,
     ) -> None:
         self._director = Director(dialects, clock, random_bits)
+        self._studio = Studio(clock)
         self._clock = clock
         self._sleep = sleep
         self._closed = False
@@ -46,7 +49,10 @@ class Simulator:
         if self._closed:
             raise UpstreamUnreachable("the simulator is closed")
         patience = Patience(self._clock, timers)
-        performance = self._director.perform(target, body)
+        if target.origin == STUDIO:
+            performance = self._studio.perform(target, body, dict(extra_headers))
+        else:
+            performance = self._director.perform(target, body)
         wait_seconds, error = patience.wait_for(performance.opens_seconds)
         await self._sleep(wait_seconds)
         error = error or performance.error
