@@ -12,6 +12,7 @@ HEADINGS = {
     "State": "`state`",
     "Key": "`keys[]`",
     "ProviderEntry": "`providers.<name>`",
+    "PassThroughEntry": "`passthrough[]`",
     "RoutingEntry": "`routing`",
     "RetriesEntry": "`routing.retries`",
     "BreakerEntry": "`routing.breaker`",

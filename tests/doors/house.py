@@ -117,6 +117,24 @@ async def nobody(request: Request) -> Reply:
 ONCE = RoutingEntry(retries=RetriesEntry(attempts=1))
 
 
+def configured(
+    providers: Mapping[str, ProviderEntry] | None = None,
+    models: Mapping[str, ModelEntry] | None = None,
+    routing: RoutingEntry | None = None,
+) -> Config:
+    """The configuration of :func:`running`."""
+    return Config(
+        keys=(
+            Key(name="tester", key=Secret(KEY)),
+            Key(name="stranger", key=Secret(f"{KEY}-stranger")),
+            Key(name="narrow", key=Secret(f"{KEY}-narrow"), models=("sim/echo",)),
+        ),
+        providers={"sim": ProviderEntry(kind="simulator"), **(providers or {})},
+        models={"echo": ModelEntry(deployments=(DeploymentEntry(model="sim/echo"),)), **(models or {})},
+        routing=routing or ONCE,
+    )
+
+
 @asynccontextmanager
 async def running(
     bounds: Bounds | None = None,
@@ -131,21 +149,25 @@ async def running(
 
     Unless ``routing`` says otherwise nothing is tried twice: what an upstream does is then what the client sees.
     """
+    config = configured(providers, models, routing)
+    async with serving(config, bounds, keepalive_after_seconds=keepalive_after_seconds, state=state) as house:
+        yield house
+
+
+@asynccontextmanager
+async def serving(
+    config: Config,
+    bounds: Bounds | None = None,
+    *,
+    keepalive_after_seconds: float = 15.0,
+    state: KeyValue | None = None,
+) -> AsyncGenerator[House]:
+    """A house of any configuration."""
     clock = SystemClock()
     bits = seeded_bits()
     machinery = Machinery(clock=clock, ids=Ids(clock, bits), random_bits=bits)
     spoken = dialects()
     http = HttpTransport()
-    config = Config(
-        keys=(
-            Key(name="tester", key=Secret(KEY)),
-            Key(name="stranger", key=Secret(f"{KEY}-stranger")),
-            Key(name="narrow", key=Secret(f"{KEY}-narrow"), models=("sim/echo",)),
-        ),
-        providers={"sim": ProviderEntry(kind="simulator"), **(providers or {})},
-        models={"echo": ModelEntry(deployments=(DeploymentEntry(model="sim/echo"),)), **(models or {})},
-        routing=routing or ONCE,
-    )
     out = outside(spoken, machinery, http)
     snapshots = Snapshots(build_snapshot(config, "test", out))
     journal = ListJournal()

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from switchgear.app.passthrough import pass_through
 from switchgear.app.routes import route_table
 from switchgear.app.transports import Fallbacks
 from switchgear.auth.model import KeyRing, VirtualKey, key_ring
@@ -19,6 +20,7 @@ from switchgear.providers.simulator.provider import SCHEME
 from switchgear.routing.deployment import Connected
 from switchgear.routing.fleet import Fleet
 from switchgear.routing.model import RouteTable
+from switchgear.routing.passthrough import PassThrough
 from switchgear.wire.openai_chat import OpenAIChat
 from switchgear.wire.sse import event
 
@@ -51,7 +53,8 @@ def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
     understood = Understood(
         litellm_headers=config.compatibility.litellm_headers, litellm_body=config.compatibility.litellm_body
     )
-    return Snapshot(version, {KeyRing: ring, RouteTable: table, Understood: understood})
+    passed = pass_through(config, lanes)
+    return Snapshot(version, {KeyRing: ring, RouteTable: table, Understood: understood, PassThrough: passed})
 
 
 def _lanes(config: Config, outside: Outside) -> dict[str, tuple[Connected, ...]]:

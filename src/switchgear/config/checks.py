@@ -12,6 +12,7 @@ from switchgear.config.routing_checks import RoutingChecks
 from switchgear.config.secret import MASK, Secret
 from switchgear.config.written import Declared, Written
 from switchgear.kernel.errors import ConfigError
+from switchgear.kernel.upstream import PASSTHROUGH
 from switchgear.providers import Kind
 
 MIN_KEY_LENGTH: Final = 16
@@ -75,6 +76,26 @@ class Checks:
         for name, entry in self._config.models.items():
             yield from self._model(name, entry)
         yield from RoutingChecks(self._config, self._written).problems()
+        yield from self._passthrough()
+
+    def _passthrough(self) -> Iterator[Problem]:
+        usual = self._config.passthrough_provider
+        if usual is not None:
+            written = self._written.value(self._config, "passthrough_provider", usual)
+            problem = self._written.unknown_provider(usual, written)
+            if problem:
+                yield self._written.at(self._config, "passthrough_provider", problem)
+        paths: set[str] = set()
+        for entry in self._config.passthrough:
+            problem = self._written.unknown_provider(
+                entry.provider, self._written.value(entry, "provider", entry.provider)
+            )
+            if problem:
+                yield self._written.at(entry, "provider", problem)
+            if entry.path == "/" or entry.path in paths:
+                taken = "all" if entry.path == "/" else "taken"
+                yield self._written.at(entry, "path", f"{shown(entry.path)} is {taken}")
+            paths.add(entry.path)
 
     def _key(self, key: Key) -> Iterator[Problem]:
         name = shown(self._written.value(key, "name", key.name))
@@ -119,7 +140,10 @@ class Checks:
             return
         for key in entry.api_keys or (None,):
             try:
-                kind.build(entry.settings(name, key))
+                built = kind.build(entry.settings(name, key))
+                if entry.passthrough and built.target(PASSTHROUGH, "openai_chat", "") is None:
+                    text = f"the kind {shown(entry.kind)} cannot be passed through"
+                    yield self._written.at(entry, "passthrough", text)
             except ConfigError as error:
                 yield self._written.at(entry, "", self._without_values(error.message, entry))
 

@@ -148,6 +148,12 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             description="`native`: the gateway's own client. `aiohttp`: slower, for proxies and odd servers; an extra."
         ),
     ] = "native"
+    passthrough: Annotated[
+        bool,
+        Meta(
+            description="Whether all of its API may be called as it is, below `/passthrough/NAME/`; see passthrough.md."
+        ),
+    ] = False
     proxy: Annotated[
         Secret | None, Meta(description="URL of an egress proxy, never shown; only with `transport: aiohttp`.")
     ] = None
@@ -187,6 +193,19 @@ class Compatibility(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = False
 
 
+ApiPath = Annotated[str, Meta(pattern=r"^/([A-Za-z0-9_.~-]+/)*$")]
+
+
+class PassThroughEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of the gateway's own paths that leads to a provider, as it is."""
+
+    path: Annotated[ApiPath, Meta(description="What the paths begin with that lead there; ends in `/`.")]
+    provider: Annotated[Name, Meta(description="The provider that answers, with its own authentication.")]
+    upstream_path: Annotated[
+        ApiPath, Meta(description="What stands in its place below the provider's `base_url`; ends in `/`.")
+    ] = "/"
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of `switchgear.yaml`."""
 
@@ -201,6 +220,16 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Mapping[Name, ProviderEntry],
         Meta(description="Providers by name; `provider/model` always names a model of one of them."),
     ] = {}
+    passthrough: Annotated[
+        tuple[PassThroughEntry, ...], Meta(description="Paths that are passed through to a provider as they are.")
+    ] = ()
+    passthrough_provider: Annotated[
+        Name | None,
+        Meta(
+            description="Who answers calls of OpenAI's API that name neither a model nor a provider: files, batches. "
+            "Needed where several providers speak that API."
+        ),
+    ] = None
     routing: Annotated[RoutingEntry, Meta(description="How calls are routed to models that do not say otherwise.")] = (
         RoutingEntry()
     )

@@ -173,7 +173,8 @@ class Connection(asyncio.Protocol):
         write(self._head(request, reply, framing))
         if not with_body:
             return
-        self._keepalive_frame = b"" if request.endpoint is None else request.endpoint.dialect.keepalive
+        endpoint = request.endpoint
+        self._keepalive_frame = b"" if endpoint is None or reply.opaque else endpoint.dialect.keepalive
         try:
             async for frame in frames:
                 raw = frame.raw
@@ -194,7 +195,8 @@ class Connection(asyncio.Protocol):
             write(LAST_CHUNK)
 
     def _write_failure(self, request: Request, reply: Reply, error: SwitchgearError) -> None:
-        if request.endpoint is None:
+        if request.endpoint is None or reply.opaque:
+            # Broken off is the one way to say it that no reader takes for content.
             self._transport.abort()
             return
         request_id = dict(reply.headers).get(b"x-request-id", b"").decode()

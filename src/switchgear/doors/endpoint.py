@@ -117,7 +117,10 @@ class Directory:
                 return None
         offered = methods.get(request.method) or (methods.get("GET") if request.method == "HEAD" else None)
         if offered is None:
-            request.endpoint = next(iter(methods.values()))[-1]
+            fitting = [each for row in methods.values() for each in row if each.fits is None or each.fits(request)]
+            if not fitting:
+                return None
+            request.endpoint = fitting[-1]
             raise MethodNotAllowed(f"{request.path} takes {' and '.join(sorted(methods))}, not {request.method[:20]}")
         for endpoint in offered:
             if endpoint.fits is None or endpoint.fits(request):

@@ -68,6 +68,11 @@ class Gateway:
         if self.on_close is not None:
             await self.on_close()
 
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """All that the doors offer."""
+        return self._directory.endpoints
+
     def find(self, request: Request) -> Endpoint | None:
         """Note the endpoint in ``request``; None means it will be forwarded. Raises MethodNotAllowed."""
         return self._directory.find(request)
@@ -148,7 +153,9 @@ class Gateway:
     def _dress(self, reply: Reply, call: Call) -> None:
         request_id = f"req_{call.id}".encode()
         headers = reply.headers
-        if reply.frames is not None:
+        if reply.opaque:
+            pass
+        elif reply.frames is not None:
             headers.append((b"content-type", call.dialect.stream_type))
             headers += _STREAM_HEADERS
         elif reply.status < _FIRST_ERROR_STATUS:
