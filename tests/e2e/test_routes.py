@@ -96,6 +96,19 @@ async def test_a_breaker_that_opens_in_one_worker_opens_in_the_other_and_is_seen
     assert living_reports(server.journal) == []
 
 
+async def test_the_routes_are_those_of_the_configuration_in_force(tmp_path: Path) -> None:
+    config = CONFIG.replace("UPSTREAM", "http://127.0.0.1:9/v1")
+    with LiveServer(tmp_path, config) as server:
+
+        def names() -> list[str]:
+            return [model["name"] for model in json.loads(server.get("/api/v1/routes")[2])["models"]]
+
+        assert names() == ["chat"]
+        server.write_config(config + "  later: {{deployments: [{{model: sim/echo}}]}}\n")
+        while await asyncio.to_thread(names) != ["chat", "later"]:
+            await asyncio.sleep(0.01)
+
+
 async def assert_seen_everywhere(server: LiveServer) -> None:
     _, _, metrics = await asyncio.to_thread(server.get, "/metrics")
     assert b'switchgear_breaker_state{deployment="up/m"} 2' in metrics
