@@ -314,7 +314,7 @@ async def test_what_a_provider_keeps_is_asked_for_there(stream: bool) -> None:
     vendor = Vendor(KEPT, {**KEPT, "again": 1}, {"object": "list", "data": []}, KEPT, {"deleted": True})
     async with vendors(vendor) as house:
         await house.post("/v1/responses", b'{"model":"up/m","input":"hi","stream":%b}' % str(stream).lower().encode())
-        retrieved = await ask(house, "GET", "resp_native?include=a&include=b")
+        retrieved = await ask(house, "GET", "resp_native?include=a&key=sk-sg-mine&include=b")
         listed = await ask(house, "GET", "resp_native/input_items?limit=3")
         await ask(house, "POST", "resp_native/cancel")
         deleted = await ask(house, "DELETE", "resp_native")

@@ -16,6 +16,7 @@ from switchgear.doors.conversations import UNFINISHED, Conversations, owner
 from switchgear.doors.endpoint import Endpoint, Pipelines
 from switchgear.doors.errors import raise_defect
 from switchgear.doors.openai import DOOR, PREFIXES
+from switchgear.doors.passthrough_request import without_key
 from switchgear.doors.response_store import Remembered, ResponseStore
 from switchgear.kernel.call import Call
 from switchgear.kernel.clock import Clock
@@ -34,7 +35,6 @@ RESPONSES: Final = "openai_responses"
 INPUT_TOKENS: Final = "openai_responses_input_tokens"
 _MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
 _FIRST_OTHER_STATUS: Final = 300
-_QUERY_CHARACTERS: Final = "!$&'()*+,;=:@/?%[]"
 _MOST_ITEMS: Final = 100
 _USUAL_ITEMS: Final = 20
 
@@ -189,7 +189,7 @@ async def _answer(call: Call, deployment: Deployment, plan: Plan, entry: Attempt
     """One request to the upstream about the response that the call's path names."""
     method, below = request
     base, _, own_query = plan.target.path.partition("?")
-    query = "&".join(part for part in (own_query, quote(call.query, safe=_QUERY_CHARACTERS)) if part)
+    query = "&".join(part for part in (own_query, without_key(call.query, own_query)) if part)
     path = f"{base}/{quote(call.captured, safe='')}{below}{f'?{query}' if query else ''}"
     target = replace(plan.target, method=method, path=path)
     provider = deployment.connected.provider

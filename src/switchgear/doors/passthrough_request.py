@@ -62,7 +62,7 @@ def target_below(way: Way, method: str, path: str, query: str) -> Target:
     if not _CLIMBING.isdisjoint(path.replace("\\", "/").split("/")):
         raise BadRequest("the path has a segment that leads out of it ('.' or '..')")
     base, _, own_query = way.root.path.partition("?")
-    asked = "&".join(part for part in (own_query, _without_key(query, own_query)) if part)
+    asked = "&".join(part for part in (own_query, without_key(query, own_query)) if part)
     line = base.removesuffix("/") + quote(path, safe=_PATH_CHARACTERS)
     return replace(way.root, method=method, path=f"{line}?{asked}" if asked else line)
 
@@ -82,7 +82,7 @@ def headers_down(headers: Headers) -> Headers:
     return [header for header in headers if header[0] in _DOWN or header[0].startswith(_DOWN_PREFIXES)]
 
 
-def _without_key(query: str, own_query: str) -> str:
+def without_key(query: str, own_query: str) -> str:
     """The client's query without its virtual key, and without what the provider's own query says."""
     taken = {_KEY_PARAMETER, *(_name(part) for part in own_query.split("&"))}
     kept = (part for part in query.split("&") if part and _name(part) not in taken)
