@@ -89,7 +89,12 @@ class Read:
         self.requests: list[tuple[str, str, bytes, bool]] = []
         self.refused: str | None = None
         intake = Intake(
-            Bounds(max_body_bytes=1000), lambda _: None, deliver=self._take, invite=lambda: None, loopback=True
+            Bounds(max_body_bytes=1000),
+            lambda _: None,
+            deliver=self._take,
+            invite=lambda: None,
+            pause=lambda: None,
+            loopback=True,
         )
         for piece in pieces:
             refused = intake.feed(piece)

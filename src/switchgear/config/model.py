@@ -37,6 +37,14 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_body_bytes: Annotated[
         int, Meta(ge=1024, le=1 << 30, description="Larger request bodies are refused with 413 before they are read.")
     ] = 33_554_432
+    max_upload_bytes: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            le=1 << 40,
+            description="The same for files and forms, which are passed on while they arrive and never held whole.",
+        ),
+    ] = 536_870_912
     workers: Annotated[int, Meta(ge=1, le=256, description="Gateway processes that share the port.")] = 1
     drain_seconds: Annotated[
         float,

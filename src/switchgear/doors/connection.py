@@ -67,7 +67,12 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         hub = self._hub
         self._intake = Intake(
-            hub.bounds, hub.gateway.find, deliver=self._accept, invite=self._invite, loopback=_is_loopback(transport)
+            hub.bounds,
+            hub.gateway.find,
+            deliver=self._accept,
+            invite=self._invite,
+            pause=self._transport.pause_reading,
+            loopback=_is_loopback(transport),
         )
         hub.opened(self)
 
@@ -84,7 +89,7 @@ class Connection(asyncio.Protocol):
         refused = self._intake.feed(data)
         if refused is not None:
             self._accept_last(refused)
-        elif not self._busy:
+        elif not self._busy or self._uploading():
             self._deadline = self._now() + self._hub.bounds.request_seconds
 
     def _invite(self) -> None:
@@ -105,13 +110,41 @@ class Connection(asyncio.Protocol):
         """Take a request that is refused: nothing after it can be read."""
         self._discarding = True
         request.keep_alive = False
+        if request.upload is not None:
+            return  # its call has begun, and learns of the refusal where it reads
         self._hub.gateway.adopt(request)
         self._accept(request)
+
+    def _uploading(self) -> bool:
+        """Whether a call waits for more of its body."""
+        upload = None if self._request is None else self._request.upload
+        return upload is not None and not upload.ended and not upload.paused
+
+    def _resume(self) -> None:
+        """The call has taken what had arrived of its body: the client may go on."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._deadline = self._now() + self._hub.bounds.request_seconds
+
+    def _leave_upload(self, request: Request) -> None:
+        """The call is answered; what has not arrived of its body by now is thrown away, and the connection with it."""
+        upload = request.upload
+        if upload is None or upload.ended:
+            return
+        request.keep_alive = False
+        self._discarding = True
+        self._deadline = _NEVER
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _start(self, request: Request) -> None:
         self._request = request
         self._busy = True
         self._deadline = _NEVER
+        if request.upload is not None:
+            request.upload.on_resume(self._resume)
+            if self._uploading():
+                self._deadline = self._now() + self._hub.bounds.request_seconds
         idle, self._idle = self._idle, None
         if idle is not None:
             idle.set_result(None)
@@ -131,6 +164,7 @@ class Connection(asyncio.Protocol):
     async def _serve(self, request: Request) -> None:
         try:
             reply = await self._hub.gateway.answer(request)
+            self._leave_upload(request)
             try:
                 if reply.frames is None:
                     self._write_whole(request, reply)

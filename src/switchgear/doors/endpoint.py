@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from switchgear.doors.incoming import Incoming
 from switchgear.kernel.call import Head
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import MethodNotAllowed, SwitchgearError
@@ -16,6 +17,7 @@ ReadHead = Callable[["Request"], Head]
 """Raises what msgspec raises for bodies that are not as they must be, or BadRequest."""
 
 Fits = Callable[["Request"], bool]
+Uploads = Callable[["Request"], bool]
 ErrorHeaders = Callable[[SwitchgearError], Headers]
 
 _PLACEHOLDER: Final = re.compile(r"\{[a-z]+\}")
@@ -55,6 +57,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     """Headers in which the door's clients look for the kind of an error, beside those that all doors send."""
     bad_request: Next
     """The record alone around a refusal: for what is not even HTTP, or not within bounds."""
+    uploads: Uploads | None = None
+    """Whether a request's body is taken while it arrives, up to ``server.max_upload_bytes``; None: never."""
     fits: Fits | None = None
     """Whether a request is this endpoint's, where query or headers decide beside the path; None: whatever is left."""
 
@@ -63,7 +67,7 @@ class Request:
     """One HTTP request, as a server front hands it in."""
 
     __slots__ = ("body", "captured", "chunked_reply", "endpoint", "headers", "keep_alive", "loopback", "method", "path",
-                 "query", "refusal")  # fmt: skip
+                 "query", "refusal", "upload")  # fmt: skip
 
     def __init__(self, method: str, path: str, query: str, headers: Mapping[bytes, bytes], *, loopback: bool) -> None:
         self.method = method
@@ -77,6 +81,8 @@ class Request:
         """What stands in the path for the endpoint's placeholder."""
         self.keep_alive = True
         self.chunked_reply = True
+        self.upload: Incoming | None = None
+        """The body where the call begins before it is whole."""
         self.refusal: SwitchgearError | None = None
         """What the server found wrong with the request itself."""
 

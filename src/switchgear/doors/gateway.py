@@ -139,6 +139,7 @@ class Gateway:
             loopback=request.loopback,
             captured=request.captured,
             query=request.query,
+            upload=request.upload,
         )
         call.defect = defect
         return call

@@ -1,5 +1,6 @@
 """Reading requests off a connection: httptools' callbacks fill a request until it is whole, within bounds.
 
+A request is delivered when it is whole; one whose endpoint takes uploads when its head is, and its body follows.
 Nothing here writes or waits. A request that breaks a bound, or is no HTTP at all, is delivered with its refusal.
 
 The parser is strict about framing (line ends, chunk sizes, lengths, both lengths at once). What it lets through and
@@ -17,7 +18,8 @@ from urllib.parse import unquote
 import httptools
 from msgspec import Struct
 
-from switchgear.doors.endpoint import Request
+from switchgear.doors.endpoint import Endpoint, Request
+from switchgear.doors.incoming import Incoming
 from switchgear.kernel.errors import BadRequest, BodyTooLarge, HeadersTooLarge, MethodNotAllowed, SwitchgearError
 
 _SINGULAR: Final = frozenset(
@@ -43,6 +45,8 @@ class Bounds(Struct, frozen=True, kw_only=True):
     """What one client may take up."""
 
     max_body_bytes: int = 32 * 1024 * 1024
+    max_upload_bytes: int = 512 * 1024 * 1024
+    """Of a body that is passed on while it arrives."""
     max_head_bytes: int = 64 * 1024
     max_headers: int = 200
     max_pipelined: int = 8
@@ -53,7 +57,7 @@ class Bounds(Struct, frozen=True, kw_only=True):
     """For a client to take what was written for it."""
 
 
-Find = Callable[[Request], object]
+Find = Callable[[Request], Endpoint | None]
 """Notes a request's endpoint in it; raises MethodNotAllowed."""
 
 
@@ -61,8 +65,8 @@ class Intake:
     """The request being read on one connection."""
 
     __slots__ = ("_body", "_bounds", "_deliver", "_find", "_framing", "_head_bytes", "_header_count", "_headers",
-                 "_invite", "_loopback", "_max_head_bytes", "_max_headers", "_over", "_parser", "_refusal", "_request",
-                 "_unparsed_bytes", "_url", "_version",
+                 "_invite", "_loopback", "_max_head_bytes", "_max_headers", "_over", "_parser", "_pause", "_refusal",
+                 "_request", "_unparsed_bytes", "_url", "_version",
                  "receiving")  # fmt: skip
 
     def __init__(
@@ -72,15 +76,17 @@ class Intake:
         *,
         deliver: Callable[[Request], None],
         invite: Callable[[], None],
+        pause: Callable[[], None],
         loopback: bool,
     ) -> None:
-        """``deliver`` takes each whole request, ``invite`` answers ``Expect: 100-continue``."""
+        """``deliver`` takes each request, ``invite`` answers ``Expect: 100-continue``, ``pause`` stops the client."""
         self._bounds = bounds
         self._max_head_bytes = bounds.max_head_bytes
         self._max_headers = bounds.max_headers
         self._find = find
         self._deliver = deliver
         self._invite = invite
+        self._pause = pause
         self._loopback = loopback
         self._parser = httptools.HttpRequestParser(self)
         self._headers: dict[bytes, bytes] = {}
@@ -149,6 +155,8 @@ class Intake:
         """The request as far as it came, with its refusal."""
         request = self._request or self._make_request("POST")
         request.refusal = refusal
+        if request.upload is not None:
+            request.upload.fail(refusal)
         if request.endpoint is None and request.path:
             with suppress(MethodNotAllowed):
                 self._find(request)
@@ -209,10 +217,29 @@ class Intake:
             self._refusal = error
             return
         length = headers.get(b"content-length")
-        if length is not None and int(length) > self._bounds.max_body_bytes:
-            self._refusal = self._too_large()
-        elif headers.get(b"expect", b"").lower() == b"100-continue":
+        if self._uploads(request):
+            request.upload = Incoming(None if length is None else int(length))
+        limit_bytes = self._bounds.max_body_bytes if request.upload is None else self._bounds.max_upload_bytes
+        if length is not None and int(length) > limit_bytes:
+            request.upload = None
+            self._refusal = self._too_large(limit_bytes)
+            return
+        if headers.get(b"expect", b"").lower() == b"100-continue":
             self._invite()
+        if request.upload is not None:
+            self._hand_over(request)
+
+    def _uploads(self, request: Request) -> bool:
+        endpoint = request.endpoint
+        if endpoint is None or endpoint.uploads is None:
+            return False
+        headers = request.headers
+        return (b"content-length" in headers or b"transfer-encoding" in headers) and endpoint.uploads(request)
+
+    def _hand_over(self, request: Request) -> None:
+        request.keep_alive = self._parser.should_keep_alive()
+        request.chunked_reply = self._version == "1.1"
+        self._deliver(request)
 
     def _ambiguity(self, method: str, headers: Mapping[bytes, bytes]) -> BadRequest | None:
         """What the parser takes, but another server might read in another way."""
@@ -239,7 +266,10 @@ class Intake:
     def on_body(self, body: bytes) -> None:
         if self._refusal is not None:
             return
-        if not self._body:
+        upload = None if self._request is None else self._request.upload
+        if upload is not None:
+            self._take_upload(upload, body)
+        elif not self._body:
             self._body = body
         else:
             # One growing buffer, because a body in millions of tiny chunks would cost fifty times its size in a list.
@@ -248,10 +278,18 @@ class Intake:
             self._body += body
         if len(self._body) > self._bounds.max_body_bytes:
             self._body = b""
-            self._refusal = self._too_large()
+            self._refusal = self._too_large(self._bounds.max_body_bytes)
 
-    def _too_large(self) -> BodyTooLarge:
-        return BodyTooLarge(f"the request body is over {self._bounds.max_body_bytes} bytes (server.max_body_bytes)")
+    def _take_upload(self, upload: Incoming, piece: bytes) -> None:
+        limit_bytes = self._bounds.max_upload_bytes
+        if upload.received_bytes + len(piece) > limit_bytes:
+            self._refusal = self._too_large(limit_bytes)
+        elif upload.arrived(piece):
+            self._pause()
+
+    def _too_large(self, limit_bytes: int) -> BodyTooLarge:
+        setting = "max_body_bytes" if limit_bytes == self._bounds.max_body_bytes else "max_upload_bytes"
+        return BodyTooLarge(f"the request body is over {limit_bytes} bytes (server.{setting})")
 
     def _passed_over(self, headers: Mapping[bytes, bytes]) -> bytes:
         """A head with the framing of the body that the parser took for another protocol's; empty when there is none."""
@@ -274,11 +312,12 @@ class Intake:
             if self._framing:
                 return
         request.body = bytes(self._body)
-        request.keep_alive = self._parser.should_keep_alive()
-        request.chunked_reply = self._version == "1.1"
-        self._over = not request.keep_alive
+        self._over = not self._parser.should_keep_alive()
         self._body = b""
         self._url = b""
         self._request = None
         self.receiving = False
-        self._deliver(request)
+        if request.upload is not None:
+            request.upload.end()
+        else:
+            self._hand_over(request)

@@ -17,6 +17,7 @@ from switchgear.doors.gateway import Snapshots
 from switchgear.doors.openai import DOOR, PREFIXES
 from switchgear.doors.passthrough_relay import Errand, run
 from switchgear.doors.passthrough_request import target_below
+from switchgear.doors.passthrough_upload import Counted, uploaded_form
 from switchgear.kernel.call import Call, Head
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.dialect import Dialect
@@ -26,6 +27,7 @@ from switchgear.kernel.reply import Reply
 from switchgear.kernel.upstream import Timers
 from switchgear.routing.model import RouteTable
 from switchgear.routing.passthrough import PROVIDER_HEADER, PassThrough, Way
+from switchgear.wire.multipart import is_form
 from switchgear.wire.named_model import named_model
 
 VENDOR: Final = "vendor"
@@ -83,6 +85,7 @@ def endpoints(
             names_model=False,
             bad_request=pipelines.bad_request,
             fits=fits,
+            uploads=_is_upload if door == VENDOR else _uploads_form,
         )
 
     offered: list[Endpoint] = []
@@ -115,7 +118,8 @@ class OpenAIOperation:
         self._clock = clock
 
     async def __call__(self, call: Call) -> Reply:
-        named = named_model(call.body, call.headers)
+        form = None if call.upload is None else await uploaded_form(call)
+        named = named_model(call.body, call.headers) if form is None else form.named
         ways = call.snapshot.part(PassThrough)
         metered = self._family.metered
         path = self._path.replace(_PLACEHOLDER, call.captured)
@@ -123,12 +127,16 @@ class OpenAIOperation:
             way = ways.speaking_openai(_header(call))
             _require_provider(call, way)
             target = target_below(way, self._method, path, call.query)
-            return await run(call, Errand(way=way, target=target, timers=_TIMERS, metered=metered), self._clock)
+            errand = Errand(way=way, target=target, timers=_TIMERS, metered=metered, upload=form)
+            return await run(call, errand, self._clock)
         _require_model(call, named.name)
         call.head = Head(model=named.name)
         deployment = call.snapshot.part(RouteTable).find(named.name).deployments[0]
         way = ways.speaking_openai(deployment.provider_name)
-        call.rewrite(named.renamed(deployment.model))
+        if form is None:
+            call.rewrite(named.renamed(deployment.model))
+        else:
+            form.rename(deployment.model)
         errand = Errand(
             way=way,
             target=target_below(way, self._method, path, call.query),
@@ -136,6 +144,7 @@ class OpenAIOperation:
             model=deployment.model,
             timers=deployment.timers,
             metered=metered,
+            upload=form,
         )
         return await run(call, errand, self._clock)
 
@@ -174,8 +183,18 @@ class MountedPath:
 async def _as_it_is(call: Call, way: Way, method: str, path: str, clock: Clock) -> Reply:
     _require_provider(call, way)
     target = target_below(way, method, path, call.query)
-    errand = Errand(way=way, target=target, timers=_TIMERS, metered=method == "POST")
+    upload = None if call.upload is None else Counted(call, call.upload)
+    errand = Errand(way=way, target=target, timers=_TIMERS, metered=method == "POST", upload=upload)
     return await run(call, errand, clock)
+
+
+def _uploads_form(request: Request) -> bool:
+    return is_form(request.headers.get(b"content-type", b""))
+
+
+def _is_upload(request: Request) -> bool:
+    """What is no JSON may be a file of any size."""
+    return not request.headers.get(b"content-type", b"").lower().startswith(b"application/json")
 
 
 def _header(call: Call) -> str:

@@ -11,6 +11,7 @@ from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import SwitchgearError
 from switchgear.kernel.record import Attempt
 from switchgear.kernel.reply import Frame, Reply
+from switchgear.kernel.upload import Upload
 from switchgear.kernel.upstream import Target, Timers, UpstreamReply
 from switchgear.routing.credentials import classified
 from switchgear.routing.passthrough import Way
@@ -33,6 +34,8 @@ class Errand(Struct, frozen=True, kw_only=True):
     deployment: str = ""
     """Empty where the call names no model: then the provider's name stands for it."""
     model: str = ""
+    upload: Upload | None = None
+    """In place of the call's body."""
 
 
 class Account:
@@ -73,7 +76,7 @@ class Account:
         entry.duration_ns = self._clock.monotonic_ns() - self._started_ns
         entry.usage = None if self.scan is None else self.scan.usage
         if error is not None:
-            entry.outcome = "failed"
+            entry.outcome = "cancelled" if error.fault == "caller" else "failed"
             entry.error = f"{error.code}: {error.message}"
         elif cancelled:
             entry.outcome = "cancelled"
@@ -88,7 +91,7 @@ async def run(call: Call, errand: Errand, clock: Clock) -> Reply:
     connected = errand.way.connected
     extra = headers_up(errand.way, call.headers)
     try:
-        upstream = await connected.transport.send(errand.target, call.body, errand.timers, extra)
+        upstream = await connected.transport.send(errand.target, errand.upload or call.body, errand.timers, extra)
         account.opened(upstream, metered=errand.metered)
         if upstream.status >= _FIRST_ERROR_STATUS:
             return await _refused(call, upstream, account)

@@ -10,6 +10,7 @@ from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import Internal, SwitchgearError
 from switchgear.kernel.labels import KNOWN, NONE, PROPERTY, Labels, labels_of
 from switchgear.kernel.record import Attempt
+from switchgear.kernel.upload import Upload
 
 T = TypeVar("T")
 
@@ -86,6 +87,10 @@ class Call(Struct, kw_only=True, eq=False):
     started_monotonic_ns: int
     loopback: bool
     """The connection comes from this machine."""
+    upload: Upload | None = None
+    """The body of an endpoint that takes it while it arrives; ``body`` is then empty."""
+    request_bytes: int = 0
+    """What was taken of an upload."""
     captured: str = ""
     """What stood in the path for the endpoint's placeholder: a model's name, an id."""
     query: str = ""

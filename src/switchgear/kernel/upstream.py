@@ -10,6 +10,7 @@ from typing import Final, Literal, Protocol
 from msgspec import Struct
 
 from switchgear.kernel.reply import Headers
+from switchgear.kernel.upload import Upload
 
 PASSTHROUGH: Final = "passthrough"
 """The operation whose target is the root of a vendor's API: its path ends in a slash, and any other is put behind it.
@@ -91,9 +92,13 @@ class Transport(Protocol):
     """Moves one request to an upstream and brings the answer back."""
 
     async def send(
-        self, target: Target, body: bytes, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
+        self, target: Target, body: bytes | Upload, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
     ) -> UpstreamReply:
-        """Raises UpstreamUnreachable, UpstreamTimeout, UpstreamTruncated, UpstreamGarbled or Overloaded."""
+        """Raises UpstreamUnreachable, UpstreamTimeout, UpstreamTruncated, UpstreamGarbled or Overloaded.
+
+        An upload goes up as fast as the upstream takes it; what it raises is raised. The answer ends it: an upstream
+        that answers early has read enough. Only the total timer counts while the upload's next piece is awaited.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -112,7 +112,7 @@ def build(config: Config, options: GatewayOptions) -> Parts:
         forward = ForwardToControl(transport, options.control_socket, state)
     responses = ResponseStore(key_value(config.state, clock), config.state.response_ttl_seconds)
     made = gateway(snapshots, spoken, machinery, Record(journal, clock, gateway_id, meter), forward, responses)
-    server = GatewayServer(made, Bounds(max_body_bytes=config.server.max_body_bytes))
+    server = GatewayServer(made, _bounds(config))
     return Parts(
         snapshots=snapshots,
         state=state,
@@ -122,6 +122,11 @@ def build(config: Config, options: GatewayOptions) -> Parts:
         outside=out,
         sharing=sharing,
     )
+
+
+def _bounds(config: Config) -> Bounds:
+    server = config.server
+    return Bounds(max_body_bytes=server.max_body_bytes, max_upload_bytes=server.max_upload_bytes)
 
 
 def _read(path: Path | None, environ: Mapping[str, str], options: GatewayOptions) -> Config:

@@ -31,6 +31,14 @@ class Peer:
         size = SIZE.search(head)
         return head, b"" if size is None else await self._reader.readexactly(int(size[1]))
 
+    async def until(self, mark: bytes) -> bytes:
+        """What comes up to ``mark``, with it."""
+        return await self._reader.readuntil(mark)
+
+    async def exactly(self, size: int) -> bytes:
+        """The next ``size`` bytes."""
+        return await self._reader.readexactly(size)
+
     async def send(self, data: bytes) -> None:
         """Send ``data`` as it stands."""
         self._writer.write(data)

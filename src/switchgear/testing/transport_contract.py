@@ -35,10 +35,11 @@ from switchgear.testing.transport_stand import (
     refusal,
     sized,
 )
+from switchgear.testing.transport_upload_contract import TransportUploadContract
 from switchgear.upstream.pool import PoolLimits
 
 
-class TransportContract(TransportPatienceContract):
+class TransportContract(TransportUploadContract, TransportPatienceContract):
     """What routing and the doors rely on, for every transport."""
 
     # ------------------------------------------------------------------------------------------------------ requests

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from switchgear.kernel.errors import SwitchgearError
+from switchgear.kernel.upload import Upload
 from switchgear.kernel.upstream import Target, Timers, Transport, UpstreamReply
 from switchgear.testing.scripted_upstream import Peer, Script, ScriptedUpstream
 from switchgear.upstream.pool import PoolLimits
@@ -60,7 +61,7 @@ class Stand:
 
     async def send(
         self,
-        body: bytes = b"{}",
+        body: bytes | Upload = b"{}",
         timers: Timers = PATIENT,
         method: str = "POST",
         extra: tuple[tuple[str, str], ...] = (),

@@ -163,7 +163,7 @@ class Record:
             error=error[:_MAX_ERROR],
             duration_ns=duration_ns,
             first_byte_ns=first_byte_ns or duration_ns,
-            request_bytes=len(call.body),
+            request_bytes=len(call.body) or call.request_bytes,
             config=call.snapshot.version,
             attempts=call.attempts,
             shadow_of=call.shadow_of,

@@ -5,6 +5,7 @@ Needs the extra ``switchgear[aiohttp]``; import this module only where that tran
 
 import asyncio
 import io
+import math
 import ssl
 from collections.abc import Awaitable
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from switchgear.kernel.errors import (
     UpstreamUnreachable,
 )
 from switchgear.kernel.reply import Headers
+from switchgear.kernel.upload import Upload
 from switchgear.kernel.upstream import Origin, Target, Timers, Transport, UpstreamReply
 from switchgear.upstream.inflate import Inflater
 from switchgear.upstream.pool import PoolLimits
@@ -54,6 +56,10 @@ class Patience:
         """Part of the request has left: the first byte is due from here."""
         self._move("first_byte", self._timers.first_byte_seconds)
 
+    def rests(self) -> None:
+        """The next piece of the request is somebody else's to bring: only the total timer counts."""
+        self._move("idle", math.inf)
+
     def arrived(self) -> None:
         """Body bytes are here: the next ones are due from here."""
         self._move("idle", self._timers.idle_seconds)
@@ -76,6 +82,29 @@ class Patience:
         self._due_at = self._loop.time() + limit_seconds
         if self._guard is not None and not self._guard.expired():
             self._guard.reschedule(min(self._due_at, self._total_at))
+
+
+class Uploading:
+    """An upload as aiohttp takes it; the timers rest while the next piece is awaited."""
+
+    def __init__(self, upload: Upload, patience: Patience) -> None:
+        self.size_bytes = upload.size_bytes
+        self.error: SwitchgearError | None = None
+        self._upload = upload
+        self._patience = patience
+
+    def __aiter__(self) -> "Uploading":
+        return self
+
+    async def __anext__(self) -> bytes:
+        self._patience.rests()
+        try:
+            return await self._upload.__anext__()
+        except SwitchgearError as error:
+            self.error = error
+            raise
+        finally:
+            self._patience.sent()
 
 
 class Slots:
@@ -204,7 +233,7 @@ class AiohttpTransport:
         self._closed = False
 
     async def send(
-        self, target: Target, body: bytes, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
+        self, target: Target, body: bytes | Upload, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
     ) -> AiohttpReply:
         """Also raises BadRequest or ConfigError when a header may not be sent."""
         if self._closed:
@@ -238,16 +267,19 @@ class AiohttpTransport:
         self._sessions.clear()
 
     async def _request(
-        self, target: Target, body: bytes, extra_headers: tuple[tuple[str, str], ...], patience: Patience
+        self, target: Target, body: bytes | Upload, extra_headers: tuple[tuple[str, str], ...], patience: Patience
     ) -> aiohttp.ClientResponse:
+        upload = None if isinstance(body, bytes) else Uploading(body, patience)
         origin = target.origin
         headers = [("Host", origin.authority), *target.headers, *extra_headers]
         if all(name.lower() != "accept-encoding" for name, _ in headers):
             headers.append(("Accept-Encoding", "identity"))
+        if upload is not None and upload.size_bytes is not None:
+            headers.append(("Content-Length", str(upload.size_bytes)))
         request = self._session(origin.socket_path).request(
             target.method,
             URL(f"{origin.scheme}://{origin.authority}{target.path}", encoded=True),
-            data=payload(body) if body or target.method not in BODILESS_METHODS else None,
+            data=payload(body) if isinstance(body, bytes) and not is_bodiless(target, body) else upload,
             headers=headers,
             skip_auto_headers=(hdrs.CONTENT_TYPE, hdrs.USER_AGENT, hdrs.ACCEPT),
             allow_redirects=False,
@@ -261,6 +293,8 @@ class AiohttpTransport:
         except UnicodeError as error:
             raise UpstreamUnreachable(f"no connection to {origin.host}: {error}") from error
         except (aiohttp.ClientError, OSError) as error:
+            if upload is not None and upload.error is not None:
+                raise upload.error from error
             raise sending_error(error, patience, origin.authority) from error
 
     def _session(self, socket_path: str | None) -> aiohttp.ClientSession:
@@ -288,6 +322,11 @@ class AiohttpTransport:
             max_field_size=self._limits.max_head_bytes,
         )
         return session
+
+
+def is_bodiless(target: Target, body: bytes) -> bool:
+    """Whether a request has no body at all, not even an empty one."""
+    return not body and target.method in BODILESS_METHODS
 
 
 def payload(body: bytes) -> bytes | io.BytesIO:

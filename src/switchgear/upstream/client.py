@@ -5,11 +5,12 @@ import ssl
 from typing import TYPE_CHECKING
 
 from switchgear.kernel.errors import Overloaded, Phase, UpstreamTimeout
+from switchgear.kernel.upload import Upload
 from switchgear.kernel.upstream import Origin, Target, Timers, Transport
 from switchgear.upstream.connection import Connection
 from switchgear.upstream.exchange import Exchange
 from switchgear.upstream.pool import OriginPool, PoolLimits, PoolStats
-from switchgear.upstream.request import BODILESS_METHODS, extra_lines, request_prefix
+from switchgear.upstream.request import BODILESS_METHODS, extra_lines, request_prefix, upload_framing
 from switchgear.upstream.tls import client_context, require_verification
 
 TICK_SECONDS = 0.02
@@ -48,7 +49,7 @@ class HttpTransport:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(
-        self, target: Target, body: bytes, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
+        self, target: Target, body: bytes | Upload, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
     ) -> Exchange:
         """Also raises BadRequest or ConfigError for a header that may not be sent: hop-by-hop, or with a line break."""
         if self._closed:
@@ -61,7 +62,12 @@ class HttpTransport:
         head = prepared.prefix
         if extra_headers:
             head += extra_lines(extra_headers)
-        head += b"content-length: %d\r\n\r\n" % len(body) if body or prepared.always_sized else b"\r\n"
+        upload = None
+        if isinstance(body, bytes):
+            head += b"content-length: %d\r\n\r\n" % len(body) if body or prepared.always_sized else b"\r\n"
+        else:
+            upload, body = body, b""
+            head += upload_framing(upload)
         total_at = loop.time() + timers.total_seconds
         connection = prepared.pool.take_idle()
         if connection is None:
@@ -69,7 +75,10 @@ class HttpTransport:
         exchange = connection.start(head, body, timers, total_at, is_head=prepared.is_head)
         if self._ticker is None:
             self._ticker = loop.call_later(TICK_SECONDS, self._tick, loop)
-        await exchange.answered()
+        if upload is None:
+            await exchange.answered()
+        else:
+            await _answered_meanwhile(loop.create_task(connection.upload(exchange, upload)), exchange)
         return exchange
 
     async def aclose(self) -> None:
@@ -127,6 +136,14 @@ class HttpTransport:
             pool.sweep()
         if any(not pool.is_unused for pool in self._pools.values()):
             self._sweeper = loop.call_later(SWEEP_SECONDS, self._sweep, loop)
+
+
+async def _answered_meanwhile(uploading: asyncio.Task[None], exchange: Exchange) -> None:
+    """Wait for the answer while the upload goes on; whatever comes of the one ends the other."""
+    try:
+        await exchange.answered()
+    finally:
+        uploading.cancel()
 
 
 if TYPE_CHECKING:

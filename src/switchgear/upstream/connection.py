@@ -7,12 +7,14 @@ for: a byte too many would be read as the start of the next caller's answer (RFC
 
 import asyncio
 import re
+from collections.abc import Coroutine
 from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from switchgear.kernel.errors import SwitchgearError, UpstreamError, UpstreamGarbled, UpstreamTruncated
 from switchgear.kernel.reply import Headers
+from switchgear.kernel.upload import Upload
 from switchgear.kernel.upstream import Timers
 from switchgear.upstream.exchange import Exchange
 
@@ -54,6 +56,8 @@ class Connection(asyncio.Protocol):
         "_surplus",
         "_transport",
         "_until_close",
+        "_uploading",
+        "_writable",
         "closed",
         "idle_until",
         "stays_seconds",
@@ -78,6 +82,8 @@ class Connection(asyncio.Protocol):
         self._surplus = False
         self._until_close = False
         self._overhead_bytes = 0
+        self._uploading = False
+        self._writable: asyncio.Future[None] | None = None
 
     # ------------------------------------------------------------------------------------------------- the pool's side
 
@@ -99,6 +105,43 @@ class Connection(asyncio.Protocol):
             transport.writelines((head, body))
             exchange.watch_upload(len(head) + len(body))
         return exchange
+
+    def upload(self, exchange: Exchange, upload: Upload) -> Coroutine[None, None, None]:
+        """Send the body of the request that was started, as fast as the socket takes it.
+
+        From this call on the connection is good for no other request until all of it is sent.
+        """
+        self._uploading = True
+        return self._upload(exchange, upload)
+
+    async def _upload(self, exchange: Exchange, upload: Upload) -> None:
+        chunked = upload.size_bytes is None
+        exchange.await_upload()
+        try:
+            async for piece in upload:
+                if not await self._send_piece(exchange, b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece):
+                    return
+        except SwitchgearError as error:
+            if self._exchange is exchange:
+                self.break_off(error)
+            return
+        if self._exchange is exchange and self._transport is not None:
+            if chunked:
+                self._transport.write(b"0\r\n\r\n")
+            self._uploading = False
+            exchange.uploaded()
+
+    async def _send_piece(self, exchange: Exchange, piece: bytes) -> bool:
+        """Whether there is still somebody to send to."""
+        transport = self._transport
+        if transport is None or self.closed or self._exchange is not exchange:
+            return False
+        transport.write(piece)
+        if self._writable is not None:
+            exchange.watch_upload(self.unsent_bytes())
+            await self._writable
+            exchange.await_upload()
+        return True
 
     def abort(self) -> None:
         """Close the socket at once; harmless when called again."""
@@ -160,11 +203,20 @@ class Connection(asyncio.Protocol):
         elif exchange.status:
             exchange.wake()
 
+    def pause_writing(self) -> None:
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+
     def eof_received(self) -> None:
         self._hang_up(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._hang_up(exc)
+        self.resume_writing()
         # Parser and connection hold each other.
         self._parser = None
         self._transport = None
@@ -259,7 +311,7 @@ class Connection(asyncio.Protocol):
             return
         self._exchange = None
         self._home.active.discard(exchange)
-        stays = self._keeps_alive and not self._surplus and not self.closed
+        stays = self._keeps_alive and not self._surplus and not self.closed and not self._uploading
         if stays and transport.get_write_buffer_size() == 0:
             if exchange.paused:
                 transport.resume_reading()

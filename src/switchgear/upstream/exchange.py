@@ -210,6 +210,24 @@ class Exchange:
         self.phase = "idle"
         self.progressed()
 
+    def await_upload(self) -> None:
+        """The next piece of the request is somebody else's to bring: only the total timer counts."""
+        self._unsent_bytes = 0
+        if not self.status:
+            self.phase = "idle"
+            self.deadline_at = self.total_at
+
+    def uploaded(self) -> None:
+        """All of the request was given to the socket."""
+        if self.status:
+            return
+        left = self._wire.unsent_bytes()
+        if left:
+            self.watch_upload(left)
+        else:
+            self.phase = "first_byte"
+            self.deadline_at = self._loop.time() + self._timers.first_byte_seconds
+
     def tick(self, now: float) -> None:
         """Compare with the clock; called every few milliseconds."""
         if self._unsent_bytes and not self.paused:

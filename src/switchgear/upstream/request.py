@@ -6,6 +6,7 @@ RFC 9112 §3 and §5. Framing headers are the transport's: one from elsewhere wo
 import re
 
 from switchgear.kernel.errors import BadRequest, ConfigError
+from switchgear.kernel.upload import Upload
 from switchgear.kernel.upstream import Target
 
 FRAMING = "host|content-length|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect"
@@ -60,3 +61,10 @@ def extra_lines(headers: tuple[tuple[str, str], ...]) -> bytes:
     if lines is None:
         raise BadRequest(f"the header {unsendable(headers)} cannot be sent on to the upstream", param="headers")
     return lines
+
+
+def upload_framing(upload: Upload) -> bytes:
+    """The end of the head of a request whose body follows piece by piece."""
+    if upload.size_bytes is None:
+        return b"transfer-encoding: chunked\r\n\r\n"
+    return b"content-length: %d\r\n\r\n" % upload.size_bytes

@@ -36,7 +36,7 @@ class Field(NamedTuple):
 class FieldFinder:
     """Follows a body and finds the field ``name``. Raises BadRequest for a Content-Type without a usable boundary."""
 
-    __slots__ = ("_at", "_delimiter", "_in_field", "_in_head", "_name", "_seen", "_start", "_window", "ended", "field")
+    __slots__ = ("_at", "_delimiter", "_in_field", "_in_head", "_name", "_start", "_window", "ended", "field", "seen")
 
     def __init__(self, content_type: bytes, name: bytes) -> None:
         self._delimiter = _DASHES + _boundary(content_type)
@@ -46,9 +46,10 @@ class FieldFinder:
         """Where the window begins in the body."""
         self._in_head = False
         self._in_field = False
-        self._seen = False
         self._start = 0
         self.field: Field | None = None
+        self.seen = False
+        """Whether the field has begun."""
         self.ended = False
         """Whether the closing boundary was seen."""
 
@@ -114,11 +115,11 @@ class FieldFinder:
             raise _unclear("a part must have one Content-Disposition")
         if _part_name(dispositions[0]) != self._name:
             return False
-        if self._seen:
+        if self.seen:
             raise _unclear(f"the field {self._name.decode()!r} stands in it twice")
         if any(name == _TRANSFER_ENCODING for name, _ in named):
             raise _unclear(f"the field {self._name.decode()!r} is encoded; send it as it is")
-        self._seen = True
+        self.seen = True
         return True
 
 

@@ -14,6 +14,7 @@ from switchgear.kernel.errors import (
     UpstreamUnreachable,
 )
 from switchgear.kernel.ids import RandomBits
+from switchgear.kernel.upload import Upload
 from switchgear.kernel.upstream import Target, Timers, Transport, UpstreamReply
 from switchgear.providers.simulator.director import Director, Format
 from switchgear.providers.simulator.performance import Performance, Step
@@ -43,11 +44,13 @@ class Simulator:
         self._closed = False
 
     async def send(
-        self, target: Target, body: bytes, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
+        self, target: Target, body: bytes | Upload, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
     ) -> UpstreamReply:
         """Raises UpstreamTimeout; UpstreamUnreachable when closed or for a dialect it was not handed."""
         if self._closed:
             raise UpstreamUnreachable("the simulator is closed")
+        if not isinstance(body, bytes):
+            body = b"".join([piece async for piece in body])
         patience = Patience(self._clock, timers)
         if target.origin == STUDIO:
             performance = self._studio.perform(target, body, dict(extra_headers))
