@@ -13,6 +13,7 @@ from switchgear.kernel.dialect import Dialect, StreamOptions
 from switchgear.kernel.errors import UpstreamError, UpstreamTimeout, UpstreamTruncated
 from switchgear.kernel.fold import unfold
 from switchgear.kernel.reply import Headers
+from switchgear.kernel.upload import Upload
 from switchgear.kernel.upstream import Origin, Quirks, Target, Timers, UpstreamReply
 from switchgear.routing.deployment import lane_name
 from switchgear.wire.anthropic import Anthropic
@@ -165,8 +166,9 @@ class Lane:
         return [asked.at_seconds for asked in self.asked]
 
     async def send(
-        self, target: Target, body: bytes, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
+        self, target: Target, body: bytes | Upload, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
     ) -> UpstreamReply:
+        assert isinstance(body, bytes)
         now = asyncio.get_running_loop().time()
         self._note(lane_name(self._name, target.path, self._key_number))
         self.asked.append(Asked(at_seconds=round(now, 6), body=body, timers=timers))

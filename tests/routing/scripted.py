@@ -9,6 +9,7 @@ from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import UpstreamError, UpstreamTruncated
 from switchgear.kernel.reply import Headers, Reply
+from switchgear.kernel.upload import Upload
 from switchgear.kernel.upstream import Origin, Provider, Quirks, Target, Timers, UpstreamReply
 from switchgear.routing.attempt import attempt
 from switchgear.routing.budget import Budget
@@ -88,8 +89,9 @@ class Stage:
         self.error: UpstreamError | None = None
 
     async def send(
-        self, target: Target, body: bytes, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
+        self, target: Target, body: bytes | Upload, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
     ) -> UpstreamReply:
+        assert isinstance(body, bytes)
         self.sent = body
         if self.error is not None:
             raise self.error

@@ -9,6 +9,7 @@ import pytest
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import ModelNotFound
 from switchgear.kernel.ids import seeded_bits
+from switchgear.kernel.upload import Upload
 from switchgear.kernel.upstream import (
     Origin,
     Provider,
@@ -44,7 +45,7 @@ class Vendor:
 
 class NoTransport:
     async def send(
-        self, target: Target, body: bytes, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
+        self, target: Target, body: bytes | Upload, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
     ) -> UpstreamReply:
         raise AssertionError("nothing is sent in these tests")
 
