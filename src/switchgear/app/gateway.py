@@ -8,7 +8,7 @@ from msgspec import Struct
 from switchgear.app.models import Outside
 from switchgear.app.transports import Fallbacks
 from switchgear.auth.stage import Authenticate
-from switchgear.doors import anthropic, azure, bedrock, cohere, gemini, openai, openai_responses, passthrough
+from switchgear.doors import anthropic, azure, bedrock, cohere, gemini, openai, openai_responses, passthrough, realtime
 from switchgear.doors.endpoint import Directory, Endpoint, Pipelines
 from switchgear.doors.errors import raise_defect
 from switchgear.doors.gateway import Forward, Gateway, Snapshots
@@ -78,6 +78,7 @@ def gateway(
         *cohere.endpoints(spoken, pipelines),
         *gemini.endpoints(spoken, pipelines),
         *bedrock.endpoints(spoken, pipelines),
+        *realtime.endpoints(spoken, pipelines, machinery.clock, machinery.random_bits),
         *passthrough.endpoints(spoken, pipelines, snapshots, machinery.clock),
     ]
     made = Gateway(

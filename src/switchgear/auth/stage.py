@@ -18,6 +18,8 @@ _ANONYMOUS: Final = Caller(key="anonymous")
 _OF_GATEWAYS: Final = (b"helicone-auth", b"x-portkey-api-key", b"x-litellm-api-key")
 """Where other gateways' clients put the gateway's key; the vendor's is then in ``Authorization``, and goes nowhere."""
 _KEY_HEADERS: Final = (b"x-api-key", b"api-key", b"x-goog-api-key")
+_KEY_PROTOCOL: Final = b"openai-insecure-api-key."
+"""Before a key among a WebSocket's subprotocols: browsers cannot send it in another way."""
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 _REFUSAL: Final = (
     "No valid virtual key was given. Send one as 'Authorization: Bearer KEY', 'x-api-key: KEY' or "
@@ -76,6 +78,9 @@ def _presented_key(headers: Mapping[bytes, bytes], query: str) -> bytes:
     for name in _KEY_HEADERS:
         if presented := headers.get(name):
             return presented
+    for protocol in headers.get(b"sec-websocket-protocol", b"").split(b","):
+        if protocol.strip().startswith(_KEY_PROTOCOL):
+            return protocol.strip()[len(_KEY_PROTOCOL) :]
     return parse_qs(query).get("key", [""])[0].encode() if "key=" in query else b""
 
 

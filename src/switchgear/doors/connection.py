@@ -15,7 +15,7 @@ from typing import Final, Protocol, cast
 from switchgear.doors.endpoint import Request
 from switchgear.doors.gateway import Gateway
 from switchgear.doors.intake import Bounds, Intake
-from switchgear.doors.response import CONTINUE, LAST_CHUNK, NO_BODY, chunk
+from switchgear.doors.response import CONTINUE, LAST_CHUNK, NO_BODY, SWITCHING, chunk
 from switchgear.kernel.errors import BodyTimeout, Overloaded, SwitchgearError
 from switchgear.kernel.reply import Frames, Reply
 
@@ -118,13 +118,14 @@ class Connection(asyncio.Protocol):
     def _uploading(self) -> bool:
         """Whether a call waits for more of its body."""
         upload = None if self._request is None else self._request.upload
-        return upload is not None and not upload.ended and not upload.paused
+        return upload is not None and not (upload.ended or upload.paused or upload.endless)
 
     def _resume(self) -> None:
         """The call has taken what had arrived of its body: the client may go on."""
         if not self._transport.is_closing():
             self._transport.resume_reading()
-            self._deadline = self._now() + self._hub.bounds.request_seconds
+            if self._uploading():
+                self._deadline = self._now() + self._hub.bounds.request_seconds
 
     def _leave_upload(self, request: Request) -> None:
         """The call is answered; what has not arrived of its body by now is thrown away, and the connection with it."""
@@ -164,7 +165,8 @@ class Connection(asyncio.Protocol):
     async def _serve(self, request: Request) -> None:
         try:
             reply = await self._hub.gateway.answer(request)
-            self._leave_upload(request)
+            if reply.status != SWITCHING:
+                self._leave_upload(request)
             try:
                 if reply.frames is None:
                     self._write_whole(request, reply)
@@ -182,6 +184,9 @@ class Connection(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 (the server's edge: one broken answer must not end the process)
             self._hub.failed(error)
             self._transport.abort()
+        else:
+            if reply.status == SWITCHING:
+                request.keep_alive = False
         self._answered(request)
 
     def _write_whole(self, request: Request, reply: Reply) -> None:
@@ -201,7 +206,7 @@ class Connection(asyncio.Protocol):
     async def _write_frames(self, request: Request, reply: Reply, frames: Frames) -> None:
         write = self._transport.write
         with_body = request.method != "HEAD" and reply.status not in NO_BODY
-        chunked = request.chunked_reply and with_body
+        chunked = request.chunked_reply and with_body and reply.status != SWITCHING
         request.keep_alive = request.keep_alive and request.chunked_reply
         framing = _CHUNKED if chunked else b""
         write(self._head(request, reply, framing))

@@ -59,6 +59,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     """The record alone around a refusal: for what is not even HTTP, or not within bounds."""
     uploads: Uploads | None = None
     """Whether a request's body is taken while it arrives, up to ``server.max_upload_bytes``; None: never."""
+    tunnels: Fits | None = None
+    """Whether a request goes on in another protocol once it is answered with 101; None: never."""
     fits: Fits | None = None
     """Whether a request is this endpoint's, where query or headers decide beside the path; None: whatever is left."""
 

@@ -66,7 +66,7 @@ class Intake:
 
     __slots__ = ("_body", "_bounds", "_deliver", "_find", "_framing", "_head_bytes", "_header_count", "_headers",
                  "_invite", "_loopback", "_max_head_bytes", "_max_headers", "_over", "_parser", "_pause", "_refusal",
-                 "_request", "_unparsed_bytes", "_url", "_version",
+                 "_request", "_tunnel", "_unparsed_bytes", "_url", "_version",
                  "receiving")  # fmt: skip
 
     def __init__(
@@ -101,18 +101,26 @@ class Intake:
         self._request: Request | None = None
         self._refusal: SwitchgearError | None = None
         self._over = False
+        self._tunnel: Incoming | None = None
         """What follows a request that asked for the connection to be closed is no request (RFC 9112 §9.6)."""
         self.receiving = False
 
     def feed(self, data: bytes) -> Request | None:
         """Read more bytes; a request that must be refused comes back, after which nothing more can be read."""
+        if self._tunnel is not None:
+            self._take_tunnelled(self._tunnel, data)
+            return None
         if self._over:
             return None
         try:
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as stop:
-                self._read_on(memoryview(data)[stop.args[0] :])
+                rest = memoryview(data)[stop.args[0] :]
+                if self._tunnel is not None:
+                    self._take_tunnelled(self._tunnel, bytes(rest))
+                else:
+                    self._read_on(rest)
         except httptools.HttpParserError as error:
             if self._over:
                 return None
@@ -120,6 +128,10 @@ class Intake:
         if self._request is None and self.receiving:
             self._count_unparsed(len(data))
         return self.refuse(self._refusal) if self._refusal is not None else None
+
+    def _take_tunnelled(self, tunnel: Incoming, data: bytes) -> None:
+        if data and tunnel.arrived(data):
+            self._pause()
 
     def _read_on(self, rest: memoryview) -> None:
         """Go on behind a head that asks for an upgrade: there the parser stops, and takes a body for another protocol.
@@ -303,9 +315,27 @@ class Intake:
         stays = b"keep-alive" if self._parser.should_keep_alive() else b"close"
         return b"POST / HTTP/1.1\r\nconnection: %b\r\n%b\r\n\r\n" % (stays, framing)
 
+    def _tunnels(self, request: Request) -> bool:
+        endpoint = request.endpoint
+        if endpoint is None or endpoint.tunnels is None or self._version != "1.1":
+            return False
+        return endpoint.tunnels(request)
+
+    def _begin_tunnel(self, request: Request) -> None:
+        """From here on the client speaks another protocol, or leaves."""
+        request.upload = self._tunnel = Incoming(None, endless=True)
+        request.keep_alive = True
+        request.chunked_reply = True
+        self._request = None
+        self.receiving = False
+        self._deliver(request)
+
     def on_message_complete(self) -> None:
         request = self._request
         if request is None or self._refusal is not None:
+            return
+        if self._parser.should_upgrade() and self._tunnels(request):
+            self._begin_tunnel(request)
             return
         if self._parser.should_upgrade():
             self._framing = self._passed_over(request.headers)

@@ -124,12 +124,12 @@ class OpenAIOperation:
         metered = self._family.metered
         path = self._path.replace(_PLACEHOLDER, call.captured)
         if not named.name:
-            way = ways.speaking_openai(_header(call))
-            _require_provider(call, way)
+            way = ways.speaking_openai(wanted_provider(call))
+            require_provider(call, way)
             target = target_below(way, self._method, path, call.query)
             errand = Errand(way=way, target=target, timers=_TIMERS, metered=metered, upload=form)
             return await run(call, errand, self._clock)
-        _require_model(call, named.name)
+        require_model(call, named.name)
         call.head = Head(model=named.name)
         deployment = call.snapshot.part(RouteTable).find(named.name).deployments[0]
         way = ways.speaking_openai(deployment.provider_name)
@@ -181,7 +181,7 @@ class MountedPath:
 
 
 async def _as_it_is(call: Call, way: Way, method: str, path: str, clock: Clock) -> Reply:
-    _require_provider(call, way)
+    require_provider(call, way)
     target = target_below(way, method, path, call.query)
     upload = None if call.upload is None else Counted(call, call.upload)
     errand = Errand(way=way, target=target, timers=_TIMERS, metered=method == "POST", upload=upload)
@@ -197,19 +197,20 @@ def _is_upload(request: Request) -> bool:
     return not request.headers.get(b"content-type", b"").lower().startswith(b"application/json")
 
 
-def _header(call: Call) -> str:
+def wanted_provider(call: Call) -> str:
+    """The provider that a header names; empty where it names none."""
     return call.headers.get(_PROVIDER_HEADER, b"").decode("latin-1").strip()
 
 
-def _require_model(call: Call, model: str) -> None:
-    """Authenticate comes before the body is read here, so that strangers upload nothing."""
+def require_model(call: Call, model: str) -> None:
+    """Raise Forbidden unless the caller may use the model, which is known only after Authenticate."""
     caller = call.caller
     if caller is not None and not model_allowed(caller.models, model):
         raise Forbidden(f"key {caller.key!r} may not use model {model[:200]!r}", param="model")
 
 
-def _require_provider(call: Call, way: Way) -> None:
-    """A call without a model that the gateway knows may use any: it takes a key that may use all of the provider's."""
+def require_provider(call: Call, way: Way) -> None:
+    """Raise Forbidden unless the caller may use all of a provider's models, as a call that names none could."""
     caller = call.caller
     if caller is not None and not model_allowed(caller.models, f"{way.name}/"):
         raise Forbidden(

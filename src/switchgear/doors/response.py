@@ -4,6 +4,8 @@ from http import HTTPStatus
 from typing import Final
 
 NO_BODY: Final = (204, 304)
+SWITCHING: Final = 101
+"""What follows the head is of another protocol, until the connection ends."""
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK: Final = b"0\r\n\r\n"
 

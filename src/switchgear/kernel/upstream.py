@@ -5,7 +5,7 @@ without a socket.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -103,6 +103,39 @@ class Transport(Protocol):
 
     async def aclose(self) -> None:
         """Close every idle connection and refuse new requests."""
+        ...
+
+
+class Tunnel(Protocol):
+    """A connection on which another protocol is spoken, if ``status`` is 101."""
+
+    status: int
+    headers: Headers
+    """Names in lower case."""
+
+    async def read(self) -> bytes:
+        """What has come, waiting for some; ``b""`` at the end. Raises UpstreamTruncated."""
+        ...
+
+    async def refusal(self) -> bytes:
+        """The body of an answer that is none of 101."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send, and wait while the upstream is slow. Raises UpstreamTruncated."""
+        ...
+
+    def close(self) -> None:
+        """Let go at once; harmless when called again."""
+        ...
+
+
+@runtime_checkable
+class Tunnels(Protocol):
+    """A transport that can ask for a WebSocket."""
+
+    async def tunnel(self, target: Target, timers: Timers, extra_headers: tuple[tuple[str, str], ...]) -> Tunnel:
+        """Raises UpstreamUnreachable, UpstreamTimeout, UpstreamTruncated or UpstreamGarbled."""
         ...
 
 

@@ -12,6 +12,7 @@ from switchgear.upstream.exchange import Exchange
 from switchgear.upstream.pool import OriginPool, PoolLimits, PoolStats
 from switchgear.upstream.request import BODILESS_METHODS, extra_lines, request_prefix, upload_framing
 from switchgear.upstream.tls import client_context, require_verification
+from switchgear.upstream.tunnel import SocketTunnel, open_tunnel
 
 TICK_SECONDS = 0.02
 SWEEP_SECONDS = 1.0
@@ -80,6 +81,12 @@ class HttpTransport:
         else:
             await _answered_meanwhile(loop.create_task(connection.upload(exchange, upload)), exchange)
         return exchange
+
+    async def tunnel(self, target: Target, timers: Timers, extra_headers: tuple[tuple[str, str], ...]) -> SocketTunnel:
+        """Also raises Overloaded, BadRequest or ConfigError as :meth:`send` does; no pool holds the connection."""
+        if self._closed:
+            raise Overloaded("this gateway is shutting down")
+        return await open_tunnel(target, self._tls, timers, extra_headers)
 
     async def aclose(self) -> None:
         self._closed = True
