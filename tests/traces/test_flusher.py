@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,7 +98,14 @@ async def test_a_segment_that_was_followed_by_another_is_cut_to_its_entries_and_
 
 async def test_it_clears_up_at_the_start_and_after_each_change_of_segments(tmp_path: Path) -> None:
     rounds: list[bool] = []
-    scene = Scene(tmp_path, tidy=lambda: rounds.append(is_open(scene.first)))
+    made = threading.Event()
+
+    def tidy() -> None:
+        made.wait(10)  # the flusher's thread may be here before there is a scene to look at
+        rounds.append(is_open(scene.first))
+
+    scene = Scene(tmp_path, tidy=tidy)
+    made.set()
     await scene.flusher.flushed()
     await scene.flusher.flushed()
     scene.flusher.change(scene.second)
