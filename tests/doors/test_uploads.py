@@ -116,6 +116,26 @@ async def test_a_client_that_stalls_is_told_so_and_the_upstream_let_go() -> None
     assert (record.status, record.outcome) == (408, "refused")
 
 
+async def test_only_the_client_is_hurried_not_the_upstream() -> None:
+    takes, answers = asyncio.Event(), asyncio.Event()
+    body = MODEL + FILE + b"x" * 20_000_000 + END
+
+    async def script(peer: Peer) -> None:
+        head = await peer.until(b"\r\n\r\n")
+        await takes.wait()
+        await peer.exactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+        await answers.wait()
+        await peer.send(OK)
+
+    async with house_before(script, Bounds(request_seconds=0.1)) as house:
+        asking = asyncio.ensure_future(house.raw(head(len(body), more="connection: close\r\n") + body))
+        for event in (takes, answers):
+            done, _ = await asyncio.wait((asking,), timeout=0.4)
+            assert not done
+            event.set()
+        assert (await asking).startswith(b"HTTP/1.1 200 ")
+
+
 async def test_a_client_that_goes_takes_the_upstream_along() -> None:
     listener = Listener()
     async with house_before(listener) as house:

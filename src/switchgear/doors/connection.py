@@ -91,6 +91,9 @@ class Connection(asyncio.Protocol):
             self._accept_last(refused)
         elif not self._busy or self._uploading():
             self._deadline = self._now() + self._hub.bounds.request_seconds
+        elif self._request is not None and self._request.upload is not None and self._writable is None:
+            # The client has done its part, or is made to wait.
+            self._deadline = _NEVER
 
     def _invite(self) -> None:
         if not self._busy:
