@@ -23,6 +23,7 @@ from bench.report import CALIBRATION, whole_report
 from bench.scenarios import measure_import, measure_memory, measure_rates, measure_saturation, measure_streams
 from bench.selfcheck import complaints
 from bench.stand import QUICK, Direct, Effort, Stand, UnderTest
+from bench.steadiness import steadiness
 from bench.subjects import Minimal, Nginx, Subject, Switchgear, Unavailable
 
 OPEN_FILES = 16_384
@@ -155,7 +156,8 @@ def main() -> int:
         say("\n".join(found) or "the harness works")
         return 1 if found else 0
     subjects = chosen_subjects(options.subjects, with_peers=options.peers)
-    findings = Findings(conditions=conditions(plan), effort=msgspec.to_builtins(effort))
+    measured = {**conditions(plan), "steadiness": steadiness(plan.subject)}
+    findings = Findings(conditions=measured, effort=msgspec.to_builtins(effort))
     say(f"measuring {', '.join(subject.name for subject in subjects)}: {effort.rounds} rounds of {effort.seconds:g} s")
     with Mock(plan) as mock, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         Path(folder).chmod(0o755)

@@ -74,7 +74,13 @@ class Running:
         self.target = Target(port=site.port, path=launch.path, headers=launch.headers, model=launch.model)
         self._port_file = launch.port_file
         self._log = site.folder / "output.log"
-        words = ["env", *(f"{name}={value}" for name, value in launch.variables.items()), *launch.command]
+        # Byte code is there for an installed package; a caller that forbids writing it would have every start compile.
+        words = [
+            "env",
+            "--unset=PYTHONDONTWRITEBYTECODE",
+            *(f"{name}={value}" for name, value in launch.variables.items()),
+            *launch.command,
+        ]
         started = time.perf_counter()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(pinned(words, plan.subject), cwd=site.folder, stdout=log, stderr=log)

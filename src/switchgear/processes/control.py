@@ -14,6 +14,7 @@ import uvloop
 from switchgear.app.control import Sources, control
 from switchgear.app.listing import routes
 from switchgear.config import Config, ConfigWatcher, discover, load, read_environment
+from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import ConfigError
 from switchgear.processes.child import report_ready
 from switchgear.processes.follow import Follower
@@ -64,7 +65,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
         log.error("%s", error)  # noqa: TRY400 (the message is for the operator; a traceback would bury it)
         return 1
     journal = Path(file.config.journal.directory)
-    follower = Follower(journal)
+    follower = Follower(journal, SystemClock())
     app = control(
         Sources(
             version=version("switchgear"),
@@ -96,6 +97,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
         task.cancel()
     server.should_exit = True
     await serving
+    await asyncio.wait(following)
     return 0
 
 

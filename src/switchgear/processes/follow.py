@@ -6,13 +6,17 @@ from collections import deque
 from pathlib import Path
 from typing import Final
 
+from switchgear.kernel.clock import Clock
 from switchgear.kernel.record import CallRecord
 from switchgear.processes.reports import living_reports
 from switchgear.traces.gauges import exposition
-from switchgear.traces.journal_reader import Batch, FileOffsets, JournalReader
+from switchgear.traces.journal_reader import FileOffsets, JournalReader
 from switchgear.traces.meter import Meter
+from switchgear.traces.offsets import Position
 
 _POLL_SECONDS: Final = 0.2
+_KEEP_NS: Final = 1_000_000_000
+"""Between two commits of the position: each has the file system commit its journal, and a gateway's store may wait."""
 _REMEMBERED: Final = 1000
 OFFSETS_FILE: Final = "control.offsets"
 
@@ -20,41 +24,40 @@ OFFSETS_FILE: Final = "control.offsets"
 class Follower:
     """Follows a journal; a restarted control process goes on where the last one stood, counting from zero."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, clock: Clock) -> None:
         self._directory = directory
+        self._monotonic_ns = clock.monotonic_ns
         self._meter = Meter()
         self._meter.show(lambda: exposition(living_reports(directory)))
         self._log = logging.getLogger("switchgear.control")
         self._recent: deque[CallRecord] = deque(maxlen=_REMEMBERED)
+        self._unkept: Position | None = None
+        self._kept_ns = 0
 
     async def run(self) -> None:
-        """Follow until cancelled."""
+        """Follow until cancelled; the position is kept then."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         reader = await asyncio.to_thread(self._open)
         self._meter.watch(reader.counts)
-        while True:
-            batch = await asyncio.to_thread(reader.read_batch)
-            if batch is None:
-                await asyncio.sleep(_POLL_SECONDS)
-            else:
-                await self._take(reader, batch)
-
-    def _open(self) -> JournalReader:
-        offsets = FileOffsets(self._directory / OFFSETS_FILE)
-        reader = JournalReader(self._directory, offsets)
-        if not offsets.load():
-            reader.skip_to_end()
-        return reader
-
-    async def _take(self, reader: JournalReader, batch: Batch) -> None:
-        for record in batch.records:
-            self._meter.count(record)
-        self._recent.extend(batch.records)
         try:
-            await asyncio.to_thread(reader.commit, batch.position)
-        except OSError as error:
-            # What is counted stays counted; the next batch commits for this one too.
-            self._log.error("the position in the journal cannot be kept: %s", error)
+            while True:
+                # It rests after a batch that is not full: else it would take in call by call, and commit as often.
+                if not await self.take(reader):
+                    await asyncio.sleep(_POLL_SECONDS)
+        finally:
+            self._keep(reader)
+
+    async def take(self, reader: JournalReader) -> bool:
+        """Take in the next batch; whether the one behind it is there already."""
+        batch = await asyncio.to_thread(reader.read_batch)
+        if batch is not None:
+            for record in batch.records:
+                self._meter.count(record)
+            self._recent.extend(batch.records)
+            self._unkept = batch.position
+        if self._unkept is not None and self._monotonic_ns() - self._kept_ns >= _KEEP_NS:
+            await asyncio.to_thread(self._keep, reader)
+        return batch is not None and batch.more
 
     def metrics(self) -> str:
         """All counts, for Prometheus."""
@@ -64,3 +67,21 @@ class Follower:
         """The last finished calls, newest first."""
         newest = list(self._recent)[-limit:]
         return newest[::-1]
+
+    def _open(self) -> JournalReader:
+        offsets = FileOffsets(self._directory / OFFSETS_FILE)
+        reader = JournalReader(self._directory, offsets)
+        if not offsets.load():
+            reader.skip_to_end()
+        return reader
+
+    def _keep(self, reader: JournalReader) -> None:
+        position, self._unkept = self._unkept, None
+        if position is None:
+            return
+        try:
+            reader.commit(position)
+        except OSError as error:
+            # What is counted stays counted; the next batch commits for this one too.
+            self._log.error("the position in the journal cannot be kept: %s", error)
+        self._kept_ns = self._monotonic_ns()

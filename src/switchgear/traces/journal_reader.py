@@ -26,6 +26,8 @@ class Batch(Struct, frozen=True, kw_only=True):
 
     records: list[CallRecord]
     position: Position
+    more: bool = False
+    """The batch is full: the next one is there already."""
 
 
 class Damage(Struct, frozen=True, kw_only=True):
@@ -75,7 +77,9 @@ class JournalReader:
         self._position = position
         self._read_records += len(records)
         moved = any(position[name] == SKIPPED != before.get(name) for name in position)
-        return Batch(records=records, position=dict(position)) if records or moved else None
+        if not records and not moved:
+            return None
+        return Batch(records=records, position=dict(position), more=room <= 0)
 
     def commit(self, position: Mapping[str, int]) -> None:
         """Keep a batch's position by the reader's own offsets; for stores that do not do it themselves."""
