@@ -6,6 +6,9 @@
  * late although a connection was free is the generator's own fault: those are counted apart, and make the result
  * suspect.
  * --saturate is a closed loop: each connection sends its next request when the last one has been answered.
+ * --leave makes every client a rude one, who hangs up on its stream after the first chunk; that counts as answered.
+ * --log FILE keeps a line for each request: when it was due (CLOCK_MONOTONIC, ns), how long it took (ns), and `ok` or
+ * what went wrong.
  *
  * One line of JSON comes out. Percentiles are exact: every latency is kept and sorted at the end. */
 #define _GNU_SOURCE
@@ -18,7 +21,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 
-static const char *const ERROR_NAMES[ERROR_KINDS] = {"connect", "short", "non_2xx", "malformed", "no_done", "timeout"};
+const char *const ERROR_NAMES[ERROR_KINDS] = {"connect", "short", "non_2xx", "malformed", "no_done", "timeout"};
 static const double BUSY_PERCENT = 90.0, LATE_PERCENT = 1.0;
 
 static void die(const char *what, const char *detail) {
@@ -39,6 +42,14 @@ static void read_body(struct options *options, const char *path) {
     fclose(file);
 }
 
+static FILE *open_log(const char *path) {
+    FILE *file = fopen(path, "w");
+    if (file == NULL) {
+        die("cannot write the log", path);
+    }
+    return file;
+}
+
 static void add_header(struct options *options, const char *header) {
     size_t used = strlen(options->headers);
     if (used + strlen(header) + 3 > sizeof options->headers) {
@@ -50,6 +61,7 @@ static void add_header(struct options *options, const char *header) {
 static const struct option LONG_OPTIONS[] = {
     {"port", required_argument, NULL, 'p'},
     {"path", required_argument, NULL, 'u'},
+    {"method", required_argument, NULL, 'x'},
     {"connections", required_argument, NULL, 'c'},
     {"rate", required_argument, NULL, 'r'},
     {"saturate", no_argument, NULL, 's'},
@@ -60,6 +72,8 @@ static const struct option LONG_OPTIONS[] = {
     {"body", required_argument, NULL, 'b'},
     {"header", required_argument, NULL, 'h'},
     {"stream", no_argument, NULL, 'e'},
+    {"leave", no_argument, NULL, 'l'},
+    {"log", required_argument, NULL, 'g'},
     {NULL, 0, NULL, 0},
 };
 
@@ -77,11 +91,15 @@ static void set_option(struct options *options, int name) {
     case 'b': read_body(options, optarg); break;
     case 'h': add_header(options, optarg); break;
     case 'e': options->stream = true; break;
+    case 'l': options->leave = true; break;
+    case 'g': options->log = open_log(optarg); break;
+    case 'x': options->method = optarg; break;
     default: die("unknown option", "see load.c for the list");
     }
 }
 
 static void parse_options(struct options *options, int count, char **words) {
+    options->method = "POST";
     options->path = "/v1/chat/completions";
     options->connections = 32;
     options->seconds = 3;
@@ -91,8 +109,11 @@ static void parse_options(struct options *options, int count, char **words) {
          name = getopt_long(count, words, "", LONG_OPTIONS, NULL)) {
         set_option(options, name);
     }
-    if (options->port <= 0 || options->connections <= 0 || options->body == NULL) {
-        die("missing option", "--port, --connections and --body are needed");
+    if (options->port <= 0 || options->connections <= 0 || (options->body == NULL && strcmp(options->method, "GET") != 0)) {
+        die("missing option", "--port, --connections and --body are needed (no body for --method GET)");
+    }
+    if (options->leave && !options->stream) {
+        die("missing option", "--leave needs --stream");
     }
     if (options->saturate == (options->rate > 0)) {
         die("missing option", "either --rate R or --saturate");
@@ -102,12 +123,15 @@ static void parse_options(struct options *options, int count, char **words) {
 static void build_request(struct load *load) {
     const struct options *options = &load->options;
     size_t capacity = options->body_length + sizeof options->headers + strlen(options->path) + 256;
+    const char *type = options->body == NULL ? "" : "Content-Type: application/json\r\n";
     load->request = malloc(capacity);
     int head = snprintf(
         load->request, capacity,
-        "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\n%sContent-Length: %zu\r\n\r\n",
-        options->path, options->port, options->headers, options->body_length);
-    memcpy(load->request + head, options->body, options->body_length);
+        "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s%sContent-Length: %zu\r\n\r\n",
+        options->method, options->path, options->port, type, options->headers, options->body_length);
+    if (options->body != NULL) {
+        memcpy(load->request + head, options->body, options->body_length);
+    }
     load->request_length = (size_t)head + options->body_length;
 }
 

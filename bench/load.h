@@ -5,15 +5,19 @@
 #include "response.h"
 #include "samples.h"
 
+#include <stdio.h>
 #include <sys/resource.h>
 
 enum error_kind { CONNECT_FAILED, CUT_SHORT, NOT_2XX, NOT_HTTP, NO_DONE, TIMED_OUT, ERROR_KINDS };
 
+extern const char *const ERROR_NAMES[ERROR_KINDS];
+
 struct options {
     int port, connections, timeout_ms;
     double rate, seconds, warmup, drain; /* requests per second, and seconds */
-    bool saturate, stream;
-    const char *path;
+    bool saturate, stream, leave; /* leave: hang up as soon as a stream's first chunk is there */
+    const char *method, *path;
+    FILE *log; /* null: no line for each answer */
     char *body;
     size_t body_length;
     char headers[4096];

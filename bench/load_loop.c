@@ -71,7 +71,16 @@ static void drop_idle(struct connection *connection) {
     disconnect(connection);
 }
 
+static void log_outcome(const struct connection *connection, const char *outcome) {
+    const struct load *load = connection->load;
+    if (load->options.log != NULL) {
+        fprintf(load->options.log, "%lld %lld %s\n", (long long)connection->intended,
+                (long long)(load->now - connection->intended), outcome);
+    }
+}
+
 static void fail(struct connection *connection, enum error_kind kind) {
+    log_outcome(connection, ERROR_NAMES[kind]);
     connection->load->errors[kind]++;
     connection->load->error_total++;
     connection->load->busy_count--;
@@ -124,10 +133,11 @@ static void finish_request(struct connection *connection) {
         fail(connection, NOT_2XX);
         return;
     }
-    if (load->options.stream && !connection->response.saw_done) {
+    if (load->options.stream && !load->options.leave && !connection->response.saw_done) {
         fail(connection, NO_DONE);
         return;
     }
+    log_outcome(connection, "ok");
     load->completed_total++;
     load->chunks_total += connection->chunks;
     load->in_window += in_window(load, load->now);
@@ -136,7 +146,7 @@ static void finish_request(struct connection *connection) {
     }
     load->busy_count--;
     connection->busy = false;
-    if (connection->response.keep_alive) {
+    if (connection->response.keep_alive && !load->options.leave) {
         load->idle[load->idle_count++] = connection;
     } else {
         disconnect(connection);
@@ -171,7 +181,7 @@ static void read_response(struct connection *connection, bool ended) {
         response_feed(&connection->response, buffer, (size_t)size);
         if (connection->response.state == MALFORMED) {
             fail(connection, NOT_HTTP);
-        } else if (connection->response.state == COMPLETE) {
+        } else if (connection->response.state == COMPLETE || (connection->load->options.leave && connection->chunks > 0)) {
             finish_request(connection);
         }
         if (!ended && size < (ssize_t)sizeof buffer) {

@@ -1,13 +1,14 @@
 /* The mock upstream: one thread, one epoll, and an answer ready before the question.
  *
- * POST: a fixed OpenAI chat completion of about 1 KB, or, when the body says "stream": true, a server-sent event
- * stream: N text chunks, a usage chunk, `data: [DONE]`, one write each. The prompt may steer a stream, so that every
- * gateway can pass the wish on:  mock:chunks=60  mock:interval_us=5000  mock:stall_after=1  (digits follow; the prompt
- * wins over the flags). Each text chunk carries the monotonic time of its writing (`@<19 digits>`), from which the load
+ * POST: a fixed OpenAI chat completion of about 1 KB (to /v1/messages: an Anthropic message of the same text), or, when
+ * the body says "stream": true, a server-sent event stream: N text chunks and what the dialect has around them, one
+ * write each. The prompt may steer a stream, so that every gateway can pass the wish on:  mock:chunks=60
+ * mock:interval_us=5000  mock:stall_after=1  (digits follow; the prompt wins over the flags). Each text chunk carries the monotonic time of its writing (`@<19 digits>`), from which the load
  * generator measures lag. GET /mock/stats counts requests and open streams; any other GET lists one model, for gateways
  * that ask first. */
 #define _GNU_SOURCE
 #include "mock_answers.h"
+#include "mock_wire.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REQUEST_CAPACITY = 1 << 20, FIRST_CAPACITY = 16384, EVENTS = 256, MAX_STREAMS = 65536 };
+enum { REQUEST_CAPACITY = 16 << 20, FIRST_CAPACITY = 16384, EVENTS = 256, MAX_STREAMS = 65536 };
 #define NS_PER_SECOND 1000000000LL
 #define IDLE_NS NS_PER_SECOND
 
@@ -39,6 +40,7 @@ struct connection {
     long sent_chunks;
     int64_t next_due;
     struct script script;
+    const struct wire *wire;
     size_t stream_index; /* where it stands in the list of streams */
     size_t length, capacity;
     char *input; /* `capacity` bytes and one for a closing 0 */
@@ -93,25 +95,27 @@ static bool write_event(struct mock *mock, struct connection *connection, const 
     return write_whole(mock, connection, framed, (size_t)size);
 }
 
+/* False when the peer is gone. */
+static bool write_events(struct mock *mock, struct connection *connection, const char *const *events) {
+    for (int at = 0; at < MAX_ASIDES && events[at] != NULL; at++) {
+        if (!write_event(mock, connection, events[at], strlen(events[at]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void end_stream(struct mock *mock, struct connection *connection) {
-    static const char usage[] =
-        "data: " CHUNK_START "[],\"usage\":{\"prompt_tokens\":240,\"completion_tokens\":60,\"total_tokens\":300}}\n\n";
-    static const char done[] = "data: [DONE]\n\n";
-    if (write_event(mock, connection, usage, sizeof usage - 1) &&
-        write_event(mock, connection, done, sizeof done - 1) && write_whole(mock, connection, "0\r\n\r\n", 5)) {
+    if (write_events(mock, connection, connection->wire->ending) && write_whole(mock, connection, "0\r\n\r\n", 5)) {
         stop_streaming(mock, connection);
     }
 }
 
 static void write_chunk(struct mock *mock, struct connection *connection) {
     bool last = ++connection->sent_chunks >= connection->script.chunks;
-    char event[512];
-    int length = snprintf(
-        event, sizeof event,
-        "data: " CHUNK_START
-        "[{\"index\":0,\"delta\":{%s\"content\":\"@%019lld and a word\"},\"logprobs\":null,\"finish_reason\":%s}]}\n\n",
-        connection->sent_chunks == 1 ? "\"role\":\"assistant\"," : "", (long long)clock_ns(),
-        last ? "\"stop\"" : "null");
+    char event[EVENT_CAPACITY];
+    int length =
+        connection->wire->chunk(event, sizeof event, connection->sent_chunks == 1, last, (long long)clock_ns());
     connection->next_due += connection->script.interval_us * 1000;
     if (!write_event(mock, connection, event, (size_t)length)) {
         return;
@@ -150,7 +154,9 @@ static void start_stream(struct mock *mock, struct connection *connection, const
     connection->streaming = true;
     connection->stream_index = mock->stream_count;
     mock->streams[mock->stream_count++] = connection;
-    write_whole(mock, connection, STREAM_HEAD, sizeof STREAM_HEAD - 1);
+    if (write_whole(mock, connection, STREAM_HEAD, sizeof STREAM_HEAD - 1)) {
+        write_events(mock, connection, connection->wire->opening);
+    }
 }
 
 static void answer_json(struct mock *mock, struct connection *connection, const char *json) {
@@ -166,14 +172,18 @@ static void answer(struct mock *mock, struct connection *connection, const char 
         char stats[128];
         snprintf(stats, sizeof stats, "{\"requests\":%ld,\"open_streams\":%zu}", mock->requests, mock->stream_count);
         answer_json(mock, connection, stats);
-    } else if (strncmp(head, "GET ", 4) == 0) {
+        return;
+    }
+    if (strncmp(head, "GET ", 4) == 0) {
         answer_json(mock, connection, MODELS);
-    } else if (wants_stream(body) && mock->stream_count < MAX_STREAMS) {
-        mock->requests++;
+        return;
+    }
+    connection->wire = wire_of(head);
+    mock->requests++;
+    if (wants_stream(body) && mock->stream_count < MAX_STREAMS) {
         start_stream(mock, connection, body);
     } else {
-        mock->requests++;
-        answer_json(mock, connection, COMPLETION);
+        answer_json(mock, connection, connection->wire->answer);
     }
 }
 

@@ -11,13 +11,14 @@ QUESTION = (
 BODY_BYTES = 1200
 
 
-def chat_body(model: str, wishes: str = "", *, stream: bool = False) -> bytes:
-    """A chat completion request of BODY_BYTES bytes; `wishes` is text that the mock looks for in the prompt."""
+def chat_body(model: str, wishes: str = "", *, stream: bool = False, size: int = BODY_BYTES) -> bytes:
+    """A chat completion request of `size` bytes; `wishes` is text that the mock looks for in the prompt."""
     shape: dict[str, object] = {"model": model, "temperature": 0.2, "max_tokens": 256}
     if stream:
         shape |= {"stream": True, "stream_options": {"include_usage": True}}
     body = _with_prompt(shape, wishes)
-    filler = (QUESTION * 8)[: max(0, BODY_BYTES - len(body))]
+    wanted = max(0, size - len(body))
+    filler = (QUESTION * (1 + wanted // len(QUESTION)))[:wanted]
     return _with_prompt(shape, wishes + filler)
 
 
@@ -37,8 +38,7 @@ class Bodies:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def file(self, model: str, wishes: str = "", *, stream: bool = False) -> Path:
-        body = chat_body(model, wishes, stream=stream)
+    def file(self, body: bytes) -> Path:
         path = self._folder / f"body-{zlib.crc32(body):08x}.json"
         path.write_bytes(body)
         return path

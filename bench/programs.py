@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ HERE = Path(__file__).parent
 BUILD = HERE / "build"
 SOURCES = {
     "load": ("load.c", "load_loop.c", "response.c", "samples.c"),
-    "mock": ("mock.c",),
+    "mock": ("mock.c", "mock_wire.c"),
 }
 
 
@@ -87,6 +88,10 @@ class Schedule:
     timeout_ms: int = 10_000
     drain_seconds: float = 2.0
     """How long answers that are still out are waited for after the end."""
+    leave: bool = False
+    """Every client of a stream hangs up after the first chunk."""
+    log: Path | None = None
+    """Where a line for each request goes; `bench.timeline` reads it."""
 
 
 def compile_programs() -> None:
@@ -106,44 +111,82 @@ def compile_programs() -> None:
 
 
 class LoadGenerator:
-    """Runs the load generator on its own core."""
+    """Runs the load generator on its own core, to its end or beside others."""
 
     def __init__(self, plan: CorePlan) -> None:
         self._plan = plan
 
-    def run(self, target: Target, body: Path, schedule: Schedule) -> LoadResult:
-        """Put one load on one target. Raises CalledProcessError when the generator itself fails."""
-        words = [str(BUILD / "load"), "--port", str(target.port), "--path", target.path, "--body", str(body)]
-        words += ["--connections", str(schedule.connections), "--seconds", str(schedule.seconds)]
-        words += ["--warmup", str(schedule.warmup_seconds), "--timeout-ms", str(schedule.timeout_ms)]
-        words += ["--drain", str(schedule.drain_seconds)]
-        words += ["--saturate"] if schedule.rate is None else ["--rate", str(schedule.rate)]
-        words += ["--stream"] if schedule.stream else []
-        for name, value in target.headers:
-            words += ["--header", f"{name}: {value}"]
-        answer = subprocess.run(pinned(words, self._plan.generator), stdout=subprocess.PIPE, check=True)
-        return msgspec.json.decode(answer.stdout, type=LoadResult)
+    def start(self, target: Target, body: Path | None, schedule: Schedule) -> "RunningLoad":
+        """Begin to put one load on one target; without a body it asks by GET."""
+        return RunningLoad(pinned(_words(target, body, schedule), self._plan.generator))
+
+
+def _words(target: Target, body: Path | None, schedule: Schedule) -> list[str]:
+    words = [str(BUILD / "load"), "--port", str(target.port), "--path", target.path]
+    words += ["--method", "GET"] if body is None else ["--body", str(body)]
+    words += ["--connections", str(schedule.connections), "--seconds", str(schedule.seconds)]
+    words += ["--warmup", str(schedule.warmup_seconds), "--timeout-ms", str(schedule.timeout_ms)]
+    words += ["--drain", str(schedule.drain_seconds)]
+    words += ["--saturate"] if schedule.rate is None else ["--rate", str(schedule.rate)]
+    words += ["--stream"] if schedule.stream else []
+    words += ["--leave"] if schedule.leave else []
+    words += ["--log", str(schedule.log)] if schedule.log is not None else []
+    for name, value in target.headers:
+        words += ["--header", f"{name}: {value}"]
+    return words
+
+
+class RunningLoad:
+    """A load that is under way."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
+
+    def result(self) -> LoadResult:
+        """Wait for the end. Raises CalledProcessError when the generator itself failed."""
+        answer, _ = self._process.communicate()
+        if self._process.returncode:
+            raise subprocess.CalledProcessError(self._process.returncode, self._process.args)
+        return msgspec.json.decode(answer, type=LoadResult)
 
 
 class Mock:
-    """The mock upstream, running for as long as the `with` block."""
+    """The mock upstream, running for as long as the `with` block; it may be killed and come back, or be made to hang."""
 
     def __init__(self, plan: CorePlan) -> None:
         self._plan = plan
         self.port = 0
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(pinned([str(BUILD / "mock")], self._plan.mock), stdout=subprocess.PIPE)
-        assert self._process.stdout is not None
-        self.port = int(self._process.stdout.readline())
+        self.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Listen: on any port the first time, on the same one when it comes back."""
+        words = [str(BUILD / "mock"), "--port", str(self.port)]
+        self._process = subprocess.Popen(pinned(words, self._plan.mock), stdout=subprocess.PIPE)
+        assert self._process.stdout is not None
+        self.port = int(self._process.stdout.readline())
+
+    def kill(self) -> None:
+        """Die at once: connections are cut, new ones refused."""
         self._process.kill()
         self._process.communicate()
 
+    def hang(self) -> None:
+        """Stand still: the kernel takes connections and requests, and nobody answers."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Go on after :meth:`hang`."""
+        self._process.send_signal(signal.SIGCONT)
+
     def stats(self) -> MockStats:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        """What it has seen since it was started. Raises OSError when it does not answer within two seconds."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
         try:
             connection.request("GET", "/mock/stats")
             return msgspec.json.decode(connection.getresponse().read(), type=MockStats)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.machine import CorePlan, free_port
-from bench.payloads import Bodies
-from bench.programs import LoadGenerator, LoadResult, Mock, Schedule, Target
+from bench.payloads import BODY_BYTES, Bodies, chat_body
+from bench.programs import LoadGenerator, LoadResult, Mock, RunningLoad, Schedule, Target
 from bench.subjects import CHAT_PATH, Running, Site, Subject
 
 SWEEP = (200.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0, 32_000.0, 64_000.0, 128_000.0, 256_000.0, 512_000.0)
@@ -79,6 +79,13 @@ class Stand:
                 running.stop()
 
     def load(self, target: Target, schedule: Schedule, wishes: str = "") -> LoadResult:
-        """Put one load on one target."""
-        body = Bodies(self.folder).file(target.model, wishes, stream=schedule.stream)
-        return LoadGenerator(self.plan).run(target, body, schedule)
+        """Put one load on one target, and wait for its end."""
+        return self.begin(target, schedule, self.body(target, schedule, wishes)).result()
+
+    def body(self, target: Target, schedule: Schedule, wishes: str = "", size: int = BODY_BYTES) -> Path:
+        """The request of such a load."""
+        return Bodies(self.folder).file(chat_body(target.model, wishes, stream=schedule.stream, size=size))
+
+    def begin(self, target: Target, schedule: Schedule, body: Path | None) -> RunningLoad:
+        """Begin to put one load on one target; without a body it asks by GET."""
+        return LoadGenerator(self.plan).start(target, body, schedule)

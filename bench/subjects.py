@@ -188,25 +188,33 @@ class Minimal:
         return Launch(command, port_file=port_file)
 
 
-SWITCHGEAR_CONFIG = """\
-server: {{host: 127.0.0.1, port: {port}}}
-keys: [{{name: bench, key: {key}}}]
-providers: {{mock: {{kind: openai_compatible, base_url: "http://127.0.0.1:{mock_port}/v1", api_key: dummy}}}}
-models: {{bench: {{deployments: [{{model: mock/gpt-bench}}]}}}}
+SWITCHGEAR_CONFIG = Template("""\
+server: {host: 127.0.0.1, port: $port}
+keys: [{name: bench, key: $key}]
+""")
+ONE_UPSTREAM = """\
+providers: {mock: {kind: openai_compatible, base_url: "http://127.0.0.1:$mock_port/v1", api_key: dummy}}
+models: {bench: {deployments: [{model: mock/gpt-bench}]}}
 """
 
 
 class Switchgear:
-    """The gateway itself, with everything on: virtual keys, journal, metrics, and the control process beside it."""
+    """The gateway itself, with everything on: virtual keys, journal, metrics, and the control process beside it.
 
-    name = "switchgear"
+    ``upstreams`` is the rest of its configuration, from ``providers`` on; ``$mock_port`` in it is the mock's.
+    """
+
+    def __init__(self, name: str = "switchgear", upstreams: str = ONE_UPSTREAM) -> None:
+        self.name = name
+        self._upstreams = Template(upstreams)
 
     def launch(self, site: Site) -> Launch:
         program = Path(sys.executable).with_name("switchgear")
         if not program.exists():
             raise Unavailable(f"no {program.name} command beside {Path(sys.executable).name}: pip install -e .")
         config = site.folder / "switchgear.yaml"
-        config.write_text(SWITCHGEAR_CONFIG.format(port=site.port, key=BENCH_KEY, mock_port=site.mock_port))
+        head = SWITCHGEAR_CONFIG.substitute(port=site.port, key=BENCH_KEY)
+        config.write_text(head + self._upstreams.substitute(mock_port=site.mock_port))
         return Launch(
             [str(program), "serve", "--config", str(config), "--port", str(site.port)],
             headers=(("Authorization", f"Bearer {BENCH_KEY}"),),
