@@ -204,9 +204,11 @@ class Switchgear:
     ``upstreams`` is the rest of its configuration, from ``providers`` on; ``$mock_port`` in it is the mock's.
     """
 
-    def __init__(self, name: str = "switchgear", upstreams: str = ONE_UPSTREAM) -> None:
+    def __init__(self, name: str = "switchgear", upstreams: str = ONE_UPSTREAM, *, watch: Path | None = None) -> None:
+        """``watch`` is an empty folder for what the loop's heart tells; see `bench.heartbeat`."""
         self.name = name
         self._upstreams = Template(upstreams)
+        self._watch = watch
 
     def launch(self, site: Site) -> Launch:
         program = Path(sys.executable).with_name("switchgear")
@@ -215,10 +217,15 @@ class Switchgear:
         config = site.folder / "switchgear.yaml"
         head = SWITCHGEAR_CONFIG.substitute(port=site.port, key=BENCH_KEY)
         config.write_text(head + self._upstreams.substitute(mock_port=site.mock_port))
+        variables: dict[str, str] = {}
+        if self._watch is not None:
+            shutil.copyfile(HERE / "heartbeat.py", self._watch / "sitecustomize.py")
+            variables["PYTHONPATH"] = str(self._watch)
         return Launch(
             [str(program), "serve", "--config", str(config), "--port", str(site.port)],
             headers=(("Authorization", f"Bearer {BENCH_KEY}"),),
             model="bench",
+            variables=variables,
             measured=_gateway_process,
         )
 

@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 from switchgear.kernel.errors import BadRequest, UnsupportedField, UpstreamGarbled
 from switchgear.wire.json_body import (
     ABSENT,
+    add_first,
     decode,
     decode_answer,
     leave_out,
@@ -150,6 +151,29 @@ def test_setting_the_model_changes_it_and_nothing_else(others: dict[str, str], e
 def test_a_hidden_or_doubled_model_is_set_wherever_it_stands(body: bytes) -> None:
     assert b'"a"' not in set_model(body, b'"new"')
     assert json.loads(set_model(body, b'"new"'))["model"] == "new"
+
+
+@pytest.mark.parametrize("prompt", ["a \\u003cb\\u003e", "Gr\\u00f6\\u00dfe \\u2026", 'say \\"model\\"'])
+def test_other_escapes_leave_every_byte_around_the_model_as_it_is(prompt: str) -> None:
+    body = f'{{"model": "a",  "prompt": "{prompt}"}}'.encode()
+    assert set_model(body, b'"new"') == f'{{"model": "new",  "prompt": "{prompt}"}}'.encode()
+
+
+LONG = "word " * 10_000
+
+
+@pytest.mark.parametrize("prompt", [LONG, LONG + "\\u003cb\\u003e", LONG + "Gr\\u00f6\\u00dfe"])
+def test_a_member_is_added_before_the_others_of_a_long_body(prompt: str) -> None:
+    body = f'{{"prompt":"{prompt}"}}'.encode()
+    assert add_first(body, b'"options"', b'"options":1') == b'{"options":1,' + body[1:]
+
+
+@pytest.mark.parametrize(
+    "there", ['"my_options"', '"\\u006dy_options"', '"my\\u005foptions"', '"my_option\\u0073"', '"\\u004dy"']
+)
+def test_a_member_that_may_be_there_already_is_not_added(there: str) -> None:
+    body = f'{{"prompt":"{LONG}",{there}:1}}'.encode()
+    assert add_first(body, b'"my_options"', b'"my_options":1') is None
 
 
 NAMES = st.lists(st.sampled_from(["model", "a", "b"]), max_size=3, unique=True)
