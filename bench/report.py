@@ -1,6 +1,7 @@
 """The findings as plain tables, and the bars that the gateway has to clear."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from bench.findings import Findings, added_to_streams_us, added_us, middle, points_at, ratio
 from bench.scenarios import CHUNK_INTERVAL_US, CHUNKS, PACED_STREAMS_PER_SECOND, RatePoint, Saturation
@@ -176,54 +177,68 @@ def starts_table(findings: Findings) -> str:
     )
 
 
+class Bar(NamedTuple):
+    """What is wanted, and what was found; nothing where it was not measured."""
+
+    what: str
+    limit: float
+    found: float | None
+    at_least: bool = False
+
+    @property
+    def verdict(self) -> str:
+        if self.found is None:
+            return "not measured"
+        cleared = self.found >= self.limit if self.at_least else self.found <= self.limit
+        return "pass" if cleared else "MISSED"
+
+
+def verdicts(title: str, bars: Sequence[Bar]) -> str:
+    """The bars as a table."""
+    rows = [
+        [bar.what, f"{'>=' if bar.at_least else '<='} {bar.limit:g}", number(bar.found, 2), bar.verdict] for bar in bars
+    ]
+    return table(title, ["bar", "wanted", "found", "verdict"], rows)
+
+
 def bars_table(findings: Findings) -> str:
     """The bars of the gateway; one that was not measured is said to be so."""
-    rows = [_bar_row(*bar) for bar in _bars(findings)]
-    return table("Bars for " + GATEWAY, ["bar", "wanted", "found", "verdict"], rows)
+    return verdicts("Bars for " + GATEWAY, _bars(findings))
 
 
-def _bar_row(what: str, limit: float, found: float | None, digits: int = 2) -> Row:
-    at_least = what.endswith("ratio")
-    if found is None:
-        verdict = "not measured"
-    else:
-        verdict = "pass" if (found >= limit if at_least else found <= limit) else "MISSED"
-    return [what, f"{'>=' if at_least else '<='} {limit:g}", number(found, digits), verdict]
-
-
-def _bars(findings: Findings) -> list[tuple[str, float, float | None]]:
+def _bars(findings: Findings) -> list[Bar]:
     streams, memory = findings.streams.get(GATEWAY, []), findings.memory.get(GATEWAY, [])
     return [
-        (f"throughput, {YARDSTICK} ratio", 0.22, ratio(findings, GATEWAY, YARDSTICK)),
-        ("CPU us per relayed chunk", 20, middle(streams, lambda r: r.cpu_us_per_chunk)),
-        ("p50 ms added at 500 rps", 0.5, _added_ms(findings, 500, CALIBRATION, lambda p: p.p50_us)),
-        ("p99 ms added at 500 rps", 2, _added_ms(findings, 500, CALIBRATION, lambda p: p.p99_us)),
-        (
+        Bar(f"throughput, {YARDSTICK} ratio", 0.22, ratio(findings, GATEWAY, YARDSTICK), at_least=True),
+        Bar("CPU us per relayed chunk", 20, middle(streams, lambda r: r.cpu_us_per_chunk)),
+        Bar("p50 ms added at 500 rps", 0.5, _added_ms(findings, 500, CALIBRATION, lambda p: p.p50_us)),
+        Bar("p99 ms added at 500 rps", 2, _added_ms(findings, 500, CALIBRATION, lambda p: p.p99_us)),
+        Bar(
             "p50 ms added to the first chunk",
             0.5,
             _in_ms(added_to_streams_us(findings, GATEWAY, CALIBRATION, lambda r: r.first_chunk_p50_us)),
         ),
-        (
+        Bar(
             "p99 ms added to the first chunk",
             2,
             _in_ms(added_to_streams_us(findings, GATEWAY, CALIBRATION, lambda r: r.first_chunk_p99_us)),
         ),
-        (
+        Bar(
             "p50 ms added to every chunk",
             0.5,
             _in_ms(added_to_streams_us(findings, GATEWAY, CALIBRATION, lambda r: r.chunk_lag_p50_us)),
         ),
-        (
+        Bar(
             "p99 ms added to every chunk",
             2,
             _in_ms(added_to_streams_us(findings, GATEWAY, CALIBRATION, lambda r: r.chunk_lag_p99_us)),
         ),
-        (f"p50 ms over {YARDSTICK} at 200 rps", 0.3, _added_ms(findings, 200, YARDSTICK, lambda p: p.p50_us)),
-        (f"p50 ms over {YARDSTICK} at 500 rps", 0.3, _added_ms(findings, 500, YARDSTICK, lambda p: p.p50_us)),
-        ("KB of RSS per open stream", 40, middle(memory, lambda r: r.kb_per_stream)),
-        ("upstream streams left open", 0, middle(memory, lambda r: r.left_open)),
-        ("seconds to import the gateway", 0.5, findings.import_seconds),
-        ("seconds from serve to first answer", 2, middle(findings.first_answer_seconds.get(GATEWAY, []), lambda s: s)),
+        Bar(f"p50 ms over {YARDSTICK} at 200 rps", 0.3, _added_ms(findings, 200, YARDSTICK, lambda p: p.p50_us)),
+        Bar(f"p50 ms over {YARDSTICK} at 500 rps", 0.3, _added_ms(findings, 500, YARDSTICK, lambda p: p.p50_us)),
+        Bar("KB of RSS per open stream", 40, middle(memory, lambda r: r.kb_per_stream)),
+        Bar("upstream streams left open", 0, middle(memory, lambda r: r.left_open)),
+        Bar("seconds to import the gateway", 0.5, findings.import_seconds),
+        Bar("seconds from serve to first answer", 2, middle(findings.first_answer_seconds.get(GATEWAY, []), lambda s: s)),
     ]
 
 

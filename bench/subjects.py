@@ -98,6 +98,11 @@ class Running:
         return self._measured(self._process.pid)
 
     @property
+    def root(self) -> int:
+        """The process that was started; all others are below it."""
+        return self._process.pid
+
+    @property
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
