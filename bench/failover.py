@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bench.command import run_command, say
 from bench.payloads import stream_wishes
 from bench.programs import LoadResult, Mock, Schedule
-from bench.report import Bar, Row, number, table, verdicts
+from bench.report import Bar, Row, number, table
 from bench.stand import Stand
 from bench.subjects import Switchgear
 from bench.timeline import ANSWERED, Answer, between, p99_ms, percentile, read_log

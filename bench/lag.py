@@ -151,8 +151,13 @@ def _spans_table(spans: dict[str, Span]) -> str:
 
 def _loads_table(found: dict[str, LoadResult]) -> str:
     rows = [
-        [name, number(each.rps, 1), number(each.latency_us.p50 / 1e3, 1), number(each.latency_us.p99 / 1e3, 1)]
-        + [number(each.error_total), number(each.unfinished)]
+        [
+            name,
+            number(each.rps, 1),
+            *(number(value / 1e3, 1) for value in (each.latency_us.p50, each.latency_us.p99)),
+            number(each.error_total),
+            number(each.unfinished),
+        ]
         for name, each in found.items()
     ]
     return table("Loads", ["what", "a second", "p50 ms", "p99", "errors", "unfinished"], rows)

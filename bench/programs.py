@@ -151,7 +151,7 @@ class RunningLoad:
 
 
 class Mock:
-    """The mock upstream, running for as long as the `with` block; it may be killed and come back, or be made to hang."""
+    """The mock upstream, running for as long as the `with` block; it may die and come back, or hang."""
 
     def __init__(self, plan: CorePlan) -> None:
         self._plan = plan

@@ -238,7 +238,9 @@ def _bars(findings: Findings) -> list[Bar]:
         Bar("KB of RSS per open stream", 40, middle(memory, lambda r: r.kb_per_stream)),
         Bar("upstream streams left open", 0, middle(memory, lambda r: r.left_open)),
         Bar("seconds to import the gateway", 0.5, findings.import_seconds),
-        Bar("seconds from serve to first answer", 2, middle(findings.first_answer_seconds.get(GATEWAY, []), lambda s: s)),
+        Bar(
+            "seconds from serve to first answer", 2, middle(findings.first_answer_seconds.get(GATEWAY, []), lambda s: s)
+        ),
     ]
 
 

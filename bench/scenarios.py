@@ -119,8 +119,8 @@ def measure_streams(stand: Stand, subject: UnderTest) -> Streams:
     paced = Schedule(seconds, PACED_CONNECTIONS, PACED_STREAMS_PER_SECOND, warmup_seconds=0.0, stream=True)
     flat_out = Schedule(seconds, warmup_seconds=0.0, stream=True)
     stand.load(subject.target, Schedule(0.3, rate=50.0, warmup_seconds=0.0, stream=True), stream_wishes(CHUNKS))
-    long_cpu, long = _streams_cpu(stand, subject, paced, stream_wishes(CHUNKS, CHUNK_INTERVAL_US))
-    short_cpu, short = _streams_cpu(stand, subject, paced, stream_wishes(1, CHUNK_INTERVAL_US))
+    long_cpu, long = streams_cpu(stand, subject, paced, stream_wishes(CHUNKS, CHUNK_INTERVAL_US))
+    short_cpu, short = streams_cpu(stand, subject, paced, stream_wishes(1, CHUNK_INTERVAL_US))
     fast = stand.load(subject.target, flat_out, stream_wishes(CHUNKS))
     return Streams(
         cpu_us_per_stream=long_cpu,
@@ -135,7 +135,7 @@ def measure_streams(stand: Stand, subject: UnderTest) -> Streams:
     )
 
 
-def _streams_cpu(stand: Stand, subject: UnderTest, schedule: Schedule, wishes: str) -> tuple[float | None, LoadResult]:
+def streams_cpu(stand: Stand, subject: UnderTest, schedule: Schedule, wishes: str) -> tuple[float | None, LoadResult]:
     """Microseconds of the subject's CPU for each stream, over the whole run: the generator waits for the last one."""
     before = subject.cpu_seconds()
     found = stand.load(subject.target, schedule, wishes)

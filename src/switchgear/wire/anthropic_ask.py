@@ -91,8 +91,10 @@ def _refuse_unsayable(chat: Chat) -> None:
     for field, is_said in unsayable.items():
         if is_said:
             raise refused(field, "it has no equal in Anthropic's dialect")
-    foreign = (name for name, _ in chat.own if name not in OWN_FIELDS)
-    for name in (*foreign, *(name for name, _ in chat.extra)):
+    for name, _ in chat.own:
+        if name not in OWN_FIELDS:
+            raise refused(name, "it has no equal in Anthropic's dialect")
+    for name, _ in chat.extra:
         raise refused(name, "it has no equal in Anthropic's dialect")
     if chat.temperature is not None and chat.temperature > 1:
         raise refused("temperature", "Anthropic's models take at most 1")
@@ -103,7 +105,8 @@ def _system(messages: tuple[Message, ...]) -> str | list[Block] | None:
     for at, message in enumerate(messages):
         if message.role in ("system", "developer"):
             _check_message(message, at)
-            parts += ((part, f"messages[{at}]") for part in message.parts)
+            place = f"messages[{at}]"
+            parts += [(part, place) for part in message.parts]
     return write_contents(parts) or None
 
 
@@ -119,14 +122,16 @@ def _turns(messages: tuple[Message, ...]) -> Iterator[Block]:
             yield _turn(role, parts)
             parts = []
         role = turn
-        parts += [(part, f"messages[{at}]") for part in message.parts] or [(Text(text=""), f"messages[{at}]")]
+        place = f"messages[{at}]"
+        parts += [(part, place) for part in message.parts] or [(Text(text=""), place)]
     if parts:
         yield _turn(role, parts)
 
 
 def _turn(role: str, parts: list[tuple[Part, str]]) -> Block:
-    ordered = sorted(parts, key=lambda placed: not isinstance(placed[0], ToolResult))
-    return {"role": role, "content": write_contents(ordered)}
+    if len(parts) > 1:
+        parts = sorted(parts, key=lambda placed: not isinstance(placed[0], ToolResult))
+    return {"role": role, "content": write_contents(parts)}
 
 
 def _check_message(message: Message, at: int) -> None:

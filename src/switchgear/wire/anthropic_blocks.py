@@ -6,7 +6,7 @@ without an equal (server tools, search results) is refused by name.
 
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final, Literal, cast
 
 from msgspec import DecodeError, Raw, Struct, json
@@ -219,12 +219,16 @@ def write_cache(cache: CacheTtl | None) -> Block:
     return {"cache_control": control}
 
 
-def write_contents(parts: Iterable[tuple[Part, str]]) -> str | list[Block]:
+def write_contents(parts: Sequence[tuple[Part, str]]) -> str | list[Block]:
     """The content of a turn, from parts and their places: a string where one plain text says all, else blocks.
 
     A text without characters is left out, since the dialect refuses it; alone, it stays an empty string.
     """
-    blocks = [write_block(part, place) for part, place in parts]
+    match parts:
+        case [(Text(text=plain, cache=None, citations=None), _)]:
+            return plain
+        case _:
+            blocks = [write_block(part, place) for part, place in parts]
     kept = [block for block in blocks if block.get("text") != "" or "cache_control" in block]
     if not kept:
         return ""
@@ -244,7 +248,7 @@ def _write_text(part: Text, place: str) -> Block:
         if len(citations) != len(json.decode(part.citations, type=list[Raw])):
             raise refused(f"{place}.annotations", "annotations of another dialect cannot be sent back to Anthropic")
         block["citations"] = citations
-    return block | write_cache(part.cache)
+    return block if part.cache is None else block | write_cache(part.cache)
 
 
 def own_citations(citations: Raw) -> list[Raw]:
@@ -297,7 +301,7 @@ def _write_source(media: Media, place: str) -> Block:
 
 def _write_tool_result(part: ToolResult, place: str) -> Block:
     block: Block = {"type": "tool_result", "tool_use_id": part.call_id}
-    content = write_contents((item, place) for item in part.content)
+    content = write_contents([(item, place) for item in part.content])
     if content:
         block["content"] = content
     if part.is_error:

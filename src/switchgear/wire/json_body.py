@@ -75,8 +75,11 @@ def unknown_members(kind: type[Struct], body: bytes, blame: type[SwitchgearError
 
     Raises ``blame`` when a string among them is not UTF-8: carried on, it would break somebody else's parser.
     """
-    known = frozenset(kind.__struct_encode_fields__)
-    found = tuple((name, Raw(bytes(value))) for name, value in _MEMBERS.decode(body).items() if name not in known)
+    there = _MEMBERS.decode(body)
+    unknown = there.keys() - kind.__struct_encode_fields__
+    if not unknown:
+        return ()
+    found = tuple((name, Raw(bytes(value))) for name, value in there.items() if name in unknown)
     for name, value in found:
         if not _is_utf8(bytes(value)):
             raise blame(f"{name} is not valid UTF-8", param=name)
@@ -85,7 +88,9 @@ def unknown_members(kind: type[Struct], body: bytes, blame: type[SwitchgearError
 
 def said(value: Raw | None) -> Raw | None:
     """``None`` for a member that is absent or null, else its own bytes, free of the body they were cut from."""
-    own = b"" if value is None else bytes(value)
+    if value is None or value is ABSENT:
+        return None
+    own = bytes(value)
     return None if own in {b"", NULL} else Raw(own)
 
 

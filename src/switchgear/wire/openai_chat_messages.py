@@ -83,13 +83,14 @@ def _read_message(message: WireMessage, param: str, legacy_id: str) -> Message:
         if message.tool_call_id is None:
             raise BadRequest(f"{param}: a tool message needs a tool_call_id", param=f"{param}.tool_call_id")
         return Message(role="tool", parts=(_read_result(message, message.tool_call_id, param),), name=message.name)
-    parts = [*read_thinking(message.reasoning_content or message.reasoning, message.thinking_blocks)]
+    parts = read_thinking(message.reasoning_content or message.reasoning, message.thinking_blocks)
     parts += _read_content(message, param)
     if message.refusal is not None:
         parts.append(Refusal(text=message.refusal))
     if message.audio is not None:
         parts.append(Audio(id=message.audio.id))
-    parts += read_tool_calls(message.tool_calls)
+    if message.tool_calls is not None:
+        parts += read_tool_calls(message.tool_calls)
     if message.function_call is not None:
         call = message.function_call
         parts.append(ToolCall(id=legacy_id, name=call.name or "", arguments=call.arguments or ""))

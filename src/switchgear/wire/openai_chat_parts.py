@@ -251,8 +251,9 @@ def write_tool_calls(parts: Sequence[Part]) -> list[WireToolCall] | None:
 
 def read_citations(annotations: Citations | None, citations: Citations | None) -> Raw | None:
     """The citations of a text, of whichever dialect; None when there are none."""
-    found = [*(annotations or ()), *(citations or ())]
-    return Raw(json.encode(found)) if found else None
+    if not annotations and not citations:
+        return None
+    return Raw(json.encode([*(annotations or ()), *(citations or ())]))
 
 
 def write_citations(parts: Iterable[Text]) -> tuple[Citations | None, Citations | None]:

@@ -191,6 +191,14 @@ def _write_choice(choice: Choice) -> dict[str, object]:
 
 
 def _write_answer(parts: Sequence[Part]) -> dict[str, object]:
+    match parts:
+        case [Text(text=only, citations=None)]:
+            return {"role": "assistant", "content": only, "refusal": None}
+        case _:
+            return _write_parts(parts)
+
+
+def _write_parts(parts: Sequence[Part]) -> dict[str, object]:
     texts = [part for part in parts if isinstance(part, Text)]
     refusals = [part.text for part in parts if isinstance(part, Refusal)]
     reasoning, blocks = write_thinking(parts)
