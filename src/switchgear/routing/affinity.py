@@ -52,10 +52,13 @@ class Bindings:
     def pick(self, name: str, key: bytes, candidates: Sequence[Deployment]) -> Deployment:
         """The deployment for a conversation of the model ``name`` among those that can take a call now."""
         bound = self._bound.get((name, key))
-        ordered = sorted(candidates, key=lambda deployment: -_score(key, deployment))
-        preferred = [each for each in ordered if each.health.name == bound] + ordered
         most = _most_in_flight(candidates)
-        return next((each for each in preferred if each.health.gate.in_flight < ceil(most * each.weight)), preferred[0])
+        known = next((each for each in candidates if each.health.name == bound), None)
+        if known is not None and known.health.gate.in_flight < ceil(most * known.weight):
+            return known
+        ordered = sorted(candidates, key=lambda deployment: -_score(key, deployment))
+        roomy = (each for each in ordered if each.health.gate.in_flight < ceil(most * each.weight))
+        return next(roomy, known or ordered[0])
 
     def bind(self, name: str, key: bytes, deployment: Deployment) -> None:
         """A call of the conversation succeeded there."""

@@ -5,7 +5,7 @@ the first content has gone to the client. A name's deployments are tried first, 
 what they could not do goes on to the fallbacks declared for its cause, and no name is entered twice.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from typing import Final
 
@@ -45,6 +45,8 @@ MAX_ATTEMPTS: Final = 12
 _NANOSECONDS: Final = 1_000_000_000
 _PRECISION: Final = 53
 _SHORTEST_SECONDS: Final = 0.001
+_SLACK_SECONDS: Final = 0.005
+"""A first attempt begins a little later than its call, and its timers are not made anew for that."""
 _LONGEST_WAIT_SECONDS: Final = 30.0
 """A call that failed waits so long for a deployment to come back, and no longer."""
 
@@ -197,7 +199,7 @@ class Course:
         timers = deployment.timers
         left = max(self._seconds_left(), _SHORTEST_SECONDS)
         first_token = self._wishes.first_token_seconds or timers.first_token_seconds
-        if timers.total_seconds <= left and first_token == timers.first_token_seconds:
+        if timers.total_seconds <= left + _SLACK_SECONDS and first_token == timers.first_token_seconds:
             return timers
         return structs.replace(timers, total_seconds=min(timers.total_seconds, left), first_token_seconds=first_token)
 
@@ -217,7 +219,7 @@ class Course:
             if found is None:
                 await self._wait_for_any(able, now_ns)
                 continue
-            if latest(self._failures, found) is not None:
+            if self._failures and latest(self._failures, found) is not None:
                 await self._pause(alias, made, found)
                 now_ns = self._means.clock.monotonic_ns()
                 if not found.health.admits(now_ns):
@@ -237,8 +239,11 @@ class Course:
         Raises NotOffered when there are none, or what went wrong before.
         """
         call = self._call
-        plans = ((each, each.plan(call.operation, call.dialect)) for each in alias.deployments)
-        able = {deployment: plan for deployment, plan in plans if plan is not None}
+        able: dict[Deployment, Plan] = {}
+        for deployment in alias.deployments:
+            plan = deployment.plan(call.operation, call.dialect)
+            if plan is not None:
+                able[deployment] = plan
         if not able and self._failures:
             raise worst(self._failures)
         if not able:
@@ -254,6 +259,8 @@ class Course:
 
         At a provider that has failed it under another key this is a second try, and needs the provider's budget.
         """
+        if not self._failures:
+            return self._first_free(alias, [each for each in able if each.health.admits(now_ns)], now_ns)
         tried = {failed.deployment.health for failed in self._failures}
         suspects = {failed.deployment.provider_name for failed in self._failures if failed.cause in COUNTED}
         untried = [each for each in able if each.health not in tried and each.health.admits(now_ns)]
@@ -263,7 +270,7 @@ class Course:
             found.budget.spend()
         return found
 
-    def _first_free(self, alias: Alias, candidates: Iterator[Deployment], now_ns: int) -> Deployment | None:
+    def _first_free(self, alias: Alias, candidates: Iterable[Deployment], now_ns: int) -> Deployment | None:
         """One from the first tier that has a place free, or else where the line is shortest."""
         waiting: Deployment | None = None
         for tier in _by_tier(candidates):
@@ -363,7 +370,7 @@ class Course:
         return min(rests, default=None)
 
 
-def _by_tier(deployments: Iterator[Deployment]) -> Iterator[list[Deployment]]:
+def _by_tier(deployments: Iterable[Deployment]) -> Iterator[list[Deployment]]:
     """Groups of the same tier, lowest first; the deployments come in that order."""
     group: list[Deployment] = []
     for deployment in deployments:
