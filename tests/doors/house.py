@@ -19,7 +19,7 @@ from switchgear.doors.intake import Bounds
 from switchgear.doors.response_store import ResponseStore
 from switchgear.doors.server import GatewayServer
 from switchgear.engines.memory import MemoryKeyValue
-from switchgear.kernel.clock import SystemClock
+from switchgear.kernel.clock import Clock, SystemClock
 from switchgear.kernel.errors import NotFound
 from switchgear.kernel.ids import Ids, seeded_bits
 from switchgear.kernel.ports import KeyValue
@@ -161,16 +161,18 @@ async def serving(
     *,
     keepalive_after_seconds: float = 15.0,
     state: KeyValue | None = None,
+    clock: Clock | None = None,
+    journal: ListJournal | None = None,
 ) -> AsyncGenerator[House]:
-    """A house of any configuration."""
-    clock = SystemClock()
+    """A house of any configuration. Whatever its clock tells, its sockets and timers live in real time."""
+    clock = clock or SystemClock()
+    journal = journal or ListJournal()
     bits = seeded_bits()
     machinery = Machinery(clock=clock, ids=Ids(clock, bits), random_bits=bits)
     spoken = dialects()
     http = HttpTransport()
     out = outside(spoken, machinery, http)
     snapshots = Snapshots(build_snapshot(config, "test", out))
-    journal = ListJournal()
     responses = ResponseStore(state or MemoryKeyValue(clock, keep_bytes=10_000_000), ttl_seconds=3600)
     made = gateway(snapshots, spoken, machinery, Record(journal, clock, "g0"), nobody, responses)
     server = GatewayServer(

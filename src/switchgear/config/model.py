@@ -45,6 +45,15 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="The same for files and forms, which are passed on while they arrive and never held whole.",
         ),
     ] = 536_870_912
+    hold_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=MAX_SECONDS,
+            description="How long a stream may be silent before its first content until its head goes out with a "
+            "keep-alive; from then on an error is told inside the stream. 0: its head always waits.",
+        ),
+    ] = 15.0
     workers: Annotated[int, Meta(ge=1, le=256, description="Gateway processes that share the port.")] = 1
     drain_seconds: Annotated[
         float,

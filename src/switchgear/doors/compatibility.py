@@ -78,19 +78,24 @@ def _tags_in(metadata: Raw | None) -> bytes:
         return b""
 
 
-def other_gateways_headers(call: Call, now_monotonic_ns: int) -> Headers:
-    """The headers that LiteLLM's or Helicone's scripts read, for clients that show that they are written for one."""
+def other_gateways_headers(call: Call, now_monotonic_ns: int, *, early: bool = False) -> Headers:
+    """The headers that LiteLLM's or Helicone's scripts read, for clients that show that they are written for one.
+
+    ``early``: only those that hold whatever becomes of the call.
+    """
     gateways = call.labels().gateways
     headers: Headers = []
     if "litellm" in gateways or call.snapshot.part(Understood).litellm_headers:
-        headers += _litellm(call, now_monotonic_ns)
+        headers += _litellm(call, now_monotonic_ns, early=early)
     if "helicone" in gateways:
-        headers += _helicone(call)
+        headers += _helicone(call, early=early)
     return headers
 
 
-def _litellm(call: Call, now_monotonic_ns: int) -> Iterator[tuple[bytes, bytes]]:
+def _litellm(call: Call, now_monotonic_ns: int, *, early: bool) -> Iterator[tuple[bytes, bytes]]:
     yield b"x-litellm-call-id", call.id.encode()
+    if early:
+        return
     milliseconds = (now_monotonic_ns - call.started_monotonic_ns) / 1_000_000
     yield b"x-litellm-response-duration-ms", b"%.3f" % milliseconds
     if call.attempts:
@@ -101,11 +106,11 @@ def _litellm(call: Call, now_monotonic_ns: int) -> Iterator[tuple[bytes, bytes]]
         yield b"x-litellm-attempted-fallbacks", b"%d" % _made(call, "fallback")
 
 
-def _helicone(call: Call) -> Iterator[tuple[bytes, bytes]]:
+def _helicone(call: Call, *, early: bool) -> Iterator[tuple[bytes, bytes]]:
     given = call.headers.get(_HELICONE_REQUEST_ID, b"")
     speakable = given.isascii() and given.decode("latin-1").isprintable() and 0 < len(given) <= _LONGEST_ECHO
     yield b"helicone-id", given if speakable else call.id.encode()
-    if call.attempts:
+    if call.attempts and not early:
         yield b"helicone-fallback-index", b"%d" % _made(call, "fallback")
 
 

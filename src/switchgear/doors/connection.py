@@ -12,10 +12,12 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final, Protocol, cast
 
+from switchgear.doors.early import OnlyFailure, behind_its_head
 from switchgear.doors.endpoint import Request
 from switchgear.doors.gateway import Gateway
 from switchgear.doors.intake import Bounds, Intake
 from switchgear.doors.response import CONTINUE, LAST_CHUNK, NO_BODY, SWITCHING, chunk
+from switchgear.kernel.call import Call
 from switchgear.kernel.errors import BodyTimeout, Overloaded, SwitchgearError
 from switchgear.kernel.reply import Frames, Reply
 
@@ -168,6 +170,9 @@ class Connection(asyncio.Protocol):
     async def _serve(self, request: Request) -> None:
         try:
             reply = await self._hub.gateway.answer(request)
+            request.awaited = None
+            if request.early is not None:
+                reply = behind_its_head(reply)
             if reply.status != SWITCHING:
                 self._leave_upload(request)
             try:
@@ -183,7 +188,7 @@ class Connection(asyncio.Protocol):
         except asyncio.CancelledError:
             if not self._expired:
                 raise
-            self._transport.abort()
+            await self._give_up(request)
         except Exception as error:  # noqa: BLE001 (the server's edge: one broken answer must not end the process)
             self._hub.failed(error)
             self._transport.abort()
@@ -191,6 +196,14 @@ class Connection(asyncio.Protocol):
             if reply.status == SWITCHING:
                 request.keep_alive = False
         self._answered(request)
+
+    async def _give_up(self, request: Request) -> None:
+        """The call was cancelled before it was answered, because the server stops."""
+        early = request.early
+        if early is None or early.frames is None:
+            self._transport.abort()
+        else:
+            await self._write_frames(request, early, early.frames)
 
     def _write_whole(self, request: Request, reply: Reply) -> None:
         body = reply.body
@@ -210,9 +223,9 @@ class Connection(asyncio.Protocol):
         write = self._transport.write
         with_body = request.method != "HEAD" and reply.status not in NO_BODY
         chunked = request.chunked_reply and with_body and reply.status != SWITCHING
-        request.keep_alive = request.keep_alive and request.chunked_reply
-        framing = _CHUNKED if chunked else b""
-        write(self._head(request, reply, framing))
+        if request.early is None:
+            request.keep_alive = request.keep_alive and request.chunked_reply
+            write(self._head(request, reply, _CHUNKED if chunked else b""))
         if not with_body:
             return
         endpoint = request.endpoint
@@ -242,7 +255,10 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         request_id = dict(reply.headers).get(b"x-request-id", b"").decode()
-        frame = request.endpoint.dialect.write_failure(error, request_id)
+        write_failure = request.endpoint.dialect.write_failure
+        if isinstance(reply.frames, OnlyFailure):
+            write_failure = request.endpoint.write_only_failure or write_failure
+        frame = write_failure(error, request_id)
         self._transport.write(chunk(frame) if request.chunked_reply else frame)
 
     def _answered(self, request: Request) -> None:
@@ -295,9 +311,29 @@ class Connection(asyncio.Protocol):
         if now >= self._deadline:
             self._overdue()
         elif self._keepalive_frame and now - self._wrote_at >= keepalive_after_seconds and self._writable is None:
-            chunked = self._request is not None and self._request.chunked_reply
-            self._transport.write(chunk(self._keepalive_frame) if chunked else self._keepalive_frame)
-            self._wrote_at = now
+            self._keep_alive(now)
+        elif self._request is not None and self._request.awaited is not None:
+            self._hold(self._request, self._request.awaited, now)
+
+    def _keep_alive(self, now: float) -> None:
+        chunked = self._request is not None and self._request.chunked_reply
+        self._transport.write(chunk(self._keepalive_frame) if chunked else self._keepalive_frame)
+        self._wrote_at = now
+
+    def _hold(self, request: Request, call: Call, now: float) -> None:
+        """Let a stream's head wait for its first content, but not for ever."""
+        hold_seconds = self._hub.bounds.hold_seconds
+        if not hold_seconds or self._transport.is_closing():
+            return
+        reply = self._hub.gateway.early_reply(call, hold_seconds)
+        if reply is None:
+            return
+        request.awaited = None
+        request.early = reply
+        request.keep_alive = request.keep_alive and request.chunked_reply
+        self._transport.write(self._head(request, reply, _CHUNKED if request.chunked_reply else b""))
+        self._keepalive_frame = call.dialect.keepalive
+        self._keep_alive(now)
 
     def _overdue(self) -> None:
         self._deadline = _NEVER

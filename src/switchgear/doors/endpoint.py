@@ -7,11 +7,11 @@ from typing import Final
 from msgspec import Struct
 
 from switchgear.doors.incoming import Incoming
-from switchgear.kernel.call import Head
+from switchgear.kernel.call import Call, Head
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import MethodNotAllowed, SwitchgearError
 from switchgear.kernel.pipeline import Next
-from switchgear.kernel.reply import Headers
+from switchgear.kernel.reply import Headers, Reply
 
 ReadHead = Callable[["Request"], Head]
 """Raises what msgspec raises for bodies that are not as they must be, or BadRequest."""
@@ -19,6 +19,7 @@ ReadHead = Callable[["Request"], Head]
 Fits = Callable[["Request"], bool]
 Uploads = Callable[["Request"], bool]
 ErrorHeaders = Callable[[SwitchgearError], Headers]
+WriteFailure = Callable[[SwitchgearError, str], bytes]
 
 _PLACEHOLDER: Final = re.compile(r"\{[a-z]+\}")
 
@@ -61,6 +62,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     """Whether a request's body is taken while it arrives, up to ``server.max_upload_bytes``; None: never."""
     tunnels: Fits | None = None
     """Whether a request goes on in another protocol once it is answered with 101; None: never."""
+    write_only_failure: WriteFailure | None = None
+    """The failure of a stream of which nothing else has gone out, where it differs from that of any other."""
     fits: Fits | None = None
     """Whether a request is this endpoint's, where query or headers decide beside the path; None: whatever is left."""
 
@@ -68,8 +71,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 class Request:
     """One HTTP request, as a server front hands it in."""
 
-    __slots__ = ("body", "captured", "chunked_reply", "endpoint", "headers", "keep_alive", "loopback", "method", "path",
-                 "query", "refusal", "upload")  # fmt: skip
+    __slots__ = ("awaited", "body", "captured", "chunked_reply", "early", "endpoint", "headers", "keep_alive",
+                 "loopback", "method", "path", "query", "refusal", "upload")  # fmt: skip
 
     def __init__(self, method: str, path: str, query: str, headers: Mapping[bytes, bytes], *, loopback: bool) -> None:
         self.method = method
@@ -87,6 +90,10 @@ class Request:
         """The body where the call begins before it is whole."""
         self.refusal: SwitchgearError | None = None
         """What the server found wrong with the request itself."""
+        self.awaited: Call | None = None
+        """The call that is under way, if its answer is to be a stream and nothing of that has gone out."""
+        self.early: Reply | None = None
+        """The reply whose head went out before the answer was there."""
 
 
 Methods = dict[str, list[Endpoint]]

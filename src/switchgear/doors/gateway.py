@@ -10,6 +10,7 @@ from msgspec.json import Decoder
 from switchgear.doors.anthropic import DOOR as ANTHROPIC
 from switchgear.doors.bedrock import DOOR as BEDROCK
 from switchgear.doors.compatibility import Understood, other_gateways_headers, take_fields
+from switchgear.doors.early import unanswered
 from switchgear.doors.endpoint import Directory, Endpoint, Request
 from switchgear.doors.errors import error_headers, nameless, problem_reply, unreadable
 from switchgear.doors.openai import DOOR as OPENAI
@@ -28,6 +29,7 @@ _STREAM_HEADERS: Final = (
     (b"x-accel-buffering", b"no"),
 )
 _FIRST_ERROR_STATUS: Final = 400
+_NANOSECONDS: Final = 1_000_000_000
 
 
 class Snapshots:
@@ -85,6 +87,8 @@ class Gateway:
         if endpoint.door == OPENAI and self._snapshots.current.part(Understood).litellm_body:
             take_fields(request)
         call = self._make_call(endpoint, request)
+        if call.stream:
+            request.awaited = call
         try:
             if request.refusal is not None:
                 reply = await endpoint.bad_request(call)
@@ -99,6 +103,19 @@ class Gateway:
             error = Internal(f"the gateway failed on a defect of its own; its log has the details under req_{call.id}")
             reply = self._error_reply(endpoint, call.id, error)
         self._dress(reply, call)
+        return reply
+
+    def early_reply(self, call: Call, after_seconds: float) -> Reply | None:
+        """The head of a stream that has been waited for so long; None while it has not, or when its outcome is known.
+
+        It says what holds whatever becomes of the call, which goes on; its frames say that the gateway gave it up.
+        """
+        waited_ns = self._clock.monotonic_ns() - call.started_monotonic_ns
+        if call.recorded or waited_ns < after_seconds * _NANOSECONDS:
+            return None
+        call.early_head_ns = waited_ns
+        reply = unanswered()
+        self._dress(reply, call, early=True)
         return reply
 
     def adopt(self, request: Request) -> None:
@@ -149,9 +166,11 @@ class Gateway:
         headers: Headers = [_JSON, *error_headers(error)]
         if endpoint.error_headers is not None:
             headers += endpoint.error_headers(error)
-        return Reply(error.status, headers, endpoint.dialect.write_error(error, request_id))
+        reply = Reply(error.status, headers, endpoint.dialect.write_error(error, request_id))
+        reply.error = error
+        return reply
 
-    def _dress(self, reply: Reply, call: Call) -> None:
+    def _dress(self, reply: Reply, call: Call, *, early: bool = False) -> None:
         request_id = f"req_{call.id}".encode()
         headers = reply.headers
         if reply.opaque:
@@ -167,7 +186,7 @@ class Gateway:
         elif call.door == BEDROCK:
             headers.append((b"x-amzn-requestid", request_id))
         headers.append((b"x-switchgear-config", call.snapshot.version.encode()))
-        if call.attempts:
+        if call.attempts and not early:
             attempt = call.attempts[-1]
             headers.append((b"x-switchgear-deployment", attempt.deployment.encode()))
             if attempt.dropped:
@@ -175,7 +194,7 @@ class Gateway:
             if len(call.attempts) > 1:
                 headers.append((b"x-switchgear-attempts", b"%d" % len(call.attempts)))
         if call.labels().gateways or call.snapshot.part(Understood).litellm_headers:
-            headers += other_gateways_headers(call, self._clock.monotonic_ns())
+            headers += other_gateways_headers(call, self._clock.monotonic_ns(), early=early)
 
     async def _answer_foreign(self, request: Request) -> Reply:
         try:

@@ -20,7 +20,7 @@ from switchgear.doors.listing import listed_models
 from switchgear.kernel.call import Call, Head
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.reply import Reply
-from switchgear.wire.gemini_array import GeminiArray
+from switchgear.wire.gemini_array import GeminiArray, write_only_failure
 
 DOOR: Final = "gemini"
 PREFIXES: Final = ("/v1beta", "/v1", "/gemini/v1beta", "/gemini/v1")
@@ -74,7 +74,13 @@ def _streams(generate: Endpoint, pipelines: Pipelines) -> tuple[Endpoint, Endpoi
         read_head=head_reader(stream=True),
         fits=asks_for_events,
     )
-    array = replace(events, dialect=GeminiArray(), pipeline=pipelines.wrap(AsArray(pipelines.route)), fits=None)
+    array = replace(
+        events,
+        dialect=GeminiArray(),
+        pipeline=pipelines.wrap(AsArray(pipelines.route)),
+        write_only_failure=write_only_failure,
+        fits=None,
+    )
     return events, array
 
 

@@ -55,6 +55,8 @@ class Bounds(Struct, frozen=True, kw_only=True):
     keepalive_seconds: float = 75.0
     stalled_seconds: float = 60.0
     """For a client to take what was written for it."""
+    hold_seconds: float = 15.0
+    """For the head of a stream to wait for the first content; 0: as long as that takes."""
 
 
 Find = Callable[[Request], Endpoint | None]

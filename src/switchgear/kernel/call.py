@@ -106,6 +106,10 @@ class Call(Struct, kw_only=True, eq=False):
     defect: SwitchgearError | None = None
     """What was found wrong with the request before the pipeline began."""
     attempts: list[Attempt] = []
+    early_head_ns: int = 0
+    """Nanoseconds from the start of the call to the head of its stream, where that went out before any answer."""
+    recorded: bool = False
+    """The outcome is written down: what the client sees can no longer change."""
     _chat: Chat | None = None
     _labels: Labels | None = None
 

@@ -70,7 +70,9 @@ class CallRecord(Struct, kw_only=True, omit_defaults=True):
     error: str = ""
     duration_ns: int = 0
     first_byte_ns: int = 0
-    """From the start of the call to the first byte for the client."""
+    """From the start of the call to the first byte of the answer for the client; keep-alives are none."""
+    early_head_ns: int = 0
+    """From the start of the call to the head of its stream, where that went out before any answer was there."""
     request_bytes: int = 0
     config: str = ""
     """The version of the configuration the call ran under."""

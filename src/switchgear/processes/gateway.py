@@ -126,7 +126,11 @@ def build(config: Config, options: GatewayOptions) -> Parts:
 
 def _bounds(config: Config) -> Bounds:
     server = config.server
-    return Bounds(max_body_bytes=server.max_body_bytes, max_upload_bytes=server.max_upload_bytes)
+    return Bounds(
+        max_body_bytes=server.max_body_bytes,
+        max_upload_bytes=server.max_upload_bytes,
+        hold_seconds=server.hold_seconds,
+    )
 
 
 def _read(path: Path | None, environ: Mapping[str, str], options: GatewayOptions) -> Config:

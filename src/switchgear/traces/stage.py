@@ -13,6 +13,8 @@ from switchgear.kernel.reply import Frame, Frames, Reply
 
 _CLIENT_GONE: Final = 499
 """The status recorded for a client that left before it was answered, as nginx writes it."""
+_STREAM: Final = 200
+"""The status of a stream whose head went out before its answer was there, whatever became of it."""
 _MAX_NAME: Final = 256
 _MAX_ERROR: Final = 2000
 """What clients and upstreams wrote is kept to a length, so that a record stays a record."""
@@ -146,6 +148,7 @@ class Record:
         duration_ns = self._clock.monotonic_ns() - call.started_monotonic_ns
         head = call.head
         labels = call.labels()
+        call.recorded = True
         record = CallRecord(
             id=call.id,
             started_ns=call.started_wall_ns,
@@ -158,11 +161,12 @@ class Record:
             tags=labels.tags,
             metadata=labels.metadata,
             stream=head.stream is True,
-            status=status,
+            status=_STREAM if call.early_head_ns else status,
             outcome=outcome,
             error=error[:_MAX_ERROR],
             duration_ns=duration_ns,
             first_byte_ns=first_byte_ns or duration_ns,
+            early_head_ns=call.early_head_ns,
             request_bytes=len(call.body) or call.request_bytes,
             config=call.snapshot.version,
             attempts=call.attempts,

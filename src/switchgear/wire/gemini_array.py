@@ -24,8 +24,13 @@ class GeminiArray(Gemini):
     keepalive: bytes = b"\n"
 
     def write_failure(self, error: SwitchgearError, request_id: str) -> bytes:
-        """The last element: an answer that fails before its first chunk is an error with a status, not a stream."""
+        """The last element, behind others."""
         return _BETWEEN + write_error(error, request_id) + _END
+
+
+def write_only_failure(error: SwitchgearError, request_id: str) -> bytes:
+    """The one element of an array that was promised, but never began."""
+    return _START + write_error(error, request_id) + _END
 
 
 class ArrayWriter:
