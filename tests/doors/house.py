@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from msgspec import structs
 
 from switchgear.app.gateway import Machinery, gateway, outside
-from switchgear.app.models import build_snapshot
+from switchgear.app.models import Outside, build_snapshot
 from switchgear.config.model import Config, Key, ProviderEntry
 from switchgear.config.routing import DeploymentEntry, ModelEntry, RetriesEntry, RoutingEntry
 from switchgear.config.secret import Secret
@@ -163,8 +163,12 @@ async def serving(
     state: KeyValue | None = None,
     clock: Clock | None = None,
     journal: ListJournal | None = None,
+    ways: Callable[[Outside], Outside] | None = None,
 ) -> AsyncGenerator[House]:
-    """A house of any configuration. Whatever its clock tells, its sockets and timers live in real time."""
+    """A house of any configuration; ``ways`` changes how it reaches the world.
+
+    Whatever its clock tells, its sockets and timers live in real time.
+    """
     clock = clock or SystemClock()
     journal = journal or ListJournal()
     bits = seeded_bits()
@@ -172,6 +176,7 @@ async def serving(
     spoken = dialects()
     http = HttpTransport()
     out = outside(spoken, machinery, http)
+    out = out if ways is None else ways(out)
     snapshots = Snapshots(build_snapshot(config, "test", out))
     responses = ResponseStore(state or MemoryKeyValue(clock, keep_bytes=10_000_000), ttl_seconds=3600)
     made = gateway(snapshots, spoken, machinery, Record(journal, clock, "g0"), nobody, responses)

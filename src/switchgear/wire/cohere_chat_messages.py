@@ -3,7 +3,7 @@
 Consecutive ``tool`` messages are one canonical message. A document that a tool returns is the text of its JSON.
 Cohere caches prompts by itself (its usage tells ``cached_tokens``), so a cache breakpoint asks for nothing that would
 not happen anyway, and is not written. A signature proves a thought to the vendor that signed it; Cohere is not shown
-it. Nor is there a flag for a tool that failed: the text of the result says it.
+it. Nor is there a flag for a tool that failed: the text of the result says it, or is made to.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +40,7 @@ from switchgear.wire.cohere_chat_parts import (
     write_content,
 )
 from switchgear.wire.json_body import decode
-from switchgear.wire.openai_chat_parts import ImageUrl, read_media
+from switchgear.wire.openai_chat_parts import ImageUrl, read_media, told_result
 
 
 class ImageContent(Struct, tag="image_url", forbid_unknown_fields=True):
@@ -155,8 +155,9 @@ def _write_results(message: Message, place: str) -> Iterator[WireMessage]:
     for part in message.parts:
         if not isinstance(part, ToolResult):
             raise refused(f"{place}.content", "a tool message holds tool results only")
-        texts = [item for item in part.content if isinstance(item, Text)]
-        if len(texts) != len(part.content):
+        content = told_result(part)
+        texts = [item for item in content if isinstance(item, Text)]
+        if len(texts) != len(content):
             raise refused(f"{place}.content", "Cohere's tools answer with text only")
         yield WireMessage(role="tool", tool_call_id=part.call_id, content=_plain(texts))
 

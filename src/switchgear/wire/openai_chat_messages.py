@@ -23,6 +23,7 @@ from switchgear.wire.openai_chat_parts import (
     read_part,
     read_thinking,
     read_tool_calls,
+    told_result,
     write_cache,
     write_citations,
     write_part,
@@ -144,11 +145,10 @@ def _write_results(message: Message, param: str) -> Iterator[WireMessage]:
     for part in message.parts:
         if not isinstance(part, ToolResult):
             raise UnsupportedField(f"{param}: a tool message holds tool results only", param=param)
-        # OpenAI has no flag for a failed tool; the text of the result says it (is_error is not written).
         yield WireMessage(
             role="tool",
             tool_call_id=part.call_id,
-            content=_write_content(part.content, param, empty_list=True),
+            content=_write_content(told_result(part), param, empty_list=True),
             name=message.name,
             cache_control=write_cache(part.cache),
         )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 from msgspec import Raw, Struct, json
+from msgspec.structs import replace
 
 from switchgear.kernel.chat import (
     Audio,
@@ -24,9 +25,11 @@ from switchgear.kernel.chat import (
     Text,
     Thinking,
     ToolCall,
+    ToolResult,
 )
 from switchgear.kernel.errors import BadRequest, UnsupportedField
 
+_FAILED: Final = "Error: "
 _DATA_URL: Final = re.compile(r"data:([^;,]*);base64,(.*)", re.DOTALL)
 
 
@@ -247,6 +250,18 @@ def write_tool_calls(parts: Sequence[Part]) -> list[WireToolCall] | None:
         for part in parts
         if isinstance(part, ToolCall)
     ] or None
+
+
+def told_result(result: ToolResult) -> tuple[Text | Image | File, ...]:
+    """A result's content, for dialects without a flag for a tool that failed: then its text says so, if it did not."""
+    match result.content:
+        case content if not result.is_error:
+            return content
+        case (Text(text=said) as first, *rest):
+            is_told = said.lstrip().casefold().startswith(_FAILED.casefold().rstrip(": "))
+            return result.content if is_told else (replace(first, text=_FAILED + said), *rest)
+        case content:
+            return (Text(text=_FAILED.rstrip(": ")), *content)
 
 
 def read_citations(annotations: Citations | None, citations: Citations | None) -> Raw | None:

@@ -24,6 +24,7 @@ from switchgear.kernel.chat import (
 )
 from switchgear.kernel.errors import BadRequest, UnsupportedField
 from switchgear.wire.json_body import ABSENT, decode
+from switchgear.wire.openai_chat_parts import told_result
 from switchgear.wire.openai_responses_parts import (
     Block,
     ContentPart,
@@ -223,10 +224,9 @@ def _write_deed(part: Part, place: str) -> Block:
 def _write_result(part: Part, place: str) -> Block:
     if not isinstance(part, ToolResult):
         raise UnsupportedField(f"{place}: a tool message holds tool results only", param=place)
-    # There is no flag for a failed tool; the text of the result says it (is_error is not written).
-    match part.content:
+    match content := told_result(part):
         case (Text(text=text, cache=None),):
             output: object = text
         case _:
-            output = [write_input_part(item, place) for item in part.content]
+            output = [write_input_part(item, place) for item in content]
     return {"type": "function_call_output", "call_id": part.call_id, "output": output}
