@@ -2,6 +2,7 @@
 
 import pytest
 
+from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import (
     BadRequest,
     ContentFiltered,
@@ -20,6 +21,8 @@ from switchgear.kernel.errors import (
 from switchgear.routing.causes import AGAIN, COUNTED, ELSEWHERE, ONLY_DECLARED, SENT_AWAY, cause_of
 from switchgear.routing.policy import Cause
 from switchgear.wire.anthropic import Anthropic
+from switchgear.wire.bedrock_converse import BedrockConverse
+from switchgear.wire.cohere_chat import CohereChat
 from switchgear.wire.openai_chat import OpenAIChat
 
 
@@ -113,6 +116,73 @@ def test_openai_refusals(status: int, kind: bytes, code: bytes, cause: Cause) ->
 def test_anthropic_refusals(status: int, kind: bytes, cause: Cause) -> None:
     error = Anthropic().read_error(status, ANTHROPIC % kind, None)
     assert cause_of(error, answered=True) == cause
+
+
+ANTHROPICS = b'{"type":"error","error":{"type":"invalid_request_error","message":"%b"}}'
+AMAZONS = b'{"__type":"ValidationException","message":"%b"}'
+COHERES = b'{"id":"r","message":"%b"}'
+VLLMS = b'{"error":{"message":"%b","type":"BadRequestError","param":null,"code":400}}'
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body", "said"),
+    [
+        (Anthropic(), ANTHROPICS, b"prompt is too long: 207791 tokens > 200000 maximum"),
+        (Anthropic(), ANTHROPICS, b"input length and `max_tokens` exceed context limit: 178959 + 64000 > 200000"),
+        (Anthropic(), ANTHROPICS, b"This model's maximum context length is 2048 tokens. However, you requested 3000"),
+        (BedrockConverse(), AMAZONS, b"Input is too long for requested model."),
+        (
+            BedrockConverse(),
+            AMAZONS,
+            b"The model returned the following errors: prompt is too long: 9 tokens > 8",
+        ),
+        (
+            BedrockConverse(),
+            AMAZONS,
+            b"The model returned the following errors: Input Tokens Exceeded: Number of",
+        ),
+        (BedrockConverse(), AMAZONS, b"This model's maximum context length is 8192 tokens. Please reduce the length."),
+        (BedrockConverse(), AMAZONS, b"Too many input tokens. Max input tokens: 8192, request input token count: 9000"),
+        (CohereChat(), COHERES, b"too many tokens: size limit exceeded by 11326 tokens. Try using shorter inputs."),
+        (CohereChat(), COHERES, b"too many tokens: total number of tokens in the prompt cannot exceed 4081"),
+        (
+            CohereChat(),
+            COHERES,
+            b"Too many tokens: the total number of tokens in the prompt exceeds the limit",
+        ),
+        (
+            OpenAIChat(),
+            VLLMS,
+            b"This model's maximum context length is 2048 tokens. However, you requested 3000",
+        ),
+        (
+            OpenAIChat(),
+            VLLMS,
+            b"'max_tokens' or 'max_completion_tokens' is too large: 5000. This model's maximum context length is 2048",
+        ),
+        (OpenAIChat(), b'{"error":{"code":400,"message":"%b","type":"exceed_context_size_error"}}', b"too big"),
+    ],
+)
+def test_a_prompt_that_is_too_long_is_told_from_other_mistakes_where_the_vendor_has_no_code_for_it(
+    dialect: Dialect, body: bytes, said: bytes
+) -> None:
+    assert cause_of(dialect.read_error(400, body % said, None), answered=True) == "context_length"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body", "said"),
+    [
+        (Anthropic(), ANTHROPICS, b"messages.0: your text 'prompt is too long: 9 tokens > 8 maximum' is empty"),
+        (Anthropic(), ANTHROPICS, b"max_tokens: 99999 > 64000, which is the maximum allowed number of output tokens"),
+        (BedrockConverse(), AMAZONS, b"The value at toolConfig failed: Input is too long for requested model."),
+        (BedrockConverse(), b'{"__type":"ThrottlingException","message":"%b"}', b"Too many input tokens"),
+        (CohereChat(), COHERES, b"too many tokens: max tokens must be less than or equal to 4096"),
+        (OpenAIChat(), VLLMS, b"unknown field: This model's maximum context length is 2048 tokens"),
+        (OpenAIChat(), VLLMS.replace(b"400", b'"bad_model"'), b"This model's maximum context length is 2048 tokens"),
+    ],
+)
+def test_nothing_else_is_taken_for_one(dialect: Dialect, body: bytes, said: bytes) -> None:
+    assert cause_of(dialect.read_error(400, body % said, None), answered=True) != "context_length"
 
 
 def test_words_decide_nothing() -> None:

@@ -4,12 +4,14 @@ The pairing of type and status is the vendor's (docs.claude.com/en/api/errors). 
 compatible server's own) are read as for every other dialect.
 """
 
+import re
 from typing import Final
 
 from msgspec import json
 
 from switchgear.kernel.errors import SwitchgearError, UpstreamRefused
 from switchgear.wire import openai_errors
+from switchgear.wire.openai_errors import TOO_LONG_CODE
 from switchgear.wire.sse import event
 
 _STATUSES: Final = {
@@ -37,6 +39,10 @@ _CODES: Final = {
     "overloaded_error": "overloaded",
 }
 """Anthropic has no codes; these are what other dialects call the same."""
+TOO_LONG: Final = re.compile(
+    r"prompt is too long(?:: \d|\.?$)|input length and `?max_tokens`? exceed context limit: \d"
+)
+"""How a message begins that tells of a context window too small: Anthropic's type for it is that of every mistake."""
 _NO_STATUS: Final = 502
 
 
@@ -53,7 +59,11 @@ def read_stream_error(body: bytes) -> UpstreamRefused:
 
 
 def _with_code(error: UpstreamRefused) -> UpstreamRefused:
-    code = _CODES.get(error.kind or "")
+    is_mistake = error.kind == "invalid_request_error"
+    if is_mistake and (error.code == TOO_LONG_CODE or TOO_LONG.match(error.message)):
+        code = TOO_LONG_CODE
+    else:
+        code = _CODES.get(error.kind or "")
     if code is not None:
         error.code = code
     return error

@@ -5,13 +5,16 @@ Amazon's SDKs look as well (smithy.io/2.0/aws/protocols/aws-restjson1-protocol.h
 status tells the class. Statuses are those of the service's own model.
 """
 
+import re
 from typing import Final, cast
 
 from msgspec import DecodeError, json
 
 from switchgear.kernel.errors import SwitchgearError, UpstreamError, UpstreamRefused
 from switchgear.wire import openai_errors
+from switchgear.wire.anthropic_errors import TOO_LONG
 from switchgear.wire.event_stream import Message, write_message
+from switchgear.wire.openai_errors import TOO_LONG_CODE
 
 STATUSES: Final = {
     "ValidationException": 400,
@@ -53,6 +56,14 @@ _CODES: Final = {
     "ServiceUnavailableException": "overloaded",
 }
 """What other dialects call the same; the classes are in ``kind``."""
+_MISTAKE: Final = "ValidationException"
+_OF_THE_MODEL: Final = "The model returned the following errors: "
+_TOO_LONG: Final = re.compile(
+    r"Input is too long for requested model|Input Tokens Exceeded: |Too many input tokens\. Max input tokens: \d"
+    r"|This model's maximum context length is \d"
+)
+"""How a message begins that tells of a context window too small, which has no class of its own: Bedrock's own words,
+Nova's, Titan's, and those of the models that vLLM serves. Anthropic's models have Anthropic's."""
 _IN_STREAM: Final = frozenset(
     (
         "InternalServerException",
@@ -91,13 +102,19 @@ def read_exception(message: Message) -> UpstreamRefused:
 
 
 def _refused(message: str, status: int, kind: str, retry_after_seconds: float | None) -> UpstreamRefused:
-    code = _CODES.get(kind or _class_of(status))
+    kind_or_usual = kind or _class_of(status)
+    code = TOO_LONG_CODE if _is_too_long(kind_or_usual, message) else _CODES.get(kind_or_usual)
     error = UpstreamRefused(
         message, status=status, code=code, kind=kind or None, retry_after_seconds=retry_after_seconds
     )
     # It is the model that failed, under a status that elsewhere means a mistake of the caller's.
     error.retryable = error.retryable or status == _MODEL_FAILED
     return error
+
+
+def _is_too_long(kind: str, message: str) -> bool:
+    said = message.removeprefix(_OF_THE_MODEL)
+    return kind == _MISTAKE and (_TOO_LONG.match(said) or TOO_LONG.match(said)) is not None
 
 
 def _named_class(body: bytes) -> str:

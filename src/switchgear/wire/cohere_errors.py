@@ -4,6 +4,7 @@ Cohere has no codes; those here are what other dialects call the same. Status 49
 holds what is on a deny list.
 """
 
+import re
 from typing import Final, cast
 
 from msgspec import Raw, json
@@ -12,6 +13,7 @@ from switchgear.kernel.errors import SwitchgearError, UpstreamRefused
 from switchgear.wire import openai_errors
 from switchgear.wire.cohere_usage import failure_reason
 from switchgear.wire.json_body import as_object
+from switchgear.wire.openai_errors import TOO_LONG_CODE
 from switchgear.wire.sse import event
 
 _CODES: Final = {
@@ -29,6 +31,11 @@ _CODES: Final = {
     503: "overloaded",
     504: "upstream_timeout",
 }
+_TOO_LONG: Final = re.compile(
+    r"too many tokens: (?:the )?(?:total number of tokens|size limit exceeded|minimal context)", re.IGNORECASE
+)
+"""How a message begins that tells of a context window too small; the status is that of every mistake. Not so for a
+limit on output that is larger than the model's, which begins with "too many tokens" as well."""
 _UNTOLD: Final = "upstream_error"
 _NO_STATUS: Final = 502
 
@@ -37,7 +44,7 @@ def read_error(status: int, body: bytes, retry_after_seconds: float | None) -> U
     """Read an error answer of any shape; never raises."""
     found = openai_errors.read_error(status, body, retry_after_seconds)
     if found.code == _UNTOLD:
-        found.code = _CODES.get(status, _UNTOLD)
+        found.code = TOO_LONG_CODE if _TOO_LONG.match(found.message) else _CODES.get(status, _UNTOLD)
     return found
 
 

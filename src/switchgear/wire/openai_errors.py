@@ -18,6 +18,13 @@ _MESSAGE_KEYS: Final = ("message", "Message", "detail", "error", "msg", "error_m
 _TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _CODES: Final = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
 _QUOTA: Final = "insufficient_quota"
+TOO_LONG_CODE: Final = "context_length_exceeded"
+_TOO_LONG: Final = re.compile(
+    r"(?:'max_tokens' or 'max_completion_tokens' is too large: \d+\. )?This model's maximum context length is \d"
+)
+"""vLLM has OpenAI's words for a prompt that is too long, but not its code: all mistakes are a BadRequestError."""
+_TOO_LONG_KINDS: Final = ("exceed_context_size_error",)
+"""llama.cpp's type for it, which has no code beside it."""
 _BAD_GATEWAY: Final = 502
 
 Fields = dict[str, object]
@@ -88,10 +95,11 @@ def _decoded(body: bytes) -> Fields | None:
 def _refusal(found: Fields, status: int, retry_after_seconds: float | None) -> UpstreamRefused:
     error = found.get("error")
     inner = cast("Fields", error) if isinstance(error, dict) and error else found
+    message = _message(inner)
     return UpstreamRefused(
-        _message(inner) or f"the upstream answered {status} without saying why",
+        message or f"the upstream answered {status} without saying why",
         status=status,
-        code=_code(inner, status),
+        code=_code(inner, status) or (TOO_LONG_CODE if _is_too_long(inner, message or "") else None),
         kind=_word(inner.get("type")) or _word(inner.get("status")),
         param=_word(inner.get("param")),
         retry_after_seconds=retry_after_seconds,
@@ -125,6 +133,10 @@ def _code(fields: Fields, status: int) -> str | None:
     if isinstance(code, int) and not isinstance(code, bool) and code != status:
         return str(code)
     return _word(code) or (_QUOTA if fields.get("type") == _QUOTA else _CODES.get(status))
+
+
+def _is_too_long(fields: Fields, message: str) -> bool:
+    return fields.get("type") in _TOO_LONG_KINDS or _TOO_LONG.match(message) is not None
 
 
 def _word(value: object) -> str | None:
