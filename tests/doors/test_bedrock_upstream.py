@@ -148,6 +148,24 @@ async def test_bedrocks_own_client_gets_every_byte_as_it_came() -> None:
     assert record.attempts[0].finish == "stop"
 
 
+@pytest.mark.parametrize("path", ["/model/{}/converse-stream", "/v1/chat/completions"])
+async def test_a_stream_that_ends_without_its_metadata_is_whole_and_its_usage_estimated(path: str) -> None:
+    local = LocalBedrock(STREAM.partition("metadata ")[0])
+    asked = {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}], "stream": True}
+    if path.startswith("/model"):
+        asked = {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}
+    async with house_before(local) as house:
+        status, _, body = await house.post(path.format(f"aws%2F{ENCODED}"), {"model": f"aws/{ARN}", **asked})
+    assert status == 200
+    assert (b"messageStop" in body, b"[DONE]" in body) == (path.startswith("/model"), not path.startswith("/model"))
+    assert b"xception" not in body
+    attempt = house.journal.records[0].attempts[0]
+    assert (attempt.outcome, attempt.finish) == ("ok", "stop")
+    assert attempt.usage is not None
+    assert attempt.usage.estimated
+    assert attempt.usage.output > 0
+
+
 async def test_a_wrong_secret_is_the_providers_refusal_and_not_the_clients() -> None:
     async with house_before(LocalBedrock(), secret="another") as house:
         status, _, body = await house.post("/v1/chat/completions", chat(f"aws/{ARN}"))

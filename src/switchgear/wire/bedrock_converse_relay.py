@@ -45,6 +45,8 @@ class ConverseRelay:
             event = read_event(message)
             if event is not None and event.stop_reason is not None:
                 tally.finish = read_finish(event.stop_reason)
+            # Whole, though the usage may still come, and mostly does.
+            tally.complete_at_end = True
         elif name == "metadata":
             event = read_event(message)
             if event is not None and event.usage is not None:
