@@ -198,7 +198,14 @@ def journal_metrics_table() -> str:
 
 def deployment_metrics_table() -> str:
     """The same for what gateways tell of their deployments."""
-    deployment = DeploymentReport(name="d", first_token_seconds=1.0, first_token_p95_seconds=1.0)
+    deployment = DeploymentReport(
+        name="d",
+        first_token_seconds=1.0,
+        first_token_p95_seconds=1.0,
+        server_running=1,
+        server_waiting=1,
+        server_cache_usage=1.0,
+    )
     budget = BudgetReport(name="p", left=1, spent=1)
     return _metrics_in(
         exposition(

@@ -88,7 +88,7 @@ def test_a_conversation_that_had_to_move_stays_where_it_went() -> None:
 def test_every_gateway_has_the_same_order() -> None:
     def homes(candidates: Sequence[Deployment]) -> list[str]:
         bindings = Bindings()
-        return [bindings.pick("fast", key, candidates).model for key in conversations(200)]
+        return [bindings.pick("fast", key, candidates, 0).model for key in conversations(200)]
 
     candidates = some_deployments(1, 2, 3)
     assert homes(candidates) == homes(some_deployments(1, 2, 3)[::-1])
@@ -98,15 +98,15 @@ def test_a_deployment_that_leaves_takes_only_its_own_conversations_along() -> No
     candidates = some_deployments(1, 1, 1, 1)
     bindings = Bindings()
     for key in conversations(400):
-        home = bindings.pick("fast", key, candidates)
-        without = bindings.pick("fast", key, candidates[1:])
+        home = bindings.pick("fast", key, candidates, 0)
+        without = bindings.pick("fast", key, candidates[1:], 0)
         assert without is home or home is candidates[0]
 
 
 def test_weights_are_shares_of_the_conversations() -> None:
     bindings = Bindings()
     candidates = some_deployments(1, 2, 5)
-    found = Counter(bindings.pick("fast", key, candidates).model for key in conversations(4000))
+    found = Counter(bindings.pick("fast", key, candidates, 0).model for key in conversations(4000))
     assert [found[f"d{number}"] / 4000 for number in range(3)] == pytest.approx([0.125, 0.25, 0.625], abs=0.03)
 
 
@@ -114,15 +114,15 @@ def test_one_that_has_more_than_its_share_in_flight_is_passed_over() -> None:
     candidates = some_deployments(1, 1, 1, 1)
     bindings = Bindings()
     key = conversations(1)[0]
-    home = bindings.pick("fast", key, candidates)
+    home = bindings.pick("fast", key, candidates, 0)
     for each in candidates:
         for _ in range(8):
             each.health.gate.take()
     for _ in range(3):
         home.health.gate.take()
-        assert bindings.pick("fast", key, candidates) is home
+        assert bindings.pick("fast", key, candidates, 0) is home
     home.health.gate.take()
-    assert bindings.pick("fast", key, candidates) is not home
+    assert bindings.pick("fast", key, candidates, 0) is not home
 
 
 def test_the_share_of_a_heavy_one_is_larger() -> None:
@@ -130,7 +130,7 @@ def test_the_share_of_a_heavy_one_is_larger() -> None:
     bindings = Bindings()
     placed: Counter[str] = Counter()
     for key in conversations(1000):
-        chosen = bindings.pick("fast", key, candidates)
+        chosen = bindings.pick("fast", key, candidates, 0)
         chosen.health.gate.take()
         placed[chosen.model] += 1
     assert placed["d0"] / 1000 == pytest.approx(0.9, abs=0.03)
@@ -140,15 +140,15 @@ def test_the_oldest_bindings_are_forgotten() -> None:
     bindings = Bindings()
     first, second = some_deployments(1, 1)
     keys = conversations(65_536)
-    key = next(key for key in keys if bindings.pick("fast", key, (first, second)) is first)
+    key = next(key for key in keys if bindings.pick("fast", key, (first, second), 0) is first)
     bindings.bind("fast", key, second)
-    assert bindings.pick("fast", key, (first, second)) is second
+    assert bindings.pick("fast", key, (first, second), 0) is second
     for other in keys:
         if other != key:
             bindings.bind("fast", other, second)
-    assert bindings.pick("fast", key, (first, second)) is second
+    assert bindings.pick("fast", key, (first, second), 0) is second
     bindings.bind("fast", b"one more", second)
-    assert bindings.pick("fast", key, (first, second)) is first
+    assert bindings.pick("fast", key, (first, second), 0) is first
 
 
 def test_a_request_that_has_no_canonical_form_is_sent_all_the_same() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from switchgear.app.passthrough import pass_through
+from switchgear.app.queues import queues
 from switchgear.app.routes import route_table
 from switchgear.app.transports import Fallbacks
 from switchgear.auth.model import KeyRing, VirtualKey, key_ring
@@ -21,6 +22,7 @@ from switchgear.routing.deployment import Connected
 from switchgear.routing.fleet import Fleet
 from switchgear.routing.model import RouteTable
 from switchgear.routing.passthrough import PassThrough
+from switchgear.routing.queues import Queues
 from switchgear.wire.openai_chat import OpenAIChat
 from switchgear.wire.sse import event
 
@@ -53,8 +55,14 @@ def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
     understood = Understood(
         litellm_headers=config.compatibility.litellm_headers, litellm_body=config.compatibility.litellm_body
     )
-    passed = pass_through(config, lanes)
-    return Snapshot(version, {KeyRing: ring, RouteTable: table, Understood: understood, PassThrough: passed})
+    parts: dict[type, object] = {
+        KeyRing: ring,
+        RouteTable: table,
+        Understood: understood,
+        PassThrough: pass_through(config, lanes),
+        Queues: queues(config, lanes, table),
+    }
+    return Snapshot(version, parts)
 
 
 def _lanes(config: Config, outside: Outside) -> dict[str, tuple[Connected, ...]]:

@@ -24,6 +24,7 @@ NEEDS_KEY: Final = (
     "(`switchgear key new NAME` makes it), or listen on 127.0.0.1"
 )
 
+_WITH_A_SERVER: Final = ("http", "https")
 NEEDS_FILES: Final = "'memory' is one gateway's own, and there are more (server.workers); choose 'files'"
 
 
@@ -140,10 +141,13 @@ class Checks:
             return
         for key in entry.api_keys or (None,):
             try:
-                built = kind.build(entry.settings(name, key))
-                if entry.passthrough and built.target(PASSTHROUGH, "openai_chat", "") is None:
+                root = kind.build(entry.settings(name, key)).target(PASSTHROUGH, "openai_chat", "")
+                if entry.passthrough and root is None:
                     text = f"the kind {shown(entry.kind)} cannot be passed through"
                     yield self._written.at(entry, "passthrough", text)
+                if entry.queue_metrics is not None and (root is None or root.origin.scheme not in _WITH_A_SERVER):
+                    text = f"the kind {shown(entry.kind)} has no server that could be asked; take this out"
+                    yield self._written.at(entry, "queue_metrics", text)
             except ConfigError as error:
                 yield self._written.at(entry, "", self._without_values(error.message, entry))
 

@@ -171,6 +171,13 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             description="Whether all of its API may be called as it is, below `/passthrough/NAME/`; see passthrough.md."
         ),
     ] = False
+    queue_metrics: Annotated[
+        Annotated[str, Meta(pattern=r"^/[!-~]{0,1023}$")] | None,
+        Meta(
+            description="Path of the server's own metrics, from the root of its address on: `/metrics` for vLLM, "
+            "SGLang, TGI and llama.cpp. Asked once a second, so that calls go where nobody waits; left out: not asked."
+        ),
+    ] = None
     proxy: Annotated[
         Secret | None, Meta(description="URL of an egress proxy, never shown; only with `transport: aiohttp`.")
     ] = None

@@ -31,6 +31,7 @@ from switchgear.processes.sharing import Sharing
 from switchgear.processes.signals import stop_event
 from switchgear.processes.sockets import bind
 from switchgear.processes.state import GatewayState
+from switchgear.routing.queues import Queues, QueueWatch
 from switchgear.traces.gauges import exposition
 from switchgear.traces.journal import JournalSettings, JournalWriter
 from switchgear.traces.meter import Meter
@@ -52,6 +53,7 @@ class Parts(Struct, kw_only=True):
     transport: HttpTransport
     outside: Outside
     sharing: Sharing
+    watch: QueueWatch
 
 
 async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
@@ -74,15 +76,16 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
     report_ready(options.ready_fd)
     loop = asyncio.get_running_loop()
     watching = loop.create_task(watch.run())
-    sharing = loop.create_task(parts.sharing.run())
+    rounds = [loop.create_task(parts.sharing.run()), loop.create_task(parts.watch.run())]
     await stopping.wait()
     watching.cancel()
     parts.state.draining = True
     if not await parts.server.drain(config.server.drain_seconds):
         log.warning("streams were still open after %s s of draining and were cut", config.server.drain_seconds)
     await parts.server.gateway.aclose()
-    sharing.cancel()
-    await asyncio.wait([sharing])
+    for task in rounds:
+        task.cancel()
+    await asyncio.wait(rounds)
     await parts.transport.aclose()
     await parts.outside.fallbacks.aclose()
     parts.journal.close()
@@ -121,6 +124,7 @@ def build(config: Config, options: GatewayOptions) -> Parts:
         transport=transport,
         outside=out,
         sharing=sharing,
+        watch=QueueWatch(lambda: snapshots.current.part(Queues), clock),
     )
 
 

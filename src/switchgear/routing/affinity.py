@@ -49,15 +49,15 @@ class Bindings:
     def __init__(self) -> None:
         self._bound: OrderedDict[tuple[str, bytes], str] = OrderedDict()
 
-    def pick(self, name: str, key: bytes, candidates: Sequence[Deployment]) -> Deployment:
+    def pick(self, name: str, key: bytes, candidates: Sequence[Deployment], now_ns: int) -> Deployment:
         """The deployment for a conversation of the model ``name`` among those that can take a call now."""
         bound = self._bound.get((name, key))
-        most = _most_in_flight(candidates)
+        most = _most_calls(candidates, now_ns)
         known = next((each for each in candidates if each.health.name == bound), None)
-        if known is not None and known.health.gate.in_flight < ceil(most * known.weight):
+        if known is not None and known.health.calls(now_ns) < ceil(most * known.weight):
             return known
         ordered = sorted(candidates, key=lambda deployment: -_score(key, deployment))
-        roomy = (each for each in ordered if each.health.gate.in_flight < ceil(most * each.weight))
+        roomy = (each for each in ordered if each.health.calls(now_ns) < ceil(most * each.weight))
         return next(roomy, known or ordered[0])
 
     def bind(self, name: str, key: bytes, deployment: Deployment) -> None:
@@ -68,9 +68,9 @@ class Bindings:
             self._bound.popitem(last=False)
 
 
-def _most_in_flight(candidates: Sequence[Deployment]) -> float:
+def _most_calls(candidates: Sequence[Deployment], now_ns: int) -> float:
     """At once, for each unit of weight, the call that comes included."""
-    calls = sum([deployment.health.gate.in_flight for deployment in candidates]) + 1
+    calls = sum([deployment.health.calls(now_ns) for deployment in candidates]) + 1
     return BOUND * calls / sum([deployment.weight for deployment in candidates])
 
 

@@ -27,9 +27,10 @@ def weighted(candidates: Sequence[Deployment], now_ns: int, random_bits: RandomB
 
 
 def least_busy(candidates: Sequence[Deployment], now_ns: int, random_bits: RandomBits) -> Deployment:
-    """The fewest calls in flight for its weight; among equals, by weight."""
-    best = min([deployment.health.gate.in_flight / deployment.weight for deployment in candidates])
-    equals = [each for each in candidates if each.health.gate.in_flight / each.weight == best]
+    """The fewest calls under way for its weight; among equals, by weight."""
+    loads = [deployment.health.calls(now_ns) / deployment.weight for deployment in candidates]
+    best = min(loads)
+    equals = [each for each, load in zip(candidates, loads, strict=True) if load == best]
     return weighted(equals, now_ns, random_bits)
 
 
@@ -53,6 +54,12 @@ def headroom(candidates: Sequence[Deployment], now_ns: int, random_bits: RandomB
     left = [deployment.health.headroom(now_ns) for deployment in candidates]
     best = max(left)
     return weighted([each for each, share in zip(candidates, left, strict=True) if share == best], now_ns, random_bits)
+
+
+def unqueued(candidates: Sequence[Deployment], now_ns: int) -> Sequence[Deployment]:
+    """Those whose servers hold no request back, as far as is known; all, where every server does."""
+    free = [each for each in candidates if (told := each.health.reading(now_ns)) is None or not told.waiting]
+    return free or candidates
 
 
 BALANCERS: Final[Mapping[Balance, Balancer]] = {

@@ -26,7 +26,7 @@ from switchgear.kernel.reply import Reply
 from switchgear.kernel.upstream import Timers
 from switchgear.routing.affinity import Bindings, conversation
 from switchgear.routing.attempt import Manner, attempt
-from switchgear.routing.balance import BALANCERS
+from switchgear.routing.balance import BALANCERS, unqueued
 from switchgear.routing.budget import Budget
 from switchgear.routing.causes import AGAIN, COUNTED, ELSEWHERE, ONLY_DECLARED, cause_of
 from switchgear.routing.deployment import Deployment, Plan
@@ -295,8 +295,8 @@ class Course:
         if len(free) == 1:
             return free[0]
         if self._binding is not None:
-            return self._means.bindings.pick(alias.name, self._binding, free)
-        return BALANCERS[alias.policy.balance](free, now_ns, self._means.random_bits)
+            return self._means.bindings.pick(alias.name, self._binding, free, now_ns)
+        return BALANCERS[alias.policy.balance](unqueued(free, now_ns), now_ns, self._means.random_bits)
 
     async def _wait_for_any(self, able: dict[Deployment, Plan], now_ns: int) -> None:
         """Wait for the first that rests to come back, if a failed call may wait so long. Raises when it may not."""

@@ -14,6 +14,7 @@ from switchgear.routing.causes import COUNTED, SENT_AWAY
 from switchgear.routing.gate import Gate
 from switchgear.routing.policy import Bounds, BreakerRules, Cause
 from switchgear.routing.windows import Window
+from switchgear.wire.queue_metrics import QueueReading
 
 _DECAY_NS: Final = 10_000_000_000
 _KEPT_FIRST_TOKENS: Final = 128
@@ -28,14 +29,16 @@ _LONGEST_COOL_SECONDS: Final = 60.0
 _MOST_DOUBLINGS: Final = 6
 _LOCKED_SECONDS: Final = 60.0
 """How long credentials that were refused are left alone."""
+_READING_NS: Final = 5_000_000_000
+"""How long a server's word on its queue counts: a queue that was is no reason to stay away."""
 
 
 class Health:
     """Of one deployment under one key of its provider; all times are monotonic nanoseconds."""
 
-    __slots__ = ("_cools", "_first_tokens", "_last_ns", "_latency_ns", "_minute", "_p95_at", "_p95_ns", "_streamed",
-                 "bounds", "breaker", "complaint", "cool_until_ns", "counts_tokens", "gate", "hinted_until_ns",
-                 "is_plain", "name", "observed")  # fmt: skip
+    __slots__ = ("_cools", "_first_tokens", "_last_ns", "_latency_ns", "_minute", "_others", "_p95_at", "_p95_ns",
+                 "_reading", "_reading_until_ns", "_streamed", "bounds", "breaker", "complaint", "cool_until_ns",
+                 "counts_tokens", "gate", "hinted_until_ns", "is_plain", "name", "observed")  # fmt: skip
 
     def __init__(self, name: str, rules: BreakerRules, bounds: Bounds) -> None:
         self.name = name
@@ -60,6 +63,10 @@ class Health:
         self._p95_ns = 0
         self._p95_at = 0
         self._minute = Window(_MINUTE_SECONDS, 2)
+        self._reading: QueueReading | None = None
+        self._reading_until_ns = 0
+        self._others = 0
+        """Requests at the deployment's server that this gateway did not send there, when it was asked."""
         self._streamed = False
         self._look()
 
@@ -102,7 +109,25 @@ class Health:
     def load(self, now_ns: int) -> float:
         """Expected nanoseconds for one more call: latency times the calls that stand before it."""
         latency = self._latency_ns * exp((self._last_ns - now_ns) / _DECAY_NS) if self._latency_ns else 0.0
-        return (latency + 1) * (self.gate.in_flight + 1)
+        return (latency + 1) * (self.calls(now_ns) + 1)
+
+    def calls(self, now_ns: int) -> int:
+        """Calls under way: this gateway's own, and those of others as far as the server told of them lately."""
+        if self._reading is None or now_ns >= self._reading_until_ns:
+            return self.gate.in_flight
+        return self.gate.in_flight + self._others
+
+    def reading(self, now_ns: int) -> QueueReading | None:
+        """The server's last word on its queue; None when it has said nothing lately, or is not asked."""
+        if self._reading is not None and now_ns >= self._reading_until_ns:
+            self._reading = None
+        return self._reading
+
+    def heard(self, reading: QueueReading, now_ns: int) -> None:
+        """The deployment's server told of its queue. What this gateway has in flight is in that number already."""
+        self._reading = reading
+        self._reading_until_ns = now_ns + _READING_NS
+        self._others = max(0, reading.running + reading.waiting - self.gate.in_flight)
 
     @property
     def first_token_seconds(self) -> float | None:

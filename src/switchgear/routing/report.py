@@ -5,7 +5,7 @@ Times are wall time, for monotonic clocks mean nothing to another process.
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct, structs
 
@@ -22,6 +22,7 @@ _AT_A_TIME: Final = 128
 _NANOSECONDS: Final = 1_000_000_000
 _PRECISION_NS: Final = 1_000_000
 """Two clocks read one after the other never differ by the same amount twice."""
+Number = TypeVar("Number", int, float)
 SEVERITY: Final[Mapping[State, int]] = {"closed": 0, "half_open": 1, "open": 2}
 
 
@@ -46,6 +47,12 @@ class DeploymentReport(Struct, frozen=True, kw_only=True):
     """Moving average; None before the first one."""
     first_token_p95_seconds: float | None = None
     """None before there are twenty."""
+    server_running: int | None = None
+    """Requests at the deployment's server, whoever sent them; None where it tells nothing."""
+    server_waiting: int | None = None
+    """Those that it has not begun."""
+    server_cache_usage: float | None = None
+    """How full its cache of keys and values is, between 0 and 1."""
 
 
 class BudgetReport(Struct, frozen=True, kw_only=True):
@@ -70,8 +77,9 @@ class FleetReport(Struct, frozen=True, kw_only=True):
 async def report(fleet: Fleet, gateway: str, clock: Clock) -> FleetReport:
     """What is to be told now. Calls go on meanwhile, however many deployments there are."""
     told: list[Health] = []
+    now_ns = clock.monotonic_ns()
     for number, health in enumerate(tuple(fleet), 1):
-        if _has_something_to_tell(health, fleet):
+        if _has_something_to_tell(health, fleet, now_ns):
             told.append(health)
         if number % _AT_A_TIME == 0:
             await asyncio.sleep(0)
@@ -101,7 +109,10 @@ def take_hints(fleet: Fleet, others: Iterable[FleetReport], clock: Clock) -> Non
 
 
 def merged(reports: Iterable[FleetReport]) -> list[DeploymentReport]:
-    """Each deployment over all gateways: the worst breaker, the slowest first token, calls and openings summed."""
+    """Each deployment over all gateways: the worst breaker, the slowest first token, calls and openings summed.
+
+    Of what a server told several gateways, the most.
+    """
     found: dict[str, DeploymentReport] = {}
     for one in reports:
         for told in one.deployments:
@@ -127,16 +138,17 @@ def _budgets(budgets: Mapping[str, Budget]) -> tuple[BudgetReport, ...]:
     )
 
 
-def _has_something_to_tell(health: Health, fleet: Fleet) -> bool:
+def _has_something_to_tell(health: Health, fleet: Fleet, now_ns: int) -> bool:
     breaker = health.breaker
     if health.observed or breaker.failures_in_a_row or breaker.opened or health.cool_until_ns:
         return True
-    return bool(health.gate.in_flight) and health.name in fleet.declared
+    return (bool(health.gate.in_flight) and health.name in fleet.declared) or health.reading(now_ns) is not None
 
 
 def _deployment(health: Health, clock: Clock) -> DeploymentReport:
     breaker = health.breaker
     is_closed = breaker.state == "closed"
+    reading = health.reading(clock.monotonic_ns())
     return DeploymentReport(
         name=health.name,
         breaker=breaker.state,
@@ -149,6 +161,9 @@ def _deployment(health: Health, clock: Clock) -> DeploymentReport:
         waiting=health.gate.waiting,
         first_token_seconds=health.first_token_seconds,
         first_token_p95_seconds=health.first_token_p95_seconds(),
+        server_running=None if reading is None else reading.running,
+        server_waiting=None if reading is None else reading.waiting,
+        server_cache_usage=None if reading is None else reading.cache_usage,
     )
 
 
@@ -171,10 +186,13 @@ def _together(one: DeploymentReport, other: DeploymentReport) -> DeploymentRepor
         cool_until_ns=max(one.cool_until_ns, other.cool_until_ns),
         in_flight=one.in_flight + other.in_flight,
         waiting=one.waiting + other.waiting,
-        first_token_seconds=_slower(one.first_token_seconds, other.first_token_seconds),
-        first_token_p95_seconds=_slower(one.first_token_p95_seconds, other.first_token_p95_seconds),
+        first_token_seconds=_larger(one.first_token_seconds, other.first_token_seconds),
+        first_token_p95_seconds=_larger(one.first_token_p95_seconds, other.first_token_p95_seconds),
+        server_running=_larger(one.server_running, other.server_running),
+        server_waiting=_larger(one.server_waiting, other.server_waiting),
+        server_cache_usage=_larger(one.server_cache_usage, other.server_cache_usage),
     )
 
 
-def _slower(one: float | None, other: float | None) -> float | None:
-    return max((seconds for seconds in (one, other) if seconds is not None), default=None)
+def _larger(one: Number | None, other: Number | None) -> Number | None:
+    return max((number for number in (one, other) if number is not None), default=None)

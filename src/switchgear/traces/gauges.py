@@ -43,6 +43,21 @@ _DEPLOYMENTS: Final[tuple[tuple[str, str, _Deployment], ...]] = (
         "95th percentile of the last 128 times to the first token, of the slowest gateway.",
         lambda told: told.first_token_p95_seconds,
     ),
+    (
+        "switchgear_deployment_server_running",
+        "Requests that the deployment's server works on, whoever sent them; where `queue_metrics` asks it.",
+        lambda told: told.server_running,
+    ),
+    (
+        "switchgear_deployment_server_waiting",
+        "Requests that the deployment's server holds back, whoever sent them.",
+        lambda told: told.server_waiting,
+    ),
+    (
+        "switchgear_deployment_server_cache_usage",
+        "How full the server's cache of keys and values is, between 0 and 1.",
+        lambda told: told.server_cache_usage,
+    ),
 )
 _RETRIES: Final = (
     ("switchgear_retry_budget_left", "Second tries that may be made at the provider now, once one was made."),
