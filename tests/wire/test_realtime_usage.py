@@ -39,12 +39,17 @@ def test_only_finished_responses_count_and_they_are_summed(size: int) -> None:
             frame(DONE[:half], 0x01) + frame(b"", 0x89) + frame(DONE[half:], 0x80),
             frame(b""),
             frame(event("response.done", response={"usage": None, "padding": "x" * 70_000})),
+            frame(event("conversation.item.created", item={"said": "response.done", "usage": TOLD})),
+            frame(event("other", quoted={"type": "response.done"}, response={"usage": TOLD})),
+            frame(json.dumps({"response": {"usage": TOLD}, "about": ["response.done"]}).encode()),
+            frame(b'"response.done"'),
+            frame(DONE.replace(b".done", b".\\u0064one")),
         )
     )
     usage = SessionUsage()
     for at in range(0, len(session), size):
         usage.feed(session[at : at + size])
-    assert usage.usage == Usage(input=6, output=2)
+    assert usage.usage == Usage(input=9, output=3)
 
 
 def test_bytes_that_are_no_frames_count_nothing() -> None:

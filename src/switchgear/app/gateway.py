@@ -78,8 +78,8 @@ def gateway(
         *cohere.endpoints(spoken, pipelines),
         *gemini.endpoints(spoken, pipelines),
         *bedrock.endpoints(spoken, pipelines),
-        *realtime.endpoints(spoken, pipelines, machinery.clock, machinery.random_bits),
-        *passthrough.endpoints(spoken, pipelines, snapshots, machinery.clock),
+        *realtime.endpoints(spoken, pipelines, means),
+        *passthrough.endpoints(spoken, pipelines, snapshots, means),
     ]
     made = Gateway(
         Directory(endpoints),

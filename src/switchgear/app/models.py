@@ -59,7 +59,7 @@ def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
         KeyRing: ring,
         RouteTable: table,
         Understood: understood,
-        PassThrough: pass_through(config, lanes),
+        PassThrough: pass_through(config, lanes, outside.fleet),
         Queues: queues(config, lanes, table),
     }
     return Snapshot(version, parts)

@@ -6,6 +6,7 @@ from typing import Final
 
 from switchgear.config.document import problem_at
 from switchgear.config.model import Config, Key, ModelEntry, ProviderEntry
+from switchgear.config.passthrough_checks import PassThroughChecks
 from switchgear.config.problems import Problem, shown, suggestion
 from switchgear.config.reader import Places
 from switchgear.config.routing_checks import RoutingChecks
@@ -77,26 +78,7 @@ class Checks:
         for name, entry in self._config.models.items():
             yield from self._model(name, entry)
         yield from RoutingChecks(self._config, self._written).problems()
-        yield from self._passthrough()
-
-    def _passthrough(self) -> Iterator[Problem]:
-        usual = self._config.passthrough_provider
-        if usual is not None:
-            written = self._written.value(self._config, "passthrough_provider", usual)
-            problem = self._written.unknown_provider(usual, written)
-            if problem:
-                yield self._written.at(self._config, "passthrough_provider", problem)
-        paths: set[str] = set()
-        for entry in self._config.passthrough:
-            problem = self._written.unknown_provider(
-                entry.provider, self._written.value(entry, "provider", entry.provider)
-            )
-            if problem:
-                yield self._written.at(entry, "provider", problem)
-            if entry.path == "/" or entry.path in paths:
-                taken = "all" if entry.path == "/" else "taken"
-                yield self._written.at(entry, "path", f"{shown(entry.path)} is {taken}")
-            paths.add(entry.path)
+        yield from PassThroughChecks(self._config, self._written, self._kinds).problems()
 
     def _key(self, key: Key) -> Iterator[Problem]:
         name = shown(self._written.value(key, "name", key.name))

@@ -17,6 +17,7 @@ HIDDEN: Final = {"hidden": True}
 """Marks a field whose value is never repeated in an error: a key may have been put there by mistake."""
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,127}$")]
 Fsync = Literal["buffered", "strict"]
 WhenFull = Literal["refuse", "continue"]
 WhenUnread = Literal["keep", "delete"]
@@ -59,6 +60,13 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         float,
         Meta(ge=0, le=MAX_SECONDS, description="How long streams may go on after SIGTERM before they are cut."),
     ] = 30.0
+    session_idle_seconds: Annotated[
+        float,
+        Meta(gt=0, le=MAX_SECONDS, description="A WebSocket on which nothing moves for so long is closed."),
+    ] = 300.0
+    session_seconds: Annotated[
+        float, Meta(gt=0, le=MAX_SECONDS, description="How long a WebSocket may be open in all.")
+    ] = 3600.0
 
 
 class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -178,6 +186,20 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "SGLang, TGI and llama.cpp. Asked once a second, so that calls go where nobody waits; left out: not asked."
         ),
     ] = None
+    passthrough_request_headers: Annotated[
+        tuple[HeaderName, ...],
+        Meta(
+            description="Headers of clients that go up with what is passed through, beside the usual ones: "
+            "`openai-project` lets clients choose whose account pays."
+        ),
+    ] = ()
+    passthrough_response_headers: Annotated[
+        tuple[HeaderName, ...],
+        Meta(
+            description="Headers of the upstream that come down with what is passed through, beside the usual ones: "
+            "`openai-organization` tells clients whose account it is."
+        ),
+    ] = ()
     proxy: Annotated[
         Secret | None, Meta(description="URL of an egress proxy, never shown; only with `transport: aiohttp`.")
     ] = None
@@ -217,17 +239,30 @@ class Compatibility(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = False
 
 
-ApiPath = Annotated[str, Meta(pattern=r"^/([A-Za-z0-9_.~-]+/)*$")]
+_SEGMENT: Final = r"(\*|[A-Za-z0-9_.~-]+)"
+ApiPath = Annotated[str, Meta(pattern=rf"^/({_SEGMENT}/)*{_SEGMENT}?$")]
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class PassThroughEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A part of the gateway's own paths that leads to a provider, as it is."""
 
-    path: Annotated[ApiPath, Meta(description="What the paths begin with that lead there; ends in `/`.")]
+    path: Annotated[
+        ApiPath,
+        Meta(
+            description="The path that leads there. `*` stands for one segment, at the end for all that follows; a `/` "
+            "at the end is short for `/*`."
+        ),
+    ]
     provider: Annotated[Name, Meta(description="The provider that answers, with its own authentication.")]
     upstream_path: Annotated[
-        ApiPath, Meta(description="What stands in its place below the provider's `base_url`; ends in `/`.")
+        ApiPath,
+        Meta(description="What stands in its place below the provider's `base_url`, with as many `*` as `path`."),
     ] = "/"
+    methods: Annotated[tuple[Method, ...], Meta(description="Methods that are passed on. Empty: all of these.")] = ()
+    websocket: Annotated[bool, Meta(description="Whether a GET may open a WebSocket there; see passthrough.md.")] = (
+        False
+    )
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -207,9 +207,10 @@ class Connection(asyncio.Protocol):
 
     def _write_whole(self, request: Request, reply: Reply) -> None:
         body = reply.body
-        framing = b"" if reply.status in NO_BODY else b"content-length: %d\r\n" % len(body)
-        head = self._head(request, reply, framing)
         bodiless = request.method == "HEAD" or reply.status in NO_BODY
+        # The length of an answer to HEAD is told where it is known.
+        framing = b"" if bodiless and not body else b"content-length: %d\r\n" % len(body)
+        head = self._head(request, reply, framing)
         self._transport.write(head if bodiless else head + body)
 
     def _head(self, request: Request, reply: Reply, framing: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -17,7 +17,10 @@ ReadHead = Callable[["Request"], Head]
 """Raises what msgspec raises for bodies that are not as they must be, or BadRequest."""
 
 Fits = Callable[["Request"], bool]
-Uploads = Callable[["Request"], bool]
+Taken = Literal["whole", "body", "upload"]
+"""How a body is taken: before the call begins, or while it arrives, up to ``server.max_body_bytes`` or
+``server.max_upload_bytes``."""
+Uploads = Callable[["Request"], Taken]
 ErrorHeaders = Callable[[SwitchgearError], Headers]
 WriteFailure = Callable[[SwitchgearError, str], bytes]
 
@@ -59,7 +62,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     bad_request: Next
     """The record alone around a refusal: for what is not even HTTP, or not within bounds."""
     uploads: Uploads | None = None
-    """Whether a request's body is taken while it arrives, up to ``server.max_upload_bytes``; None: never."""
+    """How a request's body is taken; None: always whole."""
     tunnels: Fits | None = None
     """Whether a request goes on in another protocol once it is answered with 101; None: never."""
     write_only_failure: WriteFailure | None = None

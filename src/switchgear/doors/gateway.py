@@ -157,6 +157,7 @@ class Gateway:
             captured=request.captured,
             query=request.query,
             upload=request.upload,
+            tunnels=request.upload is not None and request.upload.endless,
         )
         call.defect = defect
         return call

@@ -14,13 +14,15 @@ _HIGH_WATER_BYTES: Final = 256 * 1024
 class Incoming:
     """What has arrived of a body and was not taken yet."""
 
-    __slots__ = ("_error", "_held_bytes", "_pieces", "_resume", "_waiter", "ended", "endless", "paused",
-                 "received_bytes", "size_bytes")  # fmt: skip
+    __slots__ = ("_error", "_held_bytes", "_pieces", "_resume", "_waiter", "ended", "endless", "limit_bytes",
+                 "paused", "received_bytes", "size_bytes")  # fmt: skip
 
-    def __init__(self, size_bytes: int | None, *, endless: bool = False) -> None:
+    def __init__(self, size_bytes: int | None, limit_bytes: int = 0, *, endless: bool = False) -> None:
         self.endless = endless
         """Not a body, but all that a client says: it may be silent as long as it likes."""
         self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+        """How much is taken."""
         self.received_bytes = 0
         self.ended = False
         """Whether all of it has arrived."""

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import httptools
 from msgspec import Struct
 
-from switchgear.doors.endpoint import Endpoint, Request
+from switchgear.doors.endpoint import Endpoint, Request, Taken
 from switchgear.doors.incoming import Incoming
 from switchgear.kernel.errors import BadRequest, BodyTooLarge, HeadersTooLarge, MethodNotAllowed, SwitchgearError
 
@@ -231,9 +231,10 @@ class Intake:
             self._refusal = error
             return
         length = headers.get(b"content-length")
-        if self._uploads(request):
-            request.upload = Incoming(None if length is None else int(length))
-        limit_bytes = self._bounds.max_body_bytes if request.upload is None else self._bounds.max_upload_bytes
+        taken = self._taken(request)
+        limit_bytes = self._bounds.max_upload_bytes if taken == "upload" else self._bounds.max_body_bytes
+        if taken != "whole":
+            request.upload = Incoming(None if length is None else int(length), limit_bytes)
         if length is not None and int(length) > limit_bytes:
             request.upload = None
             self._refusal = self._too_large(limit_bytes)
@@ -243,12 +244,13 @@ class Intake:
         if request.upload is not None:
             self._hand_over(request)
 
-    def _uploads(self, request: Request) -> bool:
+    def _taken(self, request: Request) -> Taken:
         endpoint = request.endpoint
         if endpoint is None or endpoint.uploads is None:
-            return False
-        headers = request.headers
-        return (b"content-length" in headers or b"transfer-encoding" in headers) and endpoint.uploads(request)
+            return "whole"
+        length = request.headers.get(b"content-length")
+        empty = int(length) == 0 if length is not None else b"transfer-encoding" not in request.headers
+        return "whole" if empty else endpoint.uploads(request)
 
     def _hand_over(self, request: Request) -> None:
         request.keep_alive = self._parser.should_keep_alive()
@@ -295,9 +297,8 @@ class Intake:
             self._refusal = self._too_large(self._bounds.max_body_bytes)
 
     def _take_upload(self, upload: Incoming, piece: bytes) -> None:
-        limit_bytes = self._bounds.max_upload_bytes
-        if upload.received_bytes + len(piece) > limit_bytes:
-            self._refusal = self._too_large(limit_bytes)
+        if upload.received_bytes + len(piece) > upload.limit_bytes:
+            self._refusal = self._too_large(upload.limit_bytes)
         elif upload.arrived(piece):
             self._pause()
 

@@ -2,40 +2,46 @@
 
 A call is authenticated and recorded like every other; its body and its answer go by as they come. Who answers: the
 provider of the model that the body names (its name there becomes the provider's own), else the one that the header
-``x-switchgear-provider`` names, else the configured one, else the only one that speaks OpenAI's API.
+``x-switchgear-provider`` or ``?provider=`` names, else the configured one, else the only one that speaks OpenAI's API.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from switchgear.auth.model import model_allowed
-from switchgear.doors.endpoint import Endpoint, Fits, Pipelines, Request
+from switchgear.doors.endpoint import Endpoint, Fits, Pipelines, Request, Taken
 from switchgear.doors.errors import raise_defect
 from switchgear.doors.gateway import Snapshots
 from switchgear.doors.openai import DOOR, PREFIXES
-from switchgear.doors.passthrough_relay import Errand, run
-from switchgear.doors.passthrough_request import target_below
-from switchgear.doors.passthrough_upload import Counted, uploaded_form
+from switchgear.doors.passthrough_account import Errand
+from switchgear.doors.passthrough_relay import run
+from switchgear.doors.passthrough_reply import Place
+from switchgear.doors.passthrough_request import target_below, wanted_provider, without_provider
+from switchgear.doors.passthrough_rights import deployment_for, healthy_deployment, require_model, require_provider
+from switchgear.doors.passthrough_upload import LARGE_BYTES, Body, counted, uploaded
+from switchgear.doors.websocket import asks_for_websocket, open_session
 from switchgear.kernel.call import Call, Head
-from switchgear.kernel.clock import Clock
 from switchgear.kernel.dialect import Dialect
-from switchgear.kernel.errors import Forbidden, NotFound
+from switchgear.kernel.errors import MethodNotAllowed, NotFound
 from switchgear.kernel.pipeline import Next
 from switchgear.kernel.reply import Reply
 from switchgear.kernel.upstream import Timers
-from switchgear.routing.model import RouteTable
-from switchgear.routing.passthrough import PROVIDER_HEADER, PassThrough, Way
+from switchgear.routing.course import Means
+from switchgear.routing.mounts import Mount
+from switchgear.routing.passthrough import PassThrough, Way
+from switchgear.wire.audio_measures import characters_to_speak
 from switchgear.wire.multipart import is_form
 from switchgear.wire.named_model import named_model
 
 VENDOR: Final = "vendor"
 PASSTHROUGH: Final = "passthrough"
 _PLACEHOLDER: Final = "{id}"
-_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_PROVIDER_HEADER: Final = PROVIDER_HEADER.encode()
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _TIMERS: Final = Timers()
+_NOWHERE: Final = Place("", "\0")
+"""No address begins like this: redirections below a provider's address are not told."""
 
 
 class Family(Struct, frozen=True):
@@ -46,18 +52,25 @@ class Family(Struct, frozen=True):
     """Methods by path."""
     metered: bool = False
     """Whether an answer's usage is the call's own: a batch tells that of other calls, again each time."""
+    anywhere: bool = False
+    """Whether any deployment of a model can answer: a job runs where its files are."""
+    heard: bool = False
+    """Whether recordings are listened to."""
+    spoken: bool = False
+    """Whether text is spoken."""
 
 
 _MADE: Final = ("POST",)
-_LISTED: Final = ("GET", "POST")
-_KEPT: Final = ("GET", "POST", "DELETE")
+_LISTED: Final = ("GET", "HEAD", "POST")
+_KEPT: Final = ("GET", "HEAD", "POST", "DELETE")
+_IMAGES: Final = {"/images/generations": _MADE, "/images/edits": _MADE, "/images/variations": _MADE}
 FAMILIES: Final = (
-    Family("images", {"/images/generations": _MADE, "/images/edits": _MADE, "/images/variations": _MADE}, metered=True),
-    Family("audio_speech", {"/audio/speech": _MADE}, metered=True),
-    Family("audio_transcriptions", {"/audio/transcriptions": _MADE}, metered=True),
-    Family("audio_translations", {"/audio/translations": _MADE}, metered=True),
-    Family("moderations", {"/moderations": _MADE}),
-    Family("files", {"/files": _LISTED, "/files/{id}": ("GET", "DELETE")}),
+    Family("images", _IMAGES, metered=True, anywhere=True),
+    Family("audio_speech", {"/audio/speech": _MADE}, metered=True, anywhere=True, spoken=True),
+    Family("audio_transcriptions", {"/audio/transcriptions": _MADE}, metered=True, anywhere=True, heard=True),
+    Family("audio_translations", {"/audio/translations": _MADE}, metered=True, anywhere=True, heard=True),
+    Family("moderations", {"/moderations": _MADE}, anywhere=True),
+    Family("files", {"/files": _LISTED, "/files/{id}": ("GET", "HEAD", "DELETE")}),
     Family("uploads", {"/uploads": _MADE, "/uploads/{id}": _MADE}),
     Family("batches", {"/batches": _LISTED, "/batches/{id}": _LISTED}),
     Family("fine_tuning", {"/fine_tuning/{id}": _KEPT}),
@@ -66,12 +79,12 @@ FAMILIES: Final = (
 
 
 def endpoints(
-    dialects: Mapping[str, Dialect], pipelines: Pipelines, snapshots: Snapshots, clock: Clock
+    dialects: Mapping[str, Dialect], pipelines: Pipelines, snapshots: Snapshots, means: Means
 ) -> list[Endpoint]:
     """All that is passed through. Declared paths are looked up in the snapshot of the moment."""
     bad_body = pipelines.wrap(raise_defect)
 
-    def endpoint(place: tuple[str, str, str], method: str, handler: Next, fits: Fits | None = None) -> Endpoint:
+    def endpoint(place: tuple[str, str, str], method: str, last: Next, fits: Fits | None = None) -> Endpoint:
         door, operation, path = place
         return Endpoint(
             door=door,
@@ -80,140 +93,173 @@ def endpoints(
             path=path,
             dialect=dialects["openai_chat"],
             streams=False,
-            pipeline=handler,
+            pipeline=pipelines.wrap(last),
             bad_body=bad_body,
             names_model=False,
             bad_request=pipelines.bad_request,
             fits=fits,
+            tunnels=None if fits is None else opens_websocket,
             uploads=_is_upload if door == VENDOR else _uploads_form,
         )
+
+    def is_mounted(request: Request) -> bool:
+        return any(snapshots.current.part(PassThrough).mounted(request.path))
+
+    def opens_websocket(request: Request) -> bool:
+        found = snapshots.current.part(PassThrough).mounted(request.path)
+        return asks_for_websocket(request) and any(mount.websocket for mount, _ in found)
 
     offered: list[Endpoint] = []
     for family in FAMILIES:
         for path, methods in family.paths.items():
-            for method in methods:
-                handler = pipelines.wrap(OpenAIOperation(family, method, path, clock).__call__)
-                offered += [endpoint((DOOR, family.operation, prefix + path), method, handler) for prefix in PREFIXES]
-
-    def is_mounted(request: Request) -> bool:
-        return snapshots.current.part(PassThrough).mounted(request.path) is not None
-
+            offered += [
+                endpoint(
+                    (DOOR, family.operation, prefix + path),
+                    method,
+                    OpenAIOperation(family, method, (prefix, path), means).__call__,
+                )
+                for method in methods
+                for prefix in PREFIXES
+            ]
     for method in _METHODS:
-        opened = pipelines.wrap(OpenedProvider(method, clock).__call__)
-        mounted = pipelines.wrap(MountedPath(method, clock).__call__)
+        opened = OpenedProvider(method, means).__call__
+        mounted = MountedPath(method, means).__call__
         offered.append(endpoint((VENDOR, PASSTHROUGH, "/passthrough/{path}"), method, opened))
         offered.append(endpoint((VENDOR, PASSTHROUGH, "/{path}"), method, mounted, is_mounted))
     return offered
 
 
 class OpenAIOperation:
-    """One operation of OpenAI's API, at the provider that the call leads to."""
+    """One operation of OpenAI's API, at the provider that the call leads to; ``path`` is a prefix and what follows."""
 
-    __slots__ = ("_clock", "_family", "_method", "_path")
+    __slots__ = ("_family", "_means", "_method", "_path", "_prefix")
 
-    def __init__(self, family: Family, method: str, path: str, clock: Clock) -> None:
+    def __init__(self, family: Family, method: str, path: tuple[str, str], means: Means) -> None:
         self._family = family
         self._method = method
-        self._path = path
-        self._clock = clock
+        self._prefix, self._path = path
+        self._means = means
 
     async def __call__(self, call: Call) -> Reply:
-        form = None if call.upload is None else await uploaded_form(call)
-        named = named_model(call.body, call.headers) if form is None else form.named
-        ways = call.snapshot.part(PassThrough)
-        metered = self._family.metered
-        path = self._path.replace(_PLACEHOLDER, call.captured)
-        if not named.name:
-            way = ways.speaking_openai(wanted_provider(call))
-            require_provider(call, way)
-            target = target_below(way, self._method, path, call.query)
-            errand = Errand(way=way, target=target, timers=_TIMERS, metered=metered, upload=form)
-            return await run(call, errand, self._clock)
-        require_model(call, named.name)
-        call.head = Head(model=named.name)
-        deployment = call.snapshot.part(RouteTable).find(named.name).deployments[0]
-        way = ways.speaking_openai(deployment.provider_name)
-        if form is None:
-            call.rewrite(named.renamed(deployment.model))
+        upload = await uploaded(call)
+        named = named_model(call.body, call.headers) if upload is None else upload.named
+        errand = self._unnamed(call, upload) if not named.name else self._named(call, named.name, upload)
+        if upload is not None and named.name:
+            upload.rename(errand.model)
+        elif named.name:
+            call.rewrite(named.renamed(errand.model))
+        return await run(call, errand, self._means)
+
+    def _unnamed(self, call: Call, upload: Body | None) -> Errand:
+        way = call.snapshot.part(PassThrough).speaking_openai(wanted_provider(call))
+        require_provider(call, way)
+        return self._errand(call, way, upload)
+
+    def _named(self, call: Call, model: str, upload: Body | None) -> Errand:
+        require_model(call, model)
+        call.head = Head(model=model)
+        provider = wanted_provider(call)
+        if self._family.anywhere:
+            deployment = healthy_deployment(call, model, provider, self._means)
         else:
-            form.rename(deployment.model)
-        errand = Errand(
-            way=way,
-            target=target_below(way, self._method, path, call.query),
+            deployment = deployment_for(call, model, provider)
+        errand = self._errand(call, call.snapshot.part(PassThrough).leading_to(deployment), upload)
+        return replace(
+            errand,
             deployment=deployment.name,
             model=deployment.model,
+            health=deployment.health,
+            budget=deployment.budget,
             timers=deployment.timers,
-            metered=metered,
-            upload=form,
         )
-        return await run(call, errand, self._clock)
+
+    def _errand(self, call: Call, way: Way, upload: Body | None) -> Errand:
+        family = self._family
+        path = self._path.replace(_PLACEHOLDER, call.captured)
+        return Errand(
+            way=way,
+            target=target_below(way, self._method, path, without_provider(call.query)),
+            place=Place(self._prefix),
+            timers=_TIMERS,
+            metered=family.metered,
+            retries=call.snapshot.part(PassThrough).retries,
+            budget=way.budget,
+            upload=upload,
+            characters=characters_to_speak(call.body) if family.spoken else 0,
+            heard=family.heard,
+        )
 
 
 class OpenedProvider:
     """Any operation of a provider that the configuration opens, below ``/passthrough/NAME/``. Raises NotFound."""
 
-    __slots__ = ("_clock", "_method")
+    __slots__ = ("_means", "_method")
 
-    def __init__(self, method: str, clock: Clock) -> None:
+    def __init__(self, method: str, means: Means) -> None:
         self._method = method
-        self._clock = clock
+        self._means = means
 
     async def __call__(self, call: Call) -> Reply:
         provider, slash, rest = call.captured.partition("/")
         way = call.snapshot.part(PassThrough).open_to(provider)
-        return await _as_it_is(call, way, self._method, slash + rest, self._clock)
+        errand = _as_it_is(call, way, self._method, slash + rest)
+        return await run(call, replace(errand, place=Place(f"/{PASSTHROUGH}/{provider}")), self._means)
 
 
 class MountedPath:
-    """Any operation below a declared path. Raises NotFound when the declaration is gone."""
+    """Any operation of a declared path. Raises NotFound when the declaration is gone, or MethodNotAllowed."""
 
-    __slots__ = ("_clock", "_method")
+    __slots__ = ("_means", "_method")
 
-    def __init__(self, method: str, clock: Clock) -> None:
+    def __init__(self, method: str, means: Means) -> None:
         self._method = method
-        self._clock = clock
+        self._means = means
 
     async def __call__(self, call: Call) -> Reply:
-        found = call.snapshot.part(PassThrough).mounted(f"/{call.captured}")
-        if found is None:
+        mount, path = self._declared(call)
+        way = call.snapshot.part(PassThrough).ways[mount.provider]
+        errand = _as_it_is(call, way, self._method, path)
+        if mount.websocket and call.tunnels:
+            return await open_session(call, errand, self._means)
+        prefixes = mount.prefixes
+        place = _NOWHERE if prefixes is None else Place(*prefixes)
+        return await run(call, replace(errand, place=place), self._means)
+
+    def _declared(self, call: Call) -> tuple[Mount, str]:
+        found = list(call.snapshot.part(PassThrough).mounted(f"/{call.captured}"))
+        if not found:
             raise NotFound("nothing is passed through at this path any more")
-        return await _as_it_is(call, found[0], self._method, found[1], self._clock)
+        for mount, path in found:
+            if mount.takes(self._method) and (mount.websocket or not call.tunnels):
+                return mount, path
+        methods = sorted({method for mount, _ in found for method in mount.methods})
+        raise MethodNotAllowed(f"this path takes {' and '.join(methods)}, not {self._method}")
 
 
-async def _as_it_is(call: Call, way: Way, method: str, path: str, clock: Clock) -> Reply:
+def _as_it_is(call: Call, way: Way, method: str, path: str) -> Errand:
     require_provider(call, way)
-    target = target_below(way, method, path, call.query)
-    upload = None if call.upload is None else Counted(call, call.upload)
-    errand = Errand(way=way, target=target, timers=_TIMERS, metered=method == "POST", upload=upload)
-    return await run(call, errand, clock)
+    return Errand(
+        way=way,
+        target=target_below(way, method, path, call.query),
+        place=_NOWHERE,
+        timers=_TIMERS,
+        metered=method == "POST",
+        retries=call.snapshot.part(PassThrough).retries,
+        budget=way.budget,
+        upload=None if call.upload is None or call.tunnels else counted(call),
+    )
 
 
-def _uploads_form(request: Request) -> bool:
-    return is_form(request.headers.get(b"content-type", b""))
+def _uploads_form(request: Request) -> Taken:
+    return "upload" if is_form(request.headers.get(b"content-type", b"")) else _if_large(request)
 
 
-def _is_upload(request: Request) -> bool:
+def _is_upload(request: Request) -> Taken:
     """What is no JSON may be a file of any size."""
-    return not request.headers.get(b"content-type", b"").lower().startswith(b"application/json")
+    is_json = request.headers.get(b"content-type", b"").lower().startswith(b"application/json")
+    return _if_large(request) if is_json else "upload"
 
 
-def wanted_provider(call: Call) -> str:
-    """The provider that a header names; empty where it names none."""
-    return call.headers.get(_PROVIDER_HEADER, b"").decode("latin-1").strip()
-
-
-def require_model(call: Call, model: str) -> None:
-    """Raise Forbidden unless the caller may use the model, which is known only after Authenticate."""
-    caller = call.caller
-    if caller is not None and not model_allowed(caller.models, model):
-        raise Forbidden(f"key {caller.key!r} may not use model {model[:200]!r}", param="model")
-
-
-def require_provider(call: Call, way: Way) -> None:
-    """Raise Forbidden unless the caller may use all of a provider's models, as a call that names none could."""
-    caller = call.caller
-    if caller is not None and not model_allowed(caller.models, f"{way.name}/"):
-        raise Forbidden(
-            f"key {caller.key!r} may use some models only, and this call could use any of {way.name!r}; "
-            f"it takes a key that may use '{way.name}/*'"
-        )
+def _if_large(request: Request) -> Taken:
+    length = request.headers.get(b"content-length")
+    return "whole" if length is not None and int(length) <= LARGE_BYTES else "body"

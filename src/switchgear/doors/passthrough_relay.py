@@ -1,98 +1,55 @@
-"""Performs a call that is passed through: one attempt, its answer relayed as it comes, its usage read on the way."""
+"""Performs a call that is passed through: its answer is relayed as it comes, and its usage read on the way."""
 
 from typing import Final
 
-from msgspec import Struct
-
-from switchgear.doors.passthrough_request import headers_down, headers_up
+from switchgear.doors.passthrough_account import Account, Errand
+from switchgear.doors.passthrough_reply import headers_down
+from switchgear.doors.passthrough_request import headers_up
+from switchgear.doors.passthrough_tries import Tries
 from switchgear.doors.response import NO_BODY
 from switchgear.kernel.call import Call
-from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import SwitchgearError
-from switchgear.kernel.record import Attempt
-from switchgear.kernel.reply import Frame, Reply
-from switchgear.kernel.upload import Upload
-from switchgear.kernel.upstream import Target, Timers, UpstreamReply
+from switchgear.kernel.reply import Frame, Headers, Reply
+from switchgear.kernel.upstream import Timers, UpstreamReply
+from switchgear.routing.course import Means
 from switchgear.routing.credentials import classified
-from switchgear.routing.passthrough import Way
 from switchgear.routing.retry_after import retry_after_seconds
-from switchgear.wire.usage_scan import UsageScan
 
 _FIRST_ERROR_STATUS: Final = 400
 _MAX_ERROR_BYTES: Final = 4 * 1024 * 1024
-_READABLE: Final = (b"application/json", b"text/event-stream")
+_LENGTH: Final = b"content-length"
+_MOST_FINDINGS_BYTES: Final = 1000
 
 
-class Errand(Struct, frozen=True, kw_only=True):
-    """Where one call is passed on to."""
-
-    way: Way
-    target: Target
-    timers: Timers
-    metered: bool
-    """Whether a usage in the answer is the call's own."""
-    deployment: str = ""
-    """Empty where the call names no model: then the provider's name stands for it."""
-    model: str = ""
-    upload: Upload | None = None
-    """In place of the call's body."""
-
-
-class Account:
-    """The entry of the one attempt, completed once."""
-
-    __slots__ = ("_clock", "_started_ns", "entry", "scan")
-
-    def __init__(self, call: Call, errand: Errand, clock: Clock) -> None:
-        self._clock = clock
-        self._started_ns = clock.monotonic_ns()
-        self.scan: UsageScan | None = None
-        self.entry = Attempt(
-            deployment=errand.deployment or errand.way.name,
-            provider=errand.way.name,
-            model=errand.model,
-            started_ns=clock.wall_ns(),
-        )
-        call.attempts.append(self.entry)
-
-    def opened(self, upstream: UpstreamReply, *, metered: bool) -> None:
-        """Status and headers came."""
-        said = dict(upstream.headers)
-        self.entry.status = upstream.status
-        self.entry.upstream_id = said.get(b"x-request-id", b"").decode("latin-1")
-        if metered and said.get(b"content-type", b"").lower().startswith(_READABLE):
-            self.scan = UsageScan()
-
-    def came(self, data: bytes) -> None:
-        """Bytes of the answer came."""
-        if not self.entry.first_byte_ns:
-            self.entry.first_byte_ns = self._clock.monotonic_ns() - self._started_ns
-        if self.scan is not None:
-            self.scan.feed(data)
-
-    def ended(self, error: SwitchgearError | None, *, cancelled: bool = False) -> None:
-        """Nothing more comes."""
-        entry = self.entry
-        entry.duration_ns = self._clock.monotonic_ns() - self._started_ns
-        entry.usage = None if self.scan is None else self.scan.usage
-        if error is not None:
-            entry.outcome = "cancelled" if error.fault == "caller" else "failed"
-            entry.error = f"{error.code}: {error.message}"
-        elif cancelled:
-            entry.outcome = "cancelled"
-
-
-async def run(call: Call, errand: Errand, clock: Clock) -> Reply:
+async def run(call: Call, errand: Errand, means: Means) -> Reply:
     """Send the call where the errand says, and relay what comes back, errors too.
 
     Raises what the transport raises, and UpstreamUnauthorized for a refusal of the gateway's own key.
     """
-    account = Account(call, errand, clock)
-    connected = errand.way.connected
+    tries = Tries(call, errand, means)
+    while True:
+        account, timers = tries.begin()
+        try:
+            upstream, refusal = await _ask(call, errand, account, timers)
+        except SwitchgearError as error:
+            if not tries.again(error, account):
+                raise tries.last_word(error) from None
+        else:
+            if refusal is None or not tries.again(refusal, account):
+                return _reply(call, errand, upstream, account, refusal)
+            account.ended(refusal)
+        await tries.pause()
+
+
+async def _ask(
+    call: Call, errand: Errand, account: Account, timers: Timers
+) -> tuple[UpstreamReply, SwitchgearError | None]:
+    """One try: the answer, and what it amounts to where it is an error."""
     extra = headers_up(errand.way, call.headers)
+    transport = errand.way.connected.transport
     try:
-        upstream = await connected.transport.send(errand.target, errand.upload or call.body, errand.timers, extra)
-        account.opened(upstream, metered=errand.metered)
+        upstream = await transport.send(errand.target, errand.upload or call.body, timers, extra)
+        account.opened(upstream)
         if upstream.status >= _FIRST_ERROR_STATUS:
             return await _refused(call, upstream, account)
     except SwitchgearError as error:
@@ -101,14 +58,11 @@ async def run(call: Call, errand: Errand, clock: Clock) -> Reply:
     except BaseException:
         account.ended(None, cancelled=True)
         raise
-    if upstream.status in NO_BODY:
-        upstream.close()
-        account.ended(None)
-        return _opaque(Reply(upstream.status, headers_down(upstream.headers)))
-    return _relayed(upstream, account, None)
+    account.worked()
+    return upstream, None
 
 
-async def _refused(call: Call, upstream: UpstreamReply, account: Account) -> Reply:
+async def _refused(call: Call, upstream: UpstreamReply, account: Account) -> tuple[UpstreamReply, SwitchgearError]:
     """The upstream's own error, word for word; the record has it as what it is."""
     try:
         body = await upstream.read_all(_MAX_ERROR_BYTES)
@@ -118,31 +72,48 @@ async def _refused(call: Call, upstream: UpstreamReply, account: Account) -> Rep
     meant = classified(error, account.entry.deployment)
     if meant is not error:
         raise meant
-    return _relayed(_Read(upstream, body), account, error)
+    return _Read(upstream, body), error
 
 
-def _relayed(upstream: UpstreamReply, account: Account, failure: SwitchgearError | None) -> Reply:
-    frames = Relayed(upstream, account, failure)
-    reply = _opaque(Reply(upstream.status, headers_down(upstream.headers), frames=frames))
-    frames.reply = reply
-    return reply
-
-
-def _opaque(reply: Reply) -> Reply:
+def _reply(
+    call: Call, errand: Errand, upstream: UpstreamReply, account: Account, refusal: SwitchgearError | None
+) -> Reply:
+    headers = headers_down(errand.way, errand.target, errand.place, upstream.headers)
+    if refusal is not None and len(call.attempts) > 1:
+        headers.append((b"x-should-retry", b"false"))
+    headers += _findings(call)
+    is_head = errand.target.method == "HEAD"
+    if is_head or upstream.status in NO_BODY:
+        headers += [header for header in upstream.headers if header[0] == _LENGTH and is_head]
+        upstream.close()
+        account.ended(refusal)
+        reply = Reply(upstream.status, headers)
+        if refusal is not None:
+            reply.settle(refusal)
+    else:
+        frames = Relayed(upstream, account, refusal)
+        reply = frames.reply = Reply(upstream.status, headers, frames=frames)
     reply.opaque = True
     return reply
+
+
+def _findings(call: Call) -> Headers:
+    if not call.findings:
+        return []
+    return [(b"x-switchgear-findings", "; ".join(call.findings).encode()[:_MOST_FINDINGS_BYTES])]
 
 
 class Relayed:
     """The bytes of an answer as they come; ``failure`` is what an error answer amounts to."""
 
-    __slots__ = ("_account", "_ended", "_failure", "_upstream", "reply")
+    __slots__ = ("_account", "_ended", "_failure", "_sent_bytes", "_upstream", "reply")
 
     def __init__(self, upstream: UpstreamReply, account: Account, failure: SwitchgearError | None) -> None:
         self._upstream = upstream
         self._account = account
         self._failure = failure
         self._ended = False
+        self._sent_bytes = 0
         self.reply: Reply | None = None
 
     def __aiter__(self) -> "Relayed":
@@ -158,21 +129,21 @@ class Relayed:
             self._end(self._failure)
             raise StopAsyncIteration
         self._account.came(data)
+        self._sent_bytes += len(data)
         return Frame(data, lambda _raw: [])
 
     def close(self) -> None:
         self._upstream.close()
-        if not self._ended:
-            self._ended = True
-            self._account.ended(None, cancelled=True)
+        self._end(None, cancelled=True)
 
-    def _end(self, error: SwitchgearError | None) -> None:
+    def _end(self, error: SwitchgearError | None, *, cancelled: bool = False) -> None:
         if self._ended:
             return
         self._ended = True
-        self._account.ended(error)
+        self._account.ended(error, cancelled=cancelled)
         if self.reply is not None:
-            self.reply.settle(error)
+            self.reply.streamed_bytes = self._sent_bytes
+            self.reply.settle(error, cancelled=cancelled)
 
 
 class _Read:

@@ -1,19 +1,23 @@
-"""What goes up and what comes down of a call that is passed through: paths, queries, headers.
+"""What goes up of a call that is passed through: path, query, headers.
 
-Only headers that are listed go either way. The client's virtual key is in none of them, and is taken out of the query.
+Only headers that are listed go up. The client's virtual key is in none of them, and is taken out of the query; so is
+what chooses the provider.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Final
-from urllib.parse import quote, unquote_plus
+from unicodedata import normalize
+from urllib.parse import parse_qsl, quote, unquote, unquote_plus
 
 from msgspec.structs import replace
 
+from switchgear.kernel.call import Call
 from switchgear.kernel.errors import BadRequest
-from switchgear.kernel.reply import Headers
 from switchgear.kernel.upstream import Target
-from switchgear.routing.passthrough import Way
+from switchgear.routing.passthrough import PROVIDER_HEADER, Way
 
+PROVIDER_PARAMETER: Final = "provider"
 _UP: Final = (
     "accept",
     "accept-language",
@@ -26,32 +30,17 @@ _UP: Final = (
     "if-modified-since",
     "idempotency-key",
     "openai-beta",
-    "openai-organization",
-    "openai-project",
     "anthropic-beta",
     "anthropic-version",
 )
-_DOWN: Final = frozenset(
-    (
-        b"content-type",
-        b"content-disposition",
-        b"content-language",
-        b"content-range",
-        b"accept-ranges",
-        b"cache-control",
-        b"etag",
-        b"last-modified",
-        b"expires",
-        b"retry-after",
-        b"retry-after-ms",
-        b"x-switchgear-simulator",
-    )
-)
-_DOWN_PREFIXES: Final = (b"x-ratelimit-", b"anthropic-ratelimit-", b"openai-")
 _PATH_CHARACTERS: Final = "/!$&'()*+,;=:@"
 _QUERY_CHARACTERS: Final = "!$&'()*+,;=:@/?%[]"
 _KEY_PARAMETER: Final = "key"
-_CLIMBING: Final = frozenset((".", ".."))
+_PROVIDER_HEADER: Final = PROVIDER_HEADER.encode()
+_MOST_DECODINGS: Final = 3
+_SEPARATORS: Final = re.compile(r"[/\\]")
+_CLIMBING: Final = re.compile(r"[\s\x00-\x1f\x7f]*\.[\s\x00-\x1f\x7f]*(\.[\s\x00-\x1f\x7f]*)?")
+"""Servers may cut white space and control characters off before they climb."""
 
 
 def target_below(way: Way, method: str, path: str, query: str) -> Target:
@@ -59,34 +48,62 @@ def target_below(way: Way, method: str, path: str, query: str) -> Target:
 
     Raises BadRequest for a path that would.
     """
-    if not _CLIMBING.isdisjoint(path.replace("\\", "/").split("/")):
-        raise BadRequest("the path has a segment that leads out of it ('.' or '..')")
+    _refuse_climbing(path)
     base, _, own_query = way.root.path.partition("?")
     asked = "&".join(part for part in (own_query, without_key(query, own_query)) if part)
     line = base.removesuffix("/") + quote(path, safe=_PATH_CHARACTERS)
     return replace(way.root, method=method, path=f"{line}?{asked}" if asked else line)
 
 
+def _refuse_climbing(path: str) -> None:
+    """Raise BadRequest for a path that some server on the way could read as one that leads out, however dressed."""
+    for _ in range(_MOST_DECODINGS):
+        plain = path if path.isascii() else normalize("NFKC", path)
+        segments = _SEPARATORS.split(plain)
+        # What stands behind a semicolon is a parameter of the segment (RFC 3986 §3.3), which servers may drop.
+        if any(_CLIMBING.fullmatch(segment.partition(";")[0]) for segment in segments):
+            raise BadRequest("the path has a segment that leads out of it ('.' or '..')")
+        decoded = unquote(plain)
+        if decoded == plain:
+            return
+        path = decoded
+    raise BadRequest("the path is percent-encoded several times over")
+
+
+def wanted_provider(call: Call) -> str:
+    """The provider that a header or the query names; empty where neither does. Raises BadRequest for two."""
+    in_header = call.headers.get(_PROVIDER_HEADER, b"").decode("latin-1").strip()
+    given = {value for name, value in parse_qsl(call.query) if name == PROVIDER_PARAMETER}
+    named = {in_header, *given} - {""}
+    if len(named) > 1:
+        raise BadRequest(f"the call names several providers, in {PROVIDER_HEADER} and ?{PROVIDER_PARAMETER}=; name one")
+    return next(iter(named), "")
+
+
 def headers_up(way: Way, headers: Mapping[bytes, bytes]) -> tuple[tuple[str, str], ...]:
     """The client's headers that go on, without those that the provider sets itself."""
     provider = way.connected.provider
     own = {name for name, _ in way.root.headers}
-    sent = {name: headers[name.encode()].decode("latin-1") for name in _UP if name.encode() in headers}
+    names = (*_UP, *way.also_up)
+    sent = {name: headers[name.encode()].decode("latin-1") for name in names if name.encode() in headers}
     if provider.forwards:
         sent |= dict(provider.forwarded_headers(headers))
     return tuple((name, value) for name, value in sent.items() if name not in own)
 
 
-def headers_down(headers: Headers) -> Headers:
-    """The upstream's headers that reach the client."""
-    return [header for header in headers if header[0] in _DOWN or header[0].startswith(_DOWN_PREFIXES)]
+def without_provider(query: str) -> str:
+    """The query without what chooses the provider."""
+    return _without(query, {PROVIDER_PARAMETER})
 
 
 def without_key(query: str, own_query: str) -> str:
     """The client's query without its virtual key, and without what the provider's own query says."""
     taken = {_KEY_PARAMETER, *(_name(part) for part in own_query.split("&"))}
-    kept = (part for part in query.split("&") if part and _name(part) not in taken)
-    return quote("&".join(kept), safe=_QUERY_CHARACTERS)
+    return quote(_without(query, taken), safe=_QUERY_CHARACTERS)
+
+
+def _without(query: str, names: Collection[str]) -> str:
+    return "&".join(part for part in query.split("&") if part and _name(part) not in names)
 
 
 def _name(parameter: str) -> str:

@@ -1,26 +1,46 @@
-"""Bodies that are passed on while they arrive: how many bytes went by, and which model a form names."""
+"""Bodies that are passed on while they arrive: how many bytes went by, and which model one names."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from switchgear.kernel.call import Call
 from switchgear.kernel.errors import BadRequest, Internal
 from switchgear.kernel.upload import Upload
-from switchgear.wire.multipart import FieldFinder
-from switchgear.wire.named_model import NamedModel, form_model
+from switchgear.wire.json_member import MemberFinder
+from switchgear.wire.multipart import FieldFinder, is_form
+from switchgear.wire.named_model import NamedModel, form_model, member_model
 
-_MOST_HELD_BYTES: Final = 1024 * 1024
-"""How much of a form is held while its model is looked for: clients write fields before files."""
+LARGE_BYTES: Final = 1024 * 1024
+"""What is larger is passed on while it arrives; of a form, so much is held while its model is looked for."""
 _CONTENT_TYPE: Final = b"content-type"
+
+
+class Body(Upload, Protocol):
+    """An upload that knows whether any of it has left."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether a piece was taken: then it cannot be sent again."""
+        ...
+
+
+class Finder(Protocol):
+    """Follows a body, and notes where its model stands."""
+
+    seen: bool
+    ended: bool
+
+    def feed(self, data: bytes) -> None: ...
 
 
 class Counted:
     """The upload of a call, counted in it."""
 
-    __slots__ = ("_call", "_upload", "size_bytes")
+    __slots__ = ("_call", "_upload", "begun", "size_bytes")
 
     def __init__(self, call: Call, upload: Upload) -> None:
         self._call = call
         self._upload = upload
+        self.begun = False
         self.size_bytes = upload.size_bytes
 
     def __aiter__(self) -> "Counted":
@@ -28,75 +48,103 @@ class Counted:
 
     async def __anext__(self) -> bytes:
         piece = await self._upload.__anext__()
+        self.begun = True
         self._call.request_bytes += len(piece)
         return piece
 
 
-class UploadedForm:
-    """A form with another name of its model, of which the beginning was read; raises BadRequest where it is unclear."""
+class UploadedBody:
+    """A body with another name of its model, of which the beginning was read."""
 
-    __slots__ = ("_beginning", "_finder", "_named", "_rest", "size_bytes")
+    __slots__ = ("_beginning", "_finder", "_rest", "begun", "named", "size_bytes")
 
-    def __init__(self, beginning: bytes, rest: Upload, finder: FieldFinder) -> None:
-        self._named = form_model(finder, beginning)
-        self._beginning = beginning
+    def __init__(self, named: NamedModel, rest: Upload, finder: Finder) -> None:
+        self.named = named
+        """The model as far as the body was read."""
+        self._beginning = named.body
         self._rest = rest
         self._finder = finder
+        self.begun = False
         self.size_bytes = rest.size_bytes
-
-    @property
-    def named(self) -> NamedModel:
-        """The model as far as the form was read."""
-        return self._named
 
     def rename(self, model: str) -> None:
         """Let the model go up under another name."""
-        renamed = self._named.renamed(model)
+        renamed = self.named.renamed(model)
         if self.size_bytes is not None:
             self.size_bytes += len(renamed) - len(self._beginning)
         self._beginning = renamed
 
-    def __aiter__(self) -> "UploadedForm":
+    def __aiter__(self) -> "UploadedBody":
         return self
 
     async def __anext__(self) -> bytes:
+        self.begun = True
         if self._beginning:
             beginning, self._beginning = self._beginning, b""
             return beginning
         try:
             piece = await self._rest.__anext__()
         except StopAsyncIteration:
-            self._require_end()
+            if not self._finder.ended:
+                raise BadRequest("the body ends before it is whole") from None
             raise
         self._finder.feed(piece)
-        if self._finder.seen and not self._named.name:
+        if self._finder.seen and not self.named.name:
             raise BadRequest("the form names its model behind the file; send the field 'model' first", param="model")
         return piece
 
-    def _require_end(self) -> None:
-        if not self._finder.ended:
-            raise BadRequest("the form ends before its closing boundary")
 
+async def uploaded(call: Call) -> UploadedBody | None:
+    """What goes up piece by piece of a call that may name a model; None where the call's body is whole.
 
-async def uploaded_form(call: Call) -> UploadedForm:
-    """Read a form up to its model, or as far as anything is held. Raises BadRequest."""
+    Raises BadRequest where it is unclear which model is named.
+    """
     if call.upload is None:
-        raise Internal("a form was to be read of a call without an upload")
+        return None
     rest = Counted(call, call.upload)
-    finder = FieldFinder(call.headers.get(_CONTENT_TYPE, b""), b"model")
+    content_type = call.headers.get(_CONTENT_TYPE, b"")
+    if is_form(content_type):
+        return await _form(rest, FieldFinder(content_type, b"model"))
+    return await _json(call, rest)
+
+
+async def _form(rest: Counted, finder: FieldFinder) -> UploadedBody:
+    """Read a form up to its model, or as far as anything is held."""
     held: list[bytes] = []
     held_bytes = 0
     async for piece in rest:
         finder.feed(piece)
         held.append(piece)
         held_bytes += len(piece)
-        if finder.field is not None or finder.ended or held_bytes > _MOST_HELD_BYTES:
+        if finder.field is not None or finder.ended or held_bytes > LARGE_BYTES:
             break
-    form = UploadedForm(b"".join(held), rest, finder)
-    if finder.seen and not form.named.name:
+    named = form_model(finder, b"".join(held))
+    if finder.seen and not named.name:
         raise BadRequest("the form has a model without a name", param="model")
-    return form
+    return UploadedBody(named, rest, finder)
+
+
+async def _json(call: Call, rest: Counted) -> UploadedBody | None:
+    """Read JSON up to its model, however far behind that stands: its members come in any order."""
+    finder = MemberFinder("model")
+    held: list[bytes] = []
+    held_bytes = 0
+    async for piece in rest:
+        held.append(piece)
+        held_bytes += len(piece)
+        finder.feed(piece)
+        if (finder.found is not None or finder.ended) and held_bytes > LARGE_BYTES:
+            return UploadedBody(member_model(finder, b"".join(held)), rest, finder)
+    call.body = b"".join(held)
+    return None
+
+
+def counted(call: Call) -> Counted:
+    """The upload of a call that is passed on as it is. Raises Internal for a call without one."""
+    if call.upload is None:
+        raise Internal("an upload was to be passed on of a call without one")
+    return Counted(call, call.upload)
 
 
 if TYPE_CHECKING:
-    _: tuple[type[Upload], type[Upload]] = (Counted, UploadedForm)
+    _: tuple[type[Body], type[Body]] = (Counted, UploadedBody)

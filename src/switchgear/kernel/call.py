@@ -89,8 +89,12 @@ class Call(Struct, kw_only=True, eq=False):
     """The connection comes from this machine."""
     upload: Upload | None = None
     """The body of an endpoint that takes it while it arrives; ``body`` is then empty."""
+    tunnels: bool = False
+    """Whether the upload is all that a client says in another protocol."""
     request_bytes: int = 0
     """What was taken of an upload."""
+    findings: tuple[str, ...] = ()
+    """What was seen wrong with it on its way."""
     captured: str = ""
     """What stood in the path for the endpoint's placeholder: a model's name, an id."""
     query: str = ""

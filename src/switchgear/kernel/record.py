@@ -39,6 +39,10 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     """The error's code, with its message after a colon."""
     finish: str = ""
     usage: Usage | None = None
+    audio_seconds: float = 0.0
+    """Of the recording that was heard, where the answer tells."""
+    characters: int = 0
+    """Of the text that was spoken."""
     upstream_id: str = ""
     dropped: tuple[str, ...] = ()
     """Fields of the request that the deployment's ``drop`` left out."""
@@ -74,6 +78,10 @@ class CallRecord(Struct, kw_only=True, omit_defaults=True):
     early_head_ns: int = 0
     """From the start of the call to the head of its stream, where that went out before any answer was there."""
     request_bytes: int = 0
+    response_bytes: int = 0
+    """Of the answer's body, a stream's as far as it was made; 0 for a refusal of the gateway's own."""
+    findings: tuple[str, ...] = ()
+    """What was seen wrong with an upload that the upstream was left to judge, by line."""
     config: str = ""
     """The version of the configuration the call ran under."""
     attempts: list[Attempt] = []

@@ -54,13 +54,16 @@ class Reply:
     by :meth:`close` when the client goes away first.
     """
 
-    __slots__ = ("_endings", "body", "error", "frames", "headers", "opaque", "settled", "status")
+    __slots__ = ("_endings", "body", "error", "frames", "headers", "opaque", "settled", "status",
+                 "streamed_bytes")  # fmt: skip
 
     def __init__(self, status: int, headers: Headers, body: bytes = b"", frames: Frames | None = None) -> None:
         self.status = status
         self.headers = headers
         self.body = body
         self.frames = frames
+        self.streamed_bytes = 0
+        """Of the frames, when the outcome is settled."""
         self.opaque = False
         """The body is of no dialect: its own headers describe it, and nothing may be put among its bytes."""
         self.settled = False

@@ -125,6 +125,10 @@ class Tunnel(Protocol):
         """Send, and wait while the upstream is slow. Raises UpstreamTruncated."""
         ...
 
+    def finish(self, last: bytes) -> None:
+        """Send these last bytes if the upstream takes them, and let go: :meth:`read` raises UpstreamTruncated."""
+        ...
+
     def close(self) -> None:
         """Let go at once; harmless when called again."""
         ...

@@ -306,6 +306,7 @@ def _tell_as_stream(call: Call, plan: Plan, body: bytes, log: AttemptLog, header
     raw = translation.write(events)
     log.close(translation.tally)
     reply = Reply(200, headers, frames=WholeAsStream(raw, events))
+    reply.streamed_bytes = len(raw)
     reply.settle()
     return reply
 

@@ -169,6 +169,7 @@ class StreamBody:
         "_frame",
         "_held",
         "_log",
+        "_made_bytes",
         "_read",
         "_reply",
         "_upstream",
@@ -185,12 +186,14 @@ class StreamBody:
         self._reply: Reply | None = None
         self._held: Frame | None = None
         self._finished = False
+        self._made_bytes = 0
         self._failure: SwitchgearError | None = None
 
     def bind(self, reply: Reply) -> None:
         """Tie the body to the reply whose outcome it settles."""
         self._reply = reply
         if self._finished:
+            reply.streamed_bytes = self._made_bytes
             reply.settle()
 
     async def start(self, first_token_seconds: float | None, passed_seconds: float) -> None:
@@ -263,6 +266,7 @@ class StreamBody:
             out = self._convert(frames)
         else:
             out = self._converter.at_end()
+        self._made_bytes += len(out)
         tally = self._converter.tally
         if tally.error is not None:
             error = self._log.classified(tally.error)
@@ -282,6 +286,7 @@ class StreamBody:
         self._log.close(self._converter.tally, error, cancelled=cancelled)
         reply, self._reply = self._reply, None
         if reply is not None:
+            reply.streamed_bytes = self._made_bytes
             reply.settle(error, cancelled=cancelled)
 
     def _fail(self, error: SwitchgearError) -> None:

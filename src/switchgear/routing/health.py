@@ -171,6 +171,16 @@ class Health:
             self.breaker.successes += 1
             return
         slow = slow_seconds is not None and elapsed_ns > slow_seconds * _NANOSECONDS
+        self._succeeded(now_ns, slow=slow, probe=probe)
+
+    def worked(self, now_ns: int, *, probe: bool) -> None:
+        """An answer came of which the time says nothing: that of a picture, or behind an upload."""
+        self._cools = 0
+        if self.cool_until_ns and now_ns >= self.cool_until_ns:
+            self.cool_until_ns = 0
+        self._succeeded(now_ns, slow=False, probe=probe)
+
+    def _succeeded(self, now_ns: int, *, slow: bool, probe: bool) -> None:
         self.breaker.succeeded(now_ns, slow=slow, probe=probe)
         if not self.is_plain or self.breaker.state != "closed":
             self.complaint = None

@@ -1,13 +1,17 @@
 """Calls that are not translated: which provider answers them, as one snapshot knows it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from switchgear.kernel.errors import BadRequest, NotFound, NotOffered
-from switchgear.kernel.upstream import Target
-from switchgear.routing.deployment import Connected
+from switchgear.kernel.upstream import PASSTHROUGH, Target
+from switchgear.routing.budget import Budget
+from switchgear.routing.deployment import Connected, Deployment
+from switchgear.routing.mounts import Mount
+from switchgear.routing.policy import Retries
 
 PROVIDER_HEADER: Final = "x-switchgear-provider"
 _OPENAI: Final = "openai_chat"
@@ -20,6 +24,12 @@ class Way(Struct, frozen=True, kw_only=True):
     connected: Connected
     root: Target
     """Of the operation ``passthrough``."""
+    also_up: tuple[str, ...] = ()
+    """Headers of the client that go up beside the usual ones; in lower case."""
+    also_down: frozenset[bytes] = frozenset()
+    """Headers of the upstream that come down beside the usual ones; in lower case."""
+    budget: Budget | None = None
+    """What may be tried again at the provider."""
 
     @property
     def name(self) -> str:
@@ -32,12 +42,11 @@ class Way(Struct, frozen=True, kw_only=True):
         return self.root.dialect == _OPENAI
 
 
-class Mount(Struct, frozen=True, kw_only=True):
-    """Paths of the gateway's own that lead to a provider."""
+class SessionLimits(Struct, frozen=True, kw_only=True):
+    """How long a WebSocket may be open, and how long nothing may move on it."""
 
-    path: str
-    provider: str
-    upstream_path: str
+    idle_seconds: float = 300.0
+    total_seconds: float = 3600.0
 
 
 class PassThrough(Struct, frozen=True, kw_only=True):
@@ -50,7 +59,9 @@ class PassThrough(Struct, frozen=True, kw_only=True):
     opened: frozenset[str]
     """Providers that may be called below ``/passthrough/``."""
     mounts: tuple[Mount, ...]
-    """The longest path first."""
+    """The most particular path first."""
+    sessions: SessionLimits = SessionLimits()
+    retries: Retries = Retries()
 
     def speaking_openai(self, provider: str) -> Way:
         """The way to a provider of OpenAI's API; the usual one for an empty name.
@@ -62,12 +73,19 @@ class PassThrough(Struct, frozen=True, kw_only=True):
             names = ", ".join(sorted(name for name, way in self.ways.items() if way.speaks_openai))
             raise BadRequest(
                 f"the call names neither a model nor a provider, and several could answer it ({names or 'none'}); "
-                f"send the header {PROVIDER_HEADER}, or configure passthrough_provider"
+                f"send the header {PROVIDER_HEADER} or ?provider=, or configure passthrough_provider"
             )
         way = self.ways.get(named)
         if way is None or not way.speaks_openai:
             raise NotOffered(f"there is no provider {named[:_SHOWN]!r} here that speaks OpenAI's API")
         return way
+
+    def leading_to(self, deployment: Deployment) -> Way:
+        """The way to a deployment, under its own key of its provider. Raises NotOffered."""
+        way = self.speaking_openai(deployment.provider_name)
+        connected = deployment.connected
+        root = None if connected is way.connected else connected.provider.target(PASSTHROUGH, _OPENAI, "")
+        return way if root is None else replace(way, connected=connected, root=root)
 
     def open_to(self, provider: str) -> Way:
         """The way to a provider that the configuration opens. Raises NotFound."""
@@ -79,9 +97,9 @@ class PassThrough(Struct, frozen=True, kw_only=True):
             )
         return way
 
-    def mounted(self, path: str) -> tuple[Way, str] | None:
-        """The way that a declared path leads, and the path below that provider's address."""
+    def mounted(self, path: str) -> Iterator[tuple[Mount, str]]:
+        """The declarations that a path fits, each with the path below its provider's address."""
         for mount in self.mounts:
-            if path.startswith(mount.path) and mount.provider in self.ways:
-                return self.ways[mount.provider], mount.upstream_path + path[len(mount.path) :]
-        return None
+            leads_to = mount.leads_to(path) if mount.provider in self.ways else None
+            if leads_to is not None:
+                yield mount, leads_to

@@ -26,13 +26,16 @@ MAX_RESUMPTIONS: Final = 2
 class ResumedFrames:
     """The frames of one answer, whoever sends them; settles ``reply`` before its last one."""
 
-    __slots__ = ("_call", "_closed", "_frames", "_go_on", "_going", "_inner", "_outer", "_resumptions", "_telling")
+    __slots__ = ("_call", "_closed", "_frames", "_go_on", "_going", "_inner", "_outer", "_resumptions", "_telling",
+                 "_told_bytes")  # fmt: skip
 
     def __init__(self, call: Call, first: Reply, telling: Telling, go_on: GoOn) -> None:
         self._call = call
         self._telling = telling
         self._go_on = go_on
         self._resumptions = 0
+        self._told_bytes = 0
+        """Of the answers before the one that goes on now."""
         self._closed = False
         self._going: asyncio.Task[Reply] | None = None
         """The attempt that is to go on, until it has content."""
@@ -69,10 +72,12 @@ class ResumedFrames:
         if self._closed:
             raise error
         if telling.finished:
+            end = telling.end()
+            self._told_bytes += len(end)
             self._settle(None)
             self._frames = _Nothing()
             self._inner = Reply(200, [])
-            return telling.end()
+            return end
         if not telling.is_plain or not telling.text.strip() or self._resumptions >= MAX_RESUMPTIONS:
             raise self._settle(error)
         self._resumptions += 1
@@ -81,6 +86,7 @@ class ResumedFrames:
             following = await self._following(continued(self._call, telling.again(spent)), error)
         except SwitchgearError:
             raise self._settle(error) from None
+        self._told_bytes += self._inner.streamed_bytes
         self._inner = following
         self._frames = following.frames or _Nothing()
         self._follow(following)
@@ -111,6 +117,7 @@ class ResumedFrames:
 
     def _settle(self, error: SwitchgearError | None) -> SwitchgearError:
         if self._outer is not None:
+            self._outer.streamed_bytes = self._told_bytes + self._inner.streamed_bytes
             self._outer.settle(error)
         return error or UpstreamError("the answer is complete")
 
@@ -120,6 +127,8 @@ class ResumedFrames:
         if self._going is not None:
             self._going.cancel()
         self._inner.close()
+        if self._outer is not None:
+            self._outer.streamed_bytes = self._told_bytes + self._inner.streamed_bytes
 
 
 class _Nothing:

@@ -121,7 +121,8 @@ class Record:
         if reply.frames is None or reply.settled:
             error = reply.error
             outcome = "ok" if error is None else "failed"
-            self._write(call, reply.status, outcome, "" if error is None else f"{error.code}: {error.message}")
+            text = "" if error is None else f"{error.code}: {error.message}"
+            self._write(call, reply.status, outcome, text, answer_bytes=len(reply.body) or reply.streamed_bytes)
             await self._safe()
         else:
             self._write_at_end(call, reply)
@@ -140,11 +141,13 @@ class Record:
         def ended(error: SwitchgearError | None, *, cancelled: bool) -> None:
             outcome: Outcome = "failed" if error is not None else "cancelled" if cancelled else "ok"
             text = "" if error is None else f"{error.code}: {error.message}"
-            self._write(call, status, outcome, text, first_byte_ns)
+            self._write(call, status, outcome, text, first_byte_ns, answer_bytes=reply.streamed_bytes)
 
         reply.on_end(ended)
 
-    def _write(self, call: Call, status: int, outcome: Outcome, error: str, first_byte_ns: int = 0) -> None:
+    def _write(
+        self, call: Call, status: int, outcome: Outcome, error: str, first_byte_ns: int = 0, *, answer_bytes: int = 0
+    ) -> None:
         duration_ns = self._clock.monotonic_ns() - call.started_monotonic_ns
         head = call.head
         labels = call.labels()
@@ -168,6 +171,8 @@ class Record:
             first_byte_ns=first_byte_ns or duration_ns,
             early_head_ns=call.early_head_ns,
             request_bytes=len(call.body) or call.request_bytes,
+            response_bytes=answer_bytes,
+            findings=call.findings,
             config=call.snapshot.version,
             attempts=call.attempts,
             shadow_of=call.shadow_of,

@@ -13,6 +13,7 @@ _MAX_HEAD_BYTES: Final = 64 * 1024
 _PIECE_BYTES: Final = 64 * 1024
 _MAX_REFUSAL_BYTES: Final = 64 * 1024
 _REFUSAL_SECONDS: Final = 5.0
+_LINGER_SECONDS: Final = 2.0
 _UPGRADE: Final = b"connection: Upgrade\r\nupgrade: websocket\r\n\r\n"
 
 
@@ -66,6 +67,17 @@ class SocketTunnel:
             await self._writer.drain()
         except OSError as error:
             raise UpstreamTruncated(f"{self._where} broke the connection ({error})") from error
+
+    def finish(self, last: bytes) -> None:
+        transport = self._writer.transport
+        if transport.get_write_buffer_size() or not last:
+            # Nobody reads there: what is written now would wait for ever.
+            transport.abort()
+        else:
+            transport.write(last)
+            transport.close()
+            asyncio.get_running_loop().call_later(_LINGER_SECONDS, transport.abort)
+        self._reader.set_exception(ConnectionAbortedError("let go of"))
 
     def close(self) -> None:
         self._writer.transport.abort()

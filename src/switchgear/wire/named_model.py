@@ -6,6 +6,7 @@ from msgspec import Struct, json
 
 from switchgear.kernel.errors import BadRequest
 from switchgear.wire.json_body import decode, set_model
+from switchgear.wire.json_member import MemberFinder
 from switchgear.wire.multipart import FieldFinder, is_form
 
 _FIELD = "model"
@@ -21,14 +22,17 @@ class NamedModel(Struct, frozen=True):
     name: str
     body: bytes
     span: tuple[int, int] | None = None
-    """Where the name stands in a form; None in JSON."""
+    """Where the name stands; None in JSON that is whole."""
+    quoted: bool = False
+    """Whether it stands there as text of JSON."""
 
     def renamed(self, model: str) -> bytes:
         """The body with another name of the model, every other byte as it came."""
         if self.span is None:
             return set_model(self.body, json.encode(model))
         start, end = self.span
-        return b"%b%b%b" % (self.body[:start], model.encode(), self.body[end:])
+        written = json.encode(model) if self.quoted else model.encode()
+        return b"%b%b%b" % (self.body[:start], written, self.body[end:])
 
 
 def named_model(body: bytes, headers: Mapping[bytes, bytes]) -> NamedModel:
@@ -44,6 +48,14 @@ def named_model(body: bytes, headers: Mapping[bytes, bytes]) -> NamedModel:
     if not body.lstrip().startswith(b"{"):
         return NamedModel("", body)
     return NamedModel(decode(_Named, body).model or "", body)
+
+
+def member_model(finder: MemberFinder, body: bytes) -> NamedModel:
+    """The model as far as JSON was read, of which ``body`` is the beginning."""
+    found = finder.found
+    if found is None or not found.value:
+        return NamedModel("", body)
+    return NamedModel(found.value, body, (found.start, found.end), quoted=True)
 
 
 def form_model(finder: FieldFinder, body: bytes) -> NamedModel:

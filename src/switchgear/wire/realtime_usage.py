@@ -1,7 +1,7 @@
 """Token counts of a Realtime session, read off the frames that the upstream sends (RFC 6455 §5) while they go by.
 
-Each ``response.done`` tells the usage of one response; a session's is their sum. Frames are followed by their lengths,
-of messages no more is looked at than passes by, and nothing but a usage is held.
+Each event of the type ``response.done`` tells the usage of one response; a session's is their sum. Of messages no more
+is looked at than passes by, and nothing but a usage is held. An event is one by its own type, not by what it quotes.
 """
 
 from typing import Final
@@ -9,75 +9,66 @@ from typing import Final
 from msgspec import structs
 
 from switchgear.kernel.chat import Usage
+from switchgear.kernel.errors import BadRequest
+from switchgear.wire.json_member import MemberFinder
 from switchgear.wire.usage_scan import UsageScan
+from switchgear.wire.websocket_frames import FrameWalk
 
-_DONE: Final = b'"response.done"'
-_LENGTHS: Final = {126: 2, 127: 8}
-_CONTROL: Final = 0x8
+_DONE: Final = "response.done"
+_QUOTED: Final = _DONE.encode()
+_ESCAPE: Final = b"\\u"
 
 
 class SessionUsage:
     """``usage`` is the sum so far; None before the first response ended."""
 
-    __slots__ = ("_done", "_final", "_head", "_left", "_scan", "_skips", "_tail", "usage")
+    __slots__ = ("_begun", "_frames", "_kind", "_scan", "usage")
 
     def __init__(self) -> None:
-        self._head = b""
-        """Of a frame, as far as it came."""
-        self._left = 0
-        """Of a frame's payload."""
-        self._final = False
-        self._skips = False
-        self._done = False
-        self._tail = b""
+        self._frames = FrameWalk()
+        self._begun = False
+        """Whether a part of a message was read."""
+        self._kind: MemberFinder | None = None
+        """Looks for the type of the message; None when the message is not looked at."""
         self._scan = UsageScan()
         self.usage: Usage | None = None
 
+    @property
+    def between_frames(self) -> bool:
+        """Whether another frame may follow what came last."""
+        return self._frames.between
+
     def feed(self, data: bytes) -> None:
         """Look at more bytes from the upstream."""
-        at = 0
-        while at < len(data):
-            if self._left:
-                piece = data[at : at + self._left]
-                at += len(piece)
-                self._left -= len(piece)
-                self._look(piece)
-            else:
-                self._head += data[at : at + 1]
-                at += 1
-                self._read_head()
+        for piece in self._frames.feed(data):
+            if not piece.control:
+                self._look(data[piece.start : piece.end], ends=piece.ends)
 
-    def _read_head(self) -> None:
-        head = self._head
-        if len(head) < 2:
+    def _look(self, piece: bytes, *, ends: bool) -> None:
+        if not self._begun:
+            # Most messages come whole and are no end of a response: they cost a search for the word.
+            self._begun = True
+            unsaid = ends and _QUOTED not in piece and _ESCAPE not in piece
+            self._kind = None if unsaid else MemberFinder("type")
+        if self._kind is not None:
+            self._read(self._kind, piece)
+        if not ends:
             return
-        length = head[1] & 0x7F
-        masked = 4 if head[1] & 0x80 else 0
-        extended = _LENGTHS.get(length, 0)
-        if len(head) < 2 + extended + masked:
-            return
-        if extended:
-            length = int.from_bytes(head[2 : 2 + extended], "big")
-        self._head = b""
-        self._left = length
-        self._final = bool(head[0] & 0x80)
-        self._skips = bool(head[0] & _CONTROL)
-        if not length:
-            self._look(b"")
-
-    def _look(self, piece: bytes) -> None:
-        if self._skips:
-            return
-        if not self._done:
-            window = self._tail + piece
-            self._done = _DONE in window
-            self._tail = window[-len(_DONE) :]
-        self._scan.feed(piece)
-        if self._left or not self._final:
-            return
-        if self._done and self._scan.usage is not None:
+        if self._kind is not None and self._kind.found is not None and self._scan.usage is not None:
             self.usage = _sum(self.usage, self._scan.usage)
-        self._done, self._tail, self._scan = False, b"", UsageScan()
+        self._begun, self._kind, self._scan = False, None, UsageScan()
+
+    def _read(self, kind: MemberFinder, piece: bytes) -> None:
+        try:
+            if kind.found is None:
+                kind.feed(piece)
+        except BadRequest:
+            self._kind = None
+            return
+        if kind.found is not None and kind.found.value != _DONE:
+            self._kind = None
+            return
+        self._scan.feed(piece)
 
 
 def _sum(before: Usage | None, more: Usage) -> Usage:

@@ -14,6 +14,7 @@ _KEY: Final = b'"usage"'
 _MAX_BYTES: Final = 8192
 """A usage is far smaller; what looks like one and does not end within this is none."""
 _SPACE: Final = b" \t\r\n"
+_MOST_SECONDS: Final = 1e9
 
 
 class _CachedDetails(Struct):
@@ -42,16 +43,20 @@ class _WireUsage(Struct):
     output_tokens_details: _Details | None = None
     output_token_details: _Details | None = None
     completion_tokens_details: _Details | None = None
+    seconds: object = None
+    """In place of tokens, of transcriptions that are billed by time."""
 
 
 class UsageScan:
     """``usage`` is what was found so far; None when there was none, or only one that counts no tokens."""
 
-    __slots__ = ("_window", "usage")
+    __slots__ = ("_window", "seconds", "usage")
 
     def __init__(self) -> None:
         self._window = b""
         self.usage: Usage | None = None
+        self.seconds = 0.0
+        """Of a recording, where the usage tells them; 0 where it does not."""
 
     def feed(self, data: bytes) -> None:
         """Look at more bytes of the answer."""
@@ -82,6 +87,7 @@ class UsageScan:
             found = _decoded(value[: close + 1])
             if found is not None:
                 self.usage = _canonical(found) or self.usage
+                self.seconds = _seconds(found) or self.seconds
                 return start + close + 1
             close = value.find(b"}", close + 1)
         return -1
@@ -120,6 +126,11 @@ def _canonical(wire: _WireUsage) -> Usage | None:
         audio_output=audio_output,
         image_input=image_input,
     )
+
+
+def _seconds(wire: _WireUsage) -> float:
+    told = wire.seconds
+    return float(told) if isinstance(told, int | float) and 0 < told < _MOST_SECONDS else 0.0
 
 
 def _count(value: int | None) -> int:

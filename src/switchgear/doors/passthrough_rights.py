@@ -1,0 +1,62 @@
+"""Who may pass on what, and which deployment answers a call that names a model."""
+
+from switchgear.auth.model import model_allowed
+from switchgear.kernel.call import Call
+from switchgear.kernel.errors import BadRequest, Forbidden
+from switchgear.routing.course import Means
+from switchgear.routing.deployment import Deployment
+from switchgear.routing.failures import all_rest
+from switchgear.routing.model import RouteTable
+from switchgear.routing.passthrough import PassThrough, Way
+
+_SHOWN = 200
+
+
+def require_model(call: Call, model: str) -> None:
+    """Raise Forbidden unless the caller may use the model, which is known only after Authenticate."""
+    caller = call.caller
+    if caller is not None and not model_allowed(caller.models, model):
+        raise Forbidden(f"key {caller.key!r} may not use model {model[:_SHOWN]!r}", param="model")
+
+
+def require_provider(call: Call, way: Way) -> None:
+    """Raise Forbidden unless the caller may use all of a provider's models, as a call that names none could."""
+    caller = call.caller
+    if caller is not None and not model_allowed(caller.models, f"{way.name}/"):
+        raise Forbidden(
+            f"key {caller.key!r} may use some models only, and this call could use any of {way.name!r}; "
+            f"it takes a key that may use '{way.name}/*'"
+        )
+
+
+def deployment_for(call: Call, model: str, provider: str) -> Deployment:
+    """The first deployment of a name, or its first at ``provider``, where that is not empty.
+
+    Raises ModelNotFound, or BadRequest where the provider has none.
+    """
+    found = _deployments(call, model, provider)
+    return found[0]
+
+
+def healthy_deployment(call: Call, model: str, provider: str, means: Means) -> Deployment:
+    """The same, passing over those that rest. Raises what the upstream said last, or Overloaded, where all do."""
+    now_ns = means.clock.monotonic_ns()
+    found = _deployments(call, model, provider)
+    for deployment in found:
+        if deployment.health.admits(now_ns):
+            return deployment
+    raise all_rest(model, {each: each.health.wait_seconds(now_ns) for each in found})
+
+
+def _deployments(call: Call, model: str, provider: str) -> list[Deployment]:
+    """In the order of their tiers, those of OpenAI's API alone where there is one."""
+    deployments = call.snapshot.part(RouteTable).find(model).deployments
+    found = [each for each in deployments if provider in ("", each.provider_name)]
+    if not found:
+        raise BadRequest(f"the model {model[:_SHOWN]!r} has no deployment at the provider {provider[:_SHOWN]!r}")
+    ways = call.snapshot.part(PassThrough).ways
+    return [each for each in found if _speaks_openai(ways.get(each.provider_name))] or found
+
+
+def _speaks_openai(way: Way | None) -> bool:
+    return way is not None and way.speaks_openai
