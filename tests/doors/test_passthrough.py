@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from switchgear.config.model import PassThroughEntry, ProviderEntry
 from switchgear.kernel.chat import Usage
 from switchgear.testing.scripted_upstream import Peer, ScriptedUpstream
-from tests.doors.house import KEY, configured, running, serving
+from tests.doors.house import KEY, chat, configured, running, serving
 from tests.doors.vendors import FORM, PICTURE, Told, form, vendor
 
 
@@ -170,6 +170,55 @@ async def test_a_declared_path_leads_to_its_provider_with_every_method() -> None
         b"DELETE /base/v1/v2/things/1",
     ]
     assert {record.operation for record in house.journal.records} == {"passthrough"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "head", "seconds"),
+    [
+        ({"text": "hi", "usage": {"type": "duration", "seconds": 9}}, b"content-type: application/json", 9.0),
+        ({"task": "transcribe", "duration": 8.47, "text": "hi"}, b"content-type: application/json", 8.47),
+        ({"duration": "8.470000286102295", "segments": []}, b"content-type: application/json", 8.470000286102295),
+        ({"text": "hi"}, b"content-type: application/json", 0.0),
+        ({"duration": 8.47}, b"content-type: text/plain", 0.0),
+    ],
+)
+async def test_how_long_a_recording_is_is_recorded_where_the_answer_tells(
+    answer: object, head: bytes, seconds: float
+) -> None:
+    told = Told(json.dumps(answer).encode(), head)
+    async with (
+        ScriptedUpstream(told) as upstream,
+        running(providers=vendor(upstream), models={"picture": PICTURE}) as house,
+    ):
+        await house.post("/v1/audio/transcriptions", form(("model", "picture")), **FORM)
+        await house.post("/v1/moderations", {"model": "picture", "input": "five!"})
+    heard, judged = house.journal.records
+    assert heard.attempts[0].audio_seconds == seconds
+    assert judged.attempts[0].audio_seconds == 0.0
+    assert judged.attempts[0].characters == 0
+
+
+async def test_what_is_spoken_is_recorded_by_its_characters_and_every_answer_by_its_bytes() -> None:
+    told = Told(b"\0" * 70_000, b"content-type: audio/mpeg")
+    async with ScriptedUpstream(told) as upstream, running(providers=vendor(upstream)) as house:
+        await house.post("/v1/audio/speech", {"model": "vendor/tts", "input": "Grüße 😀", "voice": "x"})
+        await house.post("/v1/audio/speech", {"model": "vendor/tts"})
+    first, second = house.journal.records
+    assert first.attempts[0].characters == 7
+    assert second.attempts[0].characters == 0
+    assert (first.response_bytes, first.outcome) == (70_000, "ok")
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+@pytest.mark.parametrize("model", ["sim/echo", "sim/anthropic:echo"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_bytes_of_translated_answers_are_recorded_too(path: str, model: str, stream: bool) -> None:
+    async with running() as house:
+        _, _, body = await house.post(path, {**chat(model, "hello " * 50), "stream": stream, "max_tokens": 99})
+        await house.post(path, chat("sim/error-404"))
+    answered, refused = house.journal.records
+    assert answered.response_bytes == len(body)
+    assert refused.response_bytes == 0
 
 
 NARROW = {"authorization": f"Bearer {KEY}-narrow"}

@@ -56,6 +56,25 @@ def test_the_buckets_are_disjoint(usage: object, expected: Usage | None, size: i
     assert scanned(json.dumps({"data": [], "usage": usage, "more": 1}).encode(), size) == expected
 
 
+@pytest.mark.parametrize(
+    ("usage", "seconds"),
+    [
+        ({"type": "duration", "seconds": 9}, 9.0),
+        ({"type": "duration", "seconds": 2.5}, 2.5),
+        ({"type": "duration", "seconds": "nine"}, 0.0),
+        ({"type": "duration", "seconds": -9}, 0.0),
+        ({"type": "tokens", **SOUND}, 0.0),
+    ],
+)
+@pytest.mark.parametrize("size", [1000, 1, 7])
+def test_seconds_are_read_where_they_stand_for_tokens(usage: object, seconds: float, size: int) -> None:
+    scan = UsageScan()
+    data = json.dumps({"text": "hello", "usage": usage}).encode()
+    for at in range(0, len(data), size):
+        scan.feed(data[at : at + size])
+    assert scan.seconds == seconds
+
+
 def test_the_last_event_counts() -> None:
     first, last = json.dumps({"usage": SOUND}), json.dumps({"type": "done", "usage": IMAGES})
     assert scanned(f"data: {first}\n\ndata: {last}\n\n".encode(), 11) == Usage(input=10, image_input=40, output=50)

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import DecodeError, Struct, json
 
 _KEY: Final = b'"duration"'
-_NUMBER: Final = re.compile(rb'"duration"\s*:\s*"?(\d{1,9}(?:\.\d{1,12})?)"?\s*[,}]')
+_NUMBER: Final = re.compile(rb'"duration"\s*:\s*"?(\d{1,9}(?:\.\d{1,20})?)"?\s*[,}]')
 _MAX_BYTES: Final = 64
 
 
