@@ -7,6 +7,7 @@ from typing import ParamSpec
 
 import typer
 
+from switchgear.cli.batch import check_batch
 from switchgear.cli.chat import chat
 from switchgear.cli.check import check
 from switchgear.cli.import_config import litellm
@@ -44,6 +45,9 @@ def application() -> typer.Typer:
     keys = _group("key", "Virtual keys: what applications present to the gateway.")
     keys.command("new")(reporting(new_key))
     app.add_typer(keys, name="key")
+    batches = _group("batch", "Files of batches: many requests, one to a line.")
+    batches.command("check")(reporting(check_batch))
+    app.add_typer(batches, name="batch")
     imports = _group("import", "Configurations of other gateways, made into one of Switchgear.")
     imports.command("litellm")(reporting(litellm))
     app.add_typer(imports, name="import")

@@ -16,6 +16,7 @@ from switchgear.doors.errors import raise_defect
 from switchgear.doors.gateway import Snapshots
 from switchgear.doors.openai import DOOR, PREFIXES
 from switchgear.doors.passthrough_account import Errand
+from switchgear.doors.passthrough_batch import BatchWatched
 from switchgear.doors.passthrough_relay import run
 from switchgear.doors.passthrough_reply import Place
 from switchgear.doors.passthrough_request import target_below, wanted_provider, without_provider
@@ -58,6 +59,8 @@ class Family(Struct, frozen=True):
     """Whether recordings are listened to."""
     spoken: bool = False
     """Whether text is spoken."""
+    batched: bool = False
+    """Whether files of batches are uploaded."""
 
 
 _MADE: Final = ("POST",)
@@ -70,7 +73,7 @@ FAMILIES: Final = (
     Family("audio_transcriptions", {"/audio/transcriptions": _MADE}, metered=True, anywhere=True, heard=True),
     Family("audio_translations", {"/audio/translations": _MADE}, metered=True, anywhere=True, heard=True),
     Family("moderations", {"/moderations": _MADE}, anywhere=True),
-    Family("files", {"/files": _LISTED, "/files/{id}": ("GET", "HEAD", "DELETE")}),
+    Family("files", {"/files": _LISTED, "/files/{id}": ("GET", "HEAD", "DELETE")}, batched=True),
     Family("uploads", {"/uploads": _MADE, "/uploads/{id}": _MADE}),
     Family("batches", {"/batches": _LISTED, "/batches/{id}": _LISTED}),
     Family("fine_tuning", {"/fine_tuning/{id}": _KEPT}),
@@ -143,7 +146,10 @@ class OpenAIOperation:
     async def __call__(self, call: Call) -> Reply:
         upload = await uploaded(call)
         named = named_model(call.body, call.headers) if upload is None else upload.named
-        errand = self._unnamed(call, upload) if not named.name else self._named(call, named.name, upload)
+        sent: Body | None = upload
+        if upload is not None and self._family.batched and is_form(call.headers.get(b"content-type", b"")):
+            sent = BatchWatched(call, upload)
+        errand = self._unnamed(call, sent) if not named.name else self._named(call, named.name, sent)
         if upload is not None and named.name:
             upload.rename(errand.model)
         elif named.name:

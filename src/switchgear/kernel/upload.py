@@ -6,8 +6,10 @@ from typing import Protocol
 class Upload(Protocol):
     """The pieces of a body, each as soon as it is there; whoever does not ask for the next one slows the sender."""
 
-    size_bytes: int | None
-    """Of the whole body; None where only its end will tell."""
+    @property
+    def size_bytes(self) -> int | None:
+        """Of the whole body; None where only its end will tell."""
+        ...
 
     def __aiter__(self) -> "Upload": ...
 

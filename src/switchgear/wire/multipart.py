@@ -6,7 +6,7 @@ part's head, a folded line, a name in an encoding of its own, the field twice) i
 """
 
 import re
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from switchgear.kernel.errors import BadRequest
 
@@ -33,12 +33,24 @@ class Field(NamedTuple):
     end: int
 
 
+class Ear(Protocol):
+    """Is told the content of one part, as it goes by."""
+
+    name: bytes
+    """Of the part."""
+
+    def hear(self, content: bytes) -> None: ...
+
+
 class FieldFinder:
     """Follows a body and finds the field ``name``. Raises BadRequest for a Content-Type without a usable boundary."""
 
-    __slots__ = ("_at", "_delimiter", "_in_field", "_in_head", "_name", "_start", "_window", "ended", "field", "seen")
+    __slots__ = ("_at", "_delimiter", "_ear", "_hears", "_in_field", "_in_head", "_name", "_start", "_window", "ended",
+                 "field", "seen")  # fmt: skip
 
-    def __init__(self, content_type: bytes, name: bytes) -> None:
+    def __init__(self, content_type: bytes, name: bytes, ear: Ear | None = None) -> None:
+        self._ear = ear
+        self._hears = False
         self._delimiter = _DASHES + _boundary(content_type)
         self._name = name
         self._window = _LINE  # a body begins as if a line had ended before it
@@ -73,7 +85,9 @@ class FieldFinder:
             if self._in_field and len(window) > _MAX_VALUE_BYTES + len(delimiter):
                 raise _unclear(f"the field {self._name.decode()!r} is over {_MAX_VALUE_BYTES} bytes")
             if not self._in_field and len(window) > len(delimiter) + len(_LINE):
-                self._advance(len(window) - len(delimiter) - len(_LINE))
+                passed = len(window) - len(delimiter) - len(_LINE)
+                self._tell(passed)
+                self._advance(passed)
             return False
         if window[max(found - 2, 0) : found] != _LINE:
             raise _unclear("its boundary stands inside a part")
@@ -83,9 +97,15 @@ class FieldFinder:
                 raise _unclear(f"the field {self._name.decode()!r} is over {_MAX_VALUE_BYTES} bytes")
             self.field = Field(value, self._start, self._start + len(value))
             self._in_field = False
+        self._tell(found - len(_LINE))
+        self._hears = False
         self._advance(found + len(delimiter))
         self._in_head = True
         return True
+
+    def _tell(self, size: int) -> None:
+        if self._hears and self._ear is not None and size > 0:
+            self._ear.hear(self._window[:size])
 
     def _read_head(self) -> bool:
         """Read what follows a boundary: the end of the form, or the head of a part."""
@@ -113,7 +133,9 @@ class FieldFinder:
         dispositions = [value for name, value in named if name == _DISPOSITION]
         if len(dispositions) != 1:
             raise _unclear("a part must have one Content-Disposition")
-        if _part_name(dispositions[0]) != self._name:
+        part_name = _part_name(dispositions[0])
+        self._hears = self._ear is not None and part_name == self._ear.name
+        if part_name != self._name:
             return False
         if self.seen:
             raise _unclear(f"the field {self._name.decode()!r} stands in it twice")
