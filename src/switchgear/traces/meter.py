@@ -139,6 +139,10 @@ class Meter:
             "switchgear_attempts_total", "Tries at deployments.", ("provider", "deployment", "status", "outcome")
         )
         self._tokens = Counts("switchgear_tokens_total", "Tokens by bucket.", ("model", "bucket", "estimated"))
+        self._heard = Counts(
+            "switchgear_audio_seconds_total", "Seconds of recordings, where the answer told them.", ("model",)
+        )
+        self._spoken = Counts("switchgear_characters_total", "Characters of text to be spoken.", ("model",))
 
     def watch(self, counts: Callable[[], Mapping[str, int]]) -> None:
         """Show a journal's counts too: those of a writer, of a reader, or of several together."""
@@ -163,6 +167,10 @@ class Meter:
     def _count_attempt(self, attempt: Attempt, model: str) -> None:
         deployment = model if model in {_UNKNOWN, _OTHER} else attempt.deployment
         self._attempts.add((attempt.provider, deployment, str(attempt.status), attempt.outcome))
+        if attempt.audio_seconds:
+            self._heard.add((model,), attempt.audio_seconds)
+        if attempt.characters:
+            self._spoken.add((model,), attempt.characters)
         usage = attempt.usage
         if usage is None:
             return
@@ -184,7 +192,16 @@ class Meter:
 
     def render(self) -> str:
         """Everything, as Prometheus reads it."""
-        families = (self._calls, self._duration, self._first_byte, self._overhead, self._attempts, self._tokens)
+        families = (
+            self._calls,
+            self._duration,
+            self._first_byte,
+            self._overhead,
+            self._attempts,
+            self._tokens,
+            self._heard,
+            self._spoken,
+        )
         own = "".join(family.render() for family in families) + "".join(self._journal_counts())
         return own + "".join(exposition() for exposition in self._others)
 
