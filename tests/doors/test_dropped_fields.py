@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from switchgear.config.model import ProviderEntry
 from switchgear.config.routing import DeploymentEntry, ModelEntry
 from tests.doors.house import JSON, chat, running
 
@@ -50,3 +51,14 @@ async def test_without_the_list_the_field_is_refused_by_name() -> None:
         assert status == 400
         assert json.loads(body)["error"]["message"].startswith("context_management: ")
         assert "x-switchgear-dropped" not in headers
+
+
+async def test_what_a_provider_is_not_told_is_left_out_under_every_name_of_its_models() -> None:
+    providers = {"other": ProviderEntry(kind="simulator", drop=("context_management", "thinking"))}
+    models = answered_by("other/openai_chat:echo", "speed", "thinking")
+    async with running(providers=providers, models=models) as house:
+        for name in ("other/openai_chat:echo", "coder"):
+            asked = {**chat(name, max_tokens=50), **OWN}
+            status, headers, body = await house.post(ANTHROPIC, asked)
+            assert status == 200, body
+            assert headers["x-switchgear-dropped"] == "context_management, thinking"

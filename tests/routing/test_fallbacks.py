@@ -78,8 +78,64 @@ def test_the_chain_of_a_cause_comes_before_that_for_any_and_the_callers_own_name
         stand.lane(name).always = refuses(500)
     done = stand.ask(headers={"x-switchgear-fallbacks": "c, d"})
     assert done.status == 200
-    # The first name is left by its own chain; each further one by its own, or the caller's.
-    assert path(stand) == ["home", "a", "c", "d"]
+    assert path(stand) == ["home", "a", "b", "c", "d"]
+
+
+def test_a_chain_is_gone_down_to_its_end_after_the_chain_of_each_name_in_it() -> None:
+    stand = Stand(
+        {
+            "fast": {**deployments("home/m"), "fallbacks": {"any": ["a", "c"]}},
+            "a": {**deployments("a/m"), "fallbacks": {"any": ["b", "c"], "timeout": ["d"]}},
+            **{name: deployments(f"{name}/m") for name in ("b", "c", "d")},
+        },
+        AT_ONCE,
+    )
+    for name in ("home", "a", "b"):
+        stand.lane(name).always = refuses(500)
+    assert stand.ask().status == 200
+    assert path(stand) == ["home", "a", "b", "c"]
+
+
+def test_a_chain_for_one_cause_goes_on_when_a_name_in_it_fails_for_another() -> None:
+    stand = chained({"context_length": ["wide", "wider"], "any": ["small"]}, "wide", "wider", "small")
+    stand.lane("home").always = refuses(413)
+    stand.lane("wide").always = refuses(503)
+    assert stand.ask().status == 200
+    assert path(stand) == ["home", "wide", "wider"]
+
+
+def test_what_is_left_of_a_chain_does_not_go_past_an_answer() -> None:
+    stand = chained({"any": ["a", "b"], "context_length": ["wide"]}, "a", "b", "wide")
+    stand.lane("home").always = refuses(500)
+    stand.lane("a").answers(refuses(400, "content_filter"), refuses(413))
+    done = stand.ask(headers={"x-switchgear-fallbacks": "b"})
+    assert [cause for _, cause in done.whys] == ["server_error", "content_filter"]
+    assert done.status == 400
+    stand.sent.clear()
+    assert stand.ask().status == 200
+    assert path(stand) == ["home", "a", "wide"]
+
+
+def test_names_lead_to_each_other_by_different_causes() -> None:
+    stand = Stand(
+        {
+            "small": {**deployments("a/m"), "fallbacks": {"context_length": ["large"]}},
+            "large": {**deployments("b/m"), "fallbacks": {"any": ["small"]}},
+        },
+        AT_ONCE,
+    )
+    stand.lane("a").answers(refuses(413))
+    assert stand.ask("small").status == 200
+    assert path(stand) == ["a", "b"]
+    stand.sent.clear()
+    stand.lane("b").answers(refuses(500))
+    assert stand.ask("large").status == 200
+    assert path(stand) == ["b", "a"]
+    stand.sent.clear()
+    stand.lane("a").answers(refuses(413))
+    stand.lane("b").answers(refuses(500))
+    assert stand.ask("small").status == 500
+    assert path(stand) == ["a", "b"]
 
 
 def test_chains_lead_on_from_name_to_name() -> None:

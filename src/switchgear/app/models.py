@@ -92,6 +92,7 @@ def _connect(provider: Provider, entry: ProviderEntry, outside: Outside, key_num
         dialects=lambda name, provider: _tuned(outside.dialects, name, provider),
         missing_end_mark=OPENAI_END_MARK if provider.quirks.done_optional else b"",
         key_number=key_number,
+        drop=entry.drop,
     )
 
 

@@ -15,6 +15,7 @@ from switchgear.config.routing import (
     RoutingEntry,
     SplitEntry,
 )
+from switchgear.config.sharing import Shared
 from switchgear.kernel.upstream import Timers
 from switchgear.routing.deployment import Connected, Deployment, Terms, lane_name
 from switchgear.routing.fleet import Fleet
@@ -37,16 +38,17 @@ Lanes = Mapping[str, tuple[Connected, ...]]
 
 def route_table(config: Config, lanes: Lanes, fleet: Fleet, listed: list[str]) -> RouteTable:
     """The table of one configuration; the fleet forgets the deployments that are no more."""
-    aliases = {name: _alias(name, entry, config.routing, lanes, fleet) for name, entry in config.models.items()}
+    shared = Shared(config)
+    aliases = {name: _alias(name, entry, shared, lanes, fleet) for name, entry in config.models.items()}
     fleet.keep(each.health.name for made in aliases.values() for each in made.deployments)
     common = _common(config.routing)
     return RouteTable(aliases, lanes, listed=listed, deploy=partial(_undeclared, common, fleet), policy=common)
 
 
-def _alias(name: str, entry: ModelEntry, common: RoutingEntry, lanes: Lanes, fleet: Fleet) -> Alias:
-    policy = policy_of(entry, common)
+def _alias(name: str, entry: ModelEntry, shared: Shared, lanes: Lanes, fleet: Fleet) -> Alias:
+    policy = policy_of(entry, shared.common)
     deployments = [
-        _deployment(declared, connected, policy, fleet)
+        _deployment(shared.terms(declared), connected, _ruled(policy, shared, declared), fleet)
         for declared in entry.deployments
         for connected in lanes[declared.provider]
     ]
@@ -75,6 +77,12 @@ def _deployment(entry: DeploymentEntry, connected: Connected, policy: Policy, fl
     lane = lane_name(provider, entry.upstream_model, connected.key_number)
     health = fleet.health(lane, policy.breaker, bounds)
     return Deployment(connected, entry.upstream_model, terms, health, fleet.budget(provider, policy.retries.budget))
+
+
+def _ruled(policy: Policy, shared: Shared, entry: DeploymentEntry) -> Policy:
+    """``policy`` with what a deployment's breaker and its provider's budget go by under every name."""
+    retries = structs.replace(policy.retries, budget=shared.budget(entry.provider))
+    return structs.replace(policy, breaker=_breaker(shared.breaker(entry)), retries=retries)
 
 
 def _undeclared(policy: Policy, fleet: Fleet, connected: Connected, model: str) -> Deployment:

@@ -4,6 +4,8 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from msgspec import Struct
+
 from switchgear.config.document import problem_at
 from switchgear.config.model import Config, Key, ModelEntry, ProviderEntry
 from switchgear.config.passthrough_checks import PassThroughChecks
@@ -119,6 +121,7 @@ class Checks:
             yield self._written.at(entry, "kind", f"unknown kind {shown(written)}{suggestion(written, self._kinds)}")
             return
         yield from self._vendor_keys(entry)
+        yield from self._dropped(entry, entry.drop)
         if self._written.is_faulty(entry):
             return
         for key in entry.api_keys or (None,):
@@ -174,6 +177,11 @@ class Checks:
                 problem = f"{shown(written)} must be 'provider/model'"
             if problem:
                 yield self._written.at(deployment, "model", problem)
-            for field, item in self._written.items(deployment, "drop", deployment.drop):
-                if field in INDISPENSABLE:
-                    yield problem_at(item, f"{shown(str(item.value))} cannot be dropped")
+            yield from self._dropped(deployment, deployment.drop)
+
+    def _dropped(self, made: Struct, drop: tuple[str, ...]) -> Iterator[Problem]:
+        for field, item in self._written.items(made, "drop", drop):
+            if field in INDISPENSABLE:
+                yield problem_at(
+                    item, f"{shown(str(item.value))} cannot be dropped: no call is without it; take it out"
+                )

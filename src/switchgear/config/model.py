@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from switchgear.config.routing import MAX_SECONDS, ModelEntry, ModelName, RoutingEntry
+from switchgear.config.routing import MAX_SECONDS, FieldName, ModelEntry, ModelName, RoutingEntry
 from switchgear.config.secret import Secret
 from switchgear.kernel.upstream import ProviderSettings
 
@@ -167,6 +167,13 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Mapping[str, Secret],
         Meta(description="What only this kind knows, such as a region or an API version; see its page. Never shown."),
     ] = {}
+    drop: Annotated[
+        tuple[FieldName, ...],
+        Meta(
+            description="Top-level fields of requests that none of its models is told, by whatever name it is called, "
+            "because the provider refuses them. The reply's `x-switchgear-dropped` names those a request had."
+        ),
+    ] = ()
     transport: Annotated[
         Literal["native", "aiohttp"],
         Meta(

@@ -60,7 +60,7 @@ class DeploymentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         tuple[FieldName, ...],
         Meta(
             description="Top-level fields of requests that this deployment is not told, because its upstream refuses "
-            "them. The reply's `x-switchgear-dropped` names those a request had."
+            "them; beside those of its provider. The reply's `x-switchgear-dropped` names those a request had."
         ),
     ] = ()
     max_in_flight: Annotated[

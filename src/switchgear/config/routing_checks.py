@@ -1,34 +1,25 @@
 """What types cannot say of routing: names that lead nowhere or in a circle, and settings that could never work."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from msgspec import Struct
 from yaml.nodes import ScalarNode
 
+from switchgear.config.balance_checks import BalanceChecks, lanes
+from switchgear.config.circles import Circle, Way, circles
 from switchgear.config.document import problem_at
 from switchgear.config.model import Config
 from switchgear.config.problems import Problem, shown
-from switchgear.config.routing import DeploymentEntry, ModelEntry, SplitEntry
+from switchgear.config.routing import ModelEntry, SplitEntry
+from switchgear.config.sharing import BUDGET, contradictions
 from switchgear.config.written import Written
-from switchgear.routing.expression import BadExpression, parse
+from switchgear.routing.causes import ONLY_DECLARED
+from switchgear.routing.expression import BadExpression, parse, words
+from switchgear.routing.policy import ANY
 
 _WHOLE: Final = 100.0
 _CLOSE: Final = 0.001
 """Shares are decimal fractions: a third written as 33.3333 is a third."""
-_SHOWN_NAMES: Final = 8
-_GOES_BY: Final[Mapping[str, tuple[str, ...]]] = {
-    "cheapest": ("cost",),
-    "headroom": ("requests_per_minute", "tokens_per_minute"),
-}
-"""What a way of balancing compares, which somebody must declare."""
-
-
-class Way(Struct, frozen=True):
-    """From one name to another, and where that is written."""
-
-    to: str
-    node: ScalarNode
 
 
 class RoutingChecks:
@@ -45,31 +36,62 @@ class RoutingChecks:
             yield from self._targets(entry)
             yield from self._splits(entry)
             yield from self._copies(name, entry)
-            yield from self._balance(entry)
-        yield from self._common_balance()
-        fallbacks = {name: self._fallbacks(entry) for name, entry in models.items()}
-        for circle, node in _circles(fallbacks):
-            text = f"the fallbacks lead in a circle, {circle}, and a call enters no name twice; take this one out"
-            yield problem_at(node, text)
+        yield from BalanceChecks(self._config, self._written).problems()
+        yield from self._contradictions()
+        yield from self._fallback_circles()
         shares = {name: [way for way in self._shares(entry) if way.to != name] for name, entry in models.items()}
-        for circle, node in _circles(shares):
-            yield problem_at(node, f"the splits lead in a circle, {circle}; end it at a model that splits no further")
+        for circle in circles(shares):
+            text = f"the splits lead in a circle, {circle.told()}; end it at a model that splits no further"
+            yield problem_at(circle.node, text)
 
     # ------------------------------------------------------------------------------------------------- other names
 
     def _targets(self, entry: ModelEntry) -> Iterator[Problem]:
-        for way in (*self._fallbacks(entry), *self._shares(entry), *self._shadow(entry)):
+        fallbacks = [way for ways in self._fallbacks(entry).values() for way in ways]
+        for way in (*fallbacks, *self._shares(entry), *self._shadow(entry)):
             problem = self._written.unknown_model(way.to, str(way.node.value))
             if problem:
                 yield problem_at(way.node, problem)
 
-    def _fallbacks(self, entry: ModelEntry) -> list[Way]:
+    def _fallbacks(self, entry: ModelEntry) -> Mapping[str, list[Way]]:
         declared = entry.fallbacks
-        return [
-            Way(name, node)
+        return {
+            cause: [Way(name, node) for name, node in self._written.items(declared, cause, chain)]
             for cause, chain in declared.chains().items()
-            for name, node in self._written.items(declared, cause, chain)
-        ]
+        }
+
+    def _fallback_circles(self) -> Iterator[Problem]:
+        """Circles that a call goes in while it fails by one and the same cause.
+
+        Names may well lead to each other by different causes: to the larger model when a prompt is too long, and back
+        to the smaller when the larger is down.
+        """
+        ways = {name: self._fallbacks(entry) for name, entry in self._config.models.items()}
+        causes = dict.fromkeys(cause for chains in ways.values() for cause in (ANY, *chains))
+        told: set[frozenset[str]] = set()
+        for cause in causes:
+            common = () if cause in ONLY_DECLARED or cause == ANY else (ANY,)
+            followed = {
+                name: [way for each in (cause, *common) for way in chains.get(each, ())]
+                for name, chains in ways.items()
+            }
+            for circle in circles(followed):
+                names = frozenset(circle.names)
+                if names not in told:
+                    told.add(names)
+                    yield problem_at(circle.node, _in_a_circle(cause, circle))
+
+    def _contradictions(self) -> Iterator[Problem]:
+        for found in contradictions(self._config):
+            said, deployment = found.later, found.later.deployment
+            whose = self._written.value(deployment, "model", deployment.model)
+            whose = f"the provider {shown(whose.partition('/')[0])}" if said.what == BUDGET else shown(whose)
+            line = self._written.line(found.first.made, found.first.field)
+            text = (
+                f"{shown(said.what)} is another in line {line}, and {whose} has only one, under every name; "
+                "say it once, or twice the same"
+            )
+            yield self._written.at(said.made, said.field, text)
 
     def _shares(self, entry: ModelEntry) -> list[Way]:
         """A name is a key here, and so never a reference."""
@@ -90,12 +112,31 @@ class RoutingChecks:
         for split in entry.splits:
             yield from self._sum(split)
             yield from self._expression(split)
-        open_ones = (at for at, split in enumerate(entry.splits) if not split.when)
-        first = next(open_ones, len(entry.splits))
-        left = len(entry.splits) - first - 1
-        if left > 0 and not self._written.is_faulty(entry.splits[first]):
-            text = f"without 'when' this takes every call, and what follows it ({left}) gets none; put it last"
-            yield self._written.at(entry.splits[first], "", text)
+        yield from self._never_reached(entry)
+
+    def _never_reached(self, entry: ModelEntry) -> Iterator[Problem]:
+        """Entries that an earlier one leaves no call to."""
+        asked: dict[tuple[str, ...], SplitEntry] = {}
+        everything: SplitEntry | None = None
+        for split in entry.splits:
+            if everything is not None:
+                line = self._written.line(everything)
+                text = f"no call comes here: without 'when', line {line} takes them all; put that one last"
+                yield self._written.at(split, "", text)
+            elif split.when:
+                yield from self._asked_again(split, asked)
+            elif not self._written.is_faulty(split):
+                everything = split
+
+    def _asked_again(self, split: SplitEntry, asked: dict[tuple[str, ...], SplitEntry]) -> Iterator[Problem]:
+        try:
+            first = asked.setdefault(words(split.when), split)
+        except BadExpression:
+            return
+        if first is not split:
+            line = self._written.line(first, "when")
+            text = f"no call comes here: line {line} asks the same before; make one entry of both, or ask otherwise"
+            yield self._written.at(split, "when", text)
 
     def _sum(self, split: SplitEntry) -> Iterator[Problem]:
         if len(self._written.names(split, "to")) > len(split.to):
@@ -131,14 +172,14 @@ class RoutingChecks:
             return Problem(start.line, start.column + bool(node.style) + error.column - 1, text)
         return problem_at(node, f"this expression cannot be used: column {error.column}: {error.reason}")
 
-    # ---------------------------------------------------------------------------------------- copies, and balancing
+    # ---------------------------------------------------------------------------------------- copies
 
     def _copies(self, name: str, entry: ModelEntry) -> Iterator[Problem]:
         if entry.shadow is not None and entry.shadow.to == name:
             text = f"a shadow of {shown(name)} to itself would only double its calls; name another model"
             yield self._written.at(entry.shadow, "to", text)
         whole = not self._written.is_faulty(entry) and self._node_count(entry) == len(entry.deployments)
-        if entry.hedging is not None and whole and self._lanes(entry) == 1:
+        if entry.hedging is not None and whole and lanes(self._config, entry.deployments) == 1:
             text = (
                 f"hedging asks a second deployment, and {shown(name)} has only one; declare another, or take this out"
             )
@@ -148,66 +189,13 @@ class RoutingChecks:
         node = self._written.node(entry, "deployments")
         return 0 if node is None else len(node.value)
 
-    def _lanes(self, entry: ModelEntry) -> int:
-        """Deployments, each once for every key of its provider."""
-        providers = (self._config.providers.get(each.provider) for each in entry.deployments)
-        return sum(1 if provider is None else max(1, len(provider.api_keys)) for provider in providers)
 
-    def _balance(self, entry: ModelEntry) -> Iterator[Problem]:
-        if entry.balance is not None and not self._can_compare(entry.balance, entry.deployments):
-            yield self._written.at(entry, "balance", _nothing_to_compare(entry.balance, "this model's deployments"))
-
-    def _common_balance(self) -> Iterator[Problem]:
-        common = self._config.routing.balance
-        followers = [
-            deployment
-            for entry in self._config.models.values()
-            if entry.balance is None
-            for deployment in entry.deployments
-        ]
-        every_model_read = len(self._config.models) == len(self._written.declared.models)
-        if every_model_read and not self._can_compare(common, followers):
-            text = _nothing_to_compare(common, "the deployments that follow it")
-            yield self._written.at(self._config.routing, "balance", text)
-
-    def _can_compare(self, balance: str, deployments: Sequence[DeploymentEntry]) -> bool:
-        fields = _GOES_BY.get(balance)
-        return fields is None or any(
-            getattr(deployment, field) or self._written.is_faulty(deployment)
-            for deployment in deployments
-            for field in fields
-        )
-
-
-def _nothing_to_compare(balance: str, whose: str) -> str:
-    fields = " or ".join(shown(field) for field in _GOES_BY[balance])
-    return f"{shown(balance)} goes by {fields}, and none of {whose} declares it; declare it, or balance otherwise"
+def _in_a_circle(cause: str, circle: Circle) -> str:
+    text = f"the fallbacks for {shown(cause)} lead in a circle, {circle.told()}, and a call enters no name twice"
+    if len(circle.names) == 1:
+        return f"{text}; take this one out"
+    return f"{text}; take this one out (names that stand in for each other share deployments instead, in tiers)"
 
 
 def _is_one_line(node: ScalarNode) -> bool:
     return node.start_mark.line == node.end_mark.line
-
-
-def _circles(ways: Mapping[str, Sequence[Way]]) -> Iterator[tuple[str, ScalarNode]]:
-    """Each way that closes a circle, with the circle's names; depth first, but not recursive: chains may be long."""
-    done: set[str] = set()
-    for start in ways:
-        path = {} if start in done else {start: iter(ways[start])}
-        while path:
-            name, rest = next(reversed(path.items()))
-            way = next(rest, None)
-            if way is None:
-                done.add(name)
-                del path[name]
-            elif way.to in path:
-                names = list(path)
-                yield _told([*names[names.index(way.to) :], way.to]), way.node
-            elif way.to in ways and way.to not in done:
-                path[way.to] = iter(ways[way.to])
-
-
-def _told(names: Sequence[str]) -> str:
-    quoted = [shown(name) for name in names]
-    if len(quoted) > _SHOWN_NAMES:
-        quoted[_SHOWN_NAMES - 1 : -1] = ["…"]
-    return " -> ".join(quoted)

@@ -43,6 +43,11 @@ class Written:
         """Where a field stands; the struct's place where the field is not in the file."""
         return self._places.of(made, field)
 
+    def line(self, made: Struct, field: str = "") -> int:
+        """The line of a field, counted from 1; 0 when it is not in the file."""
+        node = self.node(made, field)
+        return 0 if node is None else node.start_mark.line + 1
+
     def value(self, made: Struct, field: str, value: str) -> str:
         """The value of a field as the file has it: a reference stays a reference."""
         node = self.node(made, field)

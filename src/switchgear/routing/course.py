@@ -2,7 +2,8 @@
 
 There is one owner of retries, this, and one deadline for everything a call goes through. Nothing is tried again once
 the first content has gone to the client. A name's deployments are tried first, those of lower tiers before others;
-what they could not do goes on to the fallbacks declared for its cause, and no name is entered twice.
+what they could not do goes on to the fallbacks declared for its cause, then to what is left of the chain that led to
+the name, and no name is entered twice.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -63,7 +64,7 @@ class Means(Struct, frozen=True, kw_only=True):
 class Course:
     """Of one call. Raises what the last attempt raised, marked as not worth another try by the client."""
 
-    __slots__ = ("_binding", "_call", "_deadline_ns", "_entered", "_failures", "_means", "_wishes")
+    __slots__ = ("_binding", "_call", "_deadline_ns", "_entered", "_failures", "_left", "_means", "_wishes")
 
     def __init__(self, call: Call, alias: Alias, means: Means, wishes: Wishes) -> None:
         self._call = call
@@ -71,6 +72,7 @@ class Course:
         self._wishes = wishes
         self._failures: list[Failed] = []
         self._entered: set[str] = set()
+        self._left: list[tuple[Alias, Cause]] = []
         seconds = wishes.timeout_seconds or alias.policy.total_seconds
         self._deadline_ns = call.started_monotonic_ns + round(min(seconds, alias.policy.total_seconds) * _NANOSECONDS)
         affinity = alias.policy.affinity
@@ -329,18 +331,22 @@ class Course:
         if len(self._failures) >= MAX_ATTEMPTS or self._seconds_left() <= 0:
             return None
         table = self._call.snapshot.part(RouteTable)
-        for name in self._chain(alias, cause):
+        self._left.append((alias, cause))
+        for name in self._chain(cause):
             if name not in self._entered:
                 return table.find(name)
         return None
 
-    def _chain(self, alias: Alias, cause: Cause) -> Iterator[str]:
-        declared = alias.policy.fallbacks
-        yield from declared.get(cause, ())
-        if cause in ONLY_DECLARED:
-            return
-        yield from declared.get(ANY, ())
-        yield from self._wishes.fallbacks
+    def _chain(self, cause: Cause) -> Iterator[str]:
+        """What the name just left declares, then the chains that led there, and the caller's own names."""
+        for alias, led in reversed(self._left):
+            declared = alias.policy.fallbacks
+            followed = cause if cause in ONLY_DECLARED else led
+            yield from declared.get(followed, ())
+            if followed not in ONLY_DECLARED:
+                yield from declared.get(ANY, ())
+        if cause not in ONLY_DECLARED:
+            yield from self._wishes.fallbacks
 
     def _last_word(self, alias: Alias, error: SwitchgearError) -> SwitchgearError:
         """The error for the client.

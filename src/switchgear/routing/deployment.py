@@ -27,6 +27,8 @@ class Connected(Struct, frozen=True, kw_only=True):
     """What to read at the end of a stream for an upstream that may leave its end mark out; empty for the others."""
     key_number: int = 0
     """Of the provider's keys; 0 when it has only one."""
+    drop: tuple[str, ...] = ()
+    """Fields of requests that the provider is not told, whatever its model."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -41,7 +43,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """The media type of the upstream's streams, without parameters."""
     missing_end_mark: bytes
     drop: tuple[str, ...]
-    """Fields of a request that are left out of it; see :class:`Terms`."""
+    """Fields of a request that are left out of it; see :class:`Terms` and :class:`Connected`."""
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -72,7 +74,7 @@ class Deployment:
         self.tier = terms.tier
         self.cost = terms.cost
         self.timers = terms.timers
-        self._drop = terms.drop
+        self._drop = tuple(dict.fromkeys((*connected.drop, *terms.drop)))
         self.health = health
         self.budget = budget
         """What may be tried again at the provider."""

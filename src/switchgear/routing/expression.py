@@ -67,6 +67,11 @@ def parse(text: str) -> Callable[[Facts], bool]:
     return cast("Callable[[Facts], bool]", term.value)
 
 
+def words(text: str) -> tuple[str, ...]:
+    """The words of an expression: two that have the same ask the same. Raises BadExpression."""
+    return tuple(word for word, _ in _tokens(text))
+
+
 class _Parser:
     """Recursive descent: or → and → not → comparison → value."""
 
