@@ -171,10 +171,11 @@ class Checks:
                     f"{shown(written)} is an alias, and a deployment is 'provider/model'; to go on with other names "
                     "declare 'fallbacks', to share calls among them 'splits'"
                 )
-            elif deployment.upstream_model:
+            elif deployment.provider and deployment.upstream_model:
                 problem = self._written.unknown_provider(deployment.provider, written)
             else:
-                problem = f"{shown(written)} must be 'provider/model'"
+                problem = f"{shown(written)} must be 'provider/model', the provider one of those declared"
+                problem += suggestion("", self._declared.providers)
             if problem:
                 yield self._written.at(deployment, "model", problem)
             yield from self._dropped(deployment, deployment.drop)

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from switchgear.config.hints import for_syntax
 from switchgear.config.problems import Problem, refusal, shown
 from switchgear.config.references import RESERVED, protect, restore
 
@@ -60,7 +61,7 @@ def _compose(text: str, path: str) -> Node | None:
         _check_bounds(text, path)
         root = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
-        raise refusal(path, [_syntax_problem(error)]) from None
+        raise refusal(path, [_syntax_problem(error, text)]) from None
     except (yaml.YAMLError, UnicodeError) as error:
         reason = str(getattr(error, "reason", "") or "it cannot be read")
         raise refusal(path, [Problem(0, 0, f"not valid YAML: {reason}")]) from None
@@ -81,10 +82,13 @@ def _check_bounds(text: str, path: str) -> None:
             raise refusal(path, [_problem_at_mark(event.start_mark, what)])
 
 
-def _syntax_problem(error: yaml.MarkedYAMLError) -> Problem:
-    parts = (error.context, error.problem)
-    text = restore(" ".join(part for part in parts if part))
-    return _problem_at_mark(error.problem_mark or error.context_mark, f"not valid YAML: {text}")
+def _syntax_problem(error: yaml.MarkedYAMLError, source: str) -> Problem:
+    said = restore(" ".join(part for part in (error.context, error.problem) if part))
+    mark = error.problem_mark or error.context_mark
+    lines = source.splitlines()
+    line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
+    hint = "" if mark is None else for_syntax(said, line, mark.column)
+    return _problem_at_mark(mark, f"not valid YAML: {said}{hint}")
 
 
 def _problem_at_mark(mark: Mark | None, text: str) -> Problem:

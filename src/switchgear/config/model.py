@@ -8,7 +8,15 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from switchgear.config.routing import MAX_SECONDS, FieldName, ModelEntry, ModelName, RoutingEntry
+from switchgear.config.routing import (
+    FIELD_NAME,
+    MAX_SECONDS,
+    MODEL_NAME,
+    FieldName,
+    ModelEntry,
+    ModelName,
+    RoutingEntry,
+)
 from switchgear.config.secret import Secret
 from switchgear.kernel.upstream import ProviderSettings
 
@@ -16,8 +24,25 @@ HASH_PREFIX: Final = "sha256:"
 HIDDEN: Final = {"hidden": True}
 """Marks a field whose value is never repeated in an error: a key may have been put there by mistake."""
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,127}$")]
+_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+_HASH: Final = r"^sha256:[0-9a-f]{64}$"
+_HEADER: Final = r"^[A-Za-z0-9][A-Za-z0-9-]{0,127}$"
+_SEGMENT: Final = r"(\*|[A-Za-z0-9_.~-]+)"
+_API_PATH: Final = rf"^/({_SEGMENT}/)*{_SEGMENT}?$"
+_METRICS_PATH: Final = r"^/[!-~]{0,1023}$"
+IN_WORDS: Final[Mapping[str, str]] = {
+    _NAME: "letters, digits, '_', '.' and '-', at most 64, the first a letter or digit",
+    _HASH: "'sha256:' and 64 hexadecimal digits in small letters; `switchgear key new NAME` prints one",
+    _HEADER: "the name of a header: letters, digits and '-'",
+    _API_PATH: "a path that begins with '/', of letters, digits, '_', '.', '~' and '-', or a '*' between two slashes",
+    _METRICS_PATH: "a path that begins with '/', such as /metrics",
+    MODEL_NAME: "visible ASCII characters without spaces, at most 256",
+    FIELD_NAME: "the name of a top-level field: letters, digits, '_' and '-', without dots",
+}
+"""What a pattern asks for, as it is told."""
+
+Name = Annotated[str, Meta(pattern=_NAME)]
+HeaderName = Annotated[str, Meta(pattern=_HEADER)]
 Fsync = Literal["buffered", "strict"]
 WhenFull = Literal["refuse", "continue"]
 WhenUnread = Literal["keep", "delete"]
@@ -121,7 +146,7 @@ class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: Annotated[Name, Meta(description="What the journal calls the key.")]
     hash: Annotated[
-        Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")] | None,
+        Annotated[str, Meta(pattern=_HASH)] | None,
         Meta(
             description="`sha256:` and the SHA-256 of the key in hexadecimal; `switchgear key new` makes both.",
             extra=HIDDEN,
@@ -187,7 +212,7 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         ),
     ] = False
     queue_metrics: Annotated[
-        Annotated[str, Meta(pattern=r"^/[!-~]{0,1023}$")] | None,
+        Annotated[str, Meta(pattern=_METRICS_PATH)] | None,
         Meta(
             description="Path of the server's own metrics, from the root of its address on: `/metrics` for vLLM, "
             "SGLang, TGI and llama.cpp. Asked once a second, so that calls go where nobody waits; left out: not asked."
@@ -246,8 +271,7 @@ class Compatibility(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = False
 
 
-_SEGMENT: Final = r"(\*|[A-Za-z0-9_.~-]+)"
-ApiPath = Annotated[str, Meta(pattern=rf"^/({_SEGMENT}/)*{_SEGMENT}?$")]
+ApiPath = Annotated[str, Meta(pattern=_API_PATH)]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 

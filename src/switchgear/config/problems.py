@@ -35,12 +35,23 @@ def shown(name: str) -> str:
     return repr(name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}…")
 
 
+def likely(name: str, known: Iterable[str]) -> str:
+    """The one that ``name`` was meant to be: the only one with all of its words, or the nearest; else empty."""
+    names = sorted(known)[:_NAMES_COMPARED]
+    words = set(name.split("_"))
+    longer = [each for each in names if words <= set(each.split("_"))]
+    if len(longer) == 1:
+        return longer[0]
+    near = difflib.get_close_matches(name[:MAX_SHOWN], names, n=1, cutoff=0.6)
+    return near[0] if near else ""
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """``did you mean 'x'?``, or the known names when none is near; empty when nothing is known."""
     names = sorted(known)
-    near = difflib.get_close_matches(name[:MAX_SHOWN], names[:_NAMES_COMPARED], n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {near[0]!r}?"
+    found = likely(name, names)
+    if found:
+        return f"; did you mean {found!r}?"
     if not names:
         return ""
     listed = ", ".join(names[:12])

@@ -12,8 +12,9 @@ import msgspec.inspect as shape
 from msgspec import UNSET, Struct, UnsetType
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from switchgear.config import hints
 from switchgear.config.document import problem_at
-from switchgear.config.model import HIDDEN
+from switchgear.config.model import HIDDEN, IN_WORDS
 from switchgear.config.problems import Problem, shown, suggestion
 from switchgear.config.references import BadReference, has_reference, resolve
 from switchgear.config.secret import Secret
@@ -88,7 +89,8 @@ class Reader:
 
     def _struct(self, node: Node, kind: shape.StructType, name: str) -> object:
         if not isinstance(node, MappingNode):
-            return self._note(node, f"{name or 'the file'} must be a mapping, not {_what(node)}")
+            hint = hints.for_mapping(kind, _what(node)) if name else ""
+            return self._note(node, f"{name or 'the file'} must be a mapping, not {_what(node)}{hint}")
         fields = {field.encode_name: field for field in kind.fields}
         nodes: dict[str, Node] = {"": node}
         values: dict[str, object] = {}
@@ -116,7 +118,9 @@ class Reader:
 
     def _mapping(self, node: Node, kind: shape.DictType, name: str) -> object:
         if not isinstance(node, MappingNode):
-            return self._note(node, f"{name} must be a mapping, not {_what(node)}")
+            return self._note(
+                node, f"{name} must be a mapping, not {_what(node)}{hints.for_mapping(kind, _what(node))}"
+            )
         made: dict[str, object] = {}
         for key, child in _pairs(node):
             if not self._fits(key, key.value, plain_type(kind.key_type), f"{name}: the name"):
@@ -128,7 +132,7 @@ class Reader:
 
     def _sequence(self, node: Node, kind: shape.VarTupleType, name: str) -> object:
         if not isinstance(node, SequenceNode):
-            return self._note(node, f"{name} must be a list, not {_what(node)}")
+            return self._note(node, f"{name} must be a list, not {_what(node)}{hints.for_list(_what(node))}")
         if len(node.value) < (kind.min_length or 0):
             return self._note(node, f"{name} must not be empty")
         items = [self.read(child, kind.item_type, f"{name}[{at}]") for at, child in enumerate(node.value)]
@@ -145,7 +149,8 @@ class Reader:
             return self._secret(node, text, name)
         value = _parse(node, text, kind)
         if value is UNSET:
-            return self._note(node, f"{name} must be {expected(kind)}, not {_said(node)}")
+            hint = hints.for_scalar(node.value, kind, name, quoted=node.style in _QUOTED)
+            return self._note(node, f"{name} must be {expected(kind)}, not {_said(node)}{hint}")
         return value if self._fits(node, value, kind, name, hidden=hidden) else UNSET
 
     def _secret(self, node: ScalarNode, text: str, name: str) -> object:
@@ -158,7 +163,8 @@ class Reader:
     def _fits(self, node: ScalarNode, value: object, kind: shape.Type, name: str, *, hidden: bool = False) -> bool:
         wrong = next(_violations(value, kind), None)
         if wrong is not None:
-            self._note(node, f"{name} {wrong}" if hidden else f"{name} {wrong}, not {_said(node)}")
+            said = "" if hidden else f", not {_said(node)}{hints.for_number(value, kind)}"
+            self._note(node, f"{name} {wrong}{said}")
         return wrong is None
 
 
@@ -218,7 +224,7 @@ def _text_violations(value: str, kind: shape.StrType) -> Iterator[str]:
     if kind.min_length is not None and len(value) < kind.min_length:
         yield "must not be empty"
     if kind.pattern is not None and not re.search(kind.pattern, value):
-        yield f"must match {kind.pattern}"
+        yield f"must be {IN_WORDS.get(kind.pattern, kind.pattern)}"
 
 
 def _number_violations(value: float, kind: shape.IntType | shape.FloatType) -> Iterator[str]:

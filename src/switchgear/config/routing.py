@@ -9,8 +9,11 @@ from switchgear.kernel.upstream import Timers
 
 MAX_SECONDS: Final = 86_400
 
-ModelName = Annotated[str, Meta(pattern=r"^[!-~]{1,256}$")]
-FieldName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
+MODEL_NAME: Final = r"^[!-~]{1,256}$"
+FIELD_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
+
+ModelName = Annotated[str, Meta(pattern=MODEL_NAME)]
+FieldName = Annotated[str, Meta(pattern=FIELD_NAME)]
 Seconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Chain = tuple[ModelName, ...]

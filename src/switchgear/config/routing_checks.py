@@ -37,6 +37,7 @@ class RoutingChecks:
             yield from self._splits(entry)
             yield from self._copies(name, entry)
         yield from BalanceChecks(self._config, self._written).problems()
+        yield from self._breakers()
         yield from self._contradictions()
         yield from self._fallback_circles()
         shares = {name: [way for way in self._shares(entry) if way.to != name] for name, entry in models.items()}
@@ -80,6 +81,14 @@ class RoutingChecks:
                 if names not in told:
                     told.add(names)
                     yield problem_at(circle.node, _in_a_circle(cause, circle))
+
+    def _breakers(self) -> Iterator[Problem]:
+        owners = (self._config.routing, *self._config.models.values())
+        for breaker in (owner.breaker for owner in owners if owner.breaker is not None):
+            longest = breaker.max_open_seconds
+            if breaker.open_seconds > longest and not self._written.is_faulty(breaker):
+                text = f"'open_seconds' is more than 'max_open_seconds' ({longest:g}); raise that, or lower this"
+                yield self._written.at(breaker, "open_seconds", text)
 
     def _contradictions(self) -> Iterator[Problem]:
         for found in contradictions(self._config):
@@ -143,9 +152,11 @@ class RoutingChecks:
             return
         total = sum(split.to.values())
         if abs(total - _WHOLE) > _CLOSE:
-            text = (
-                f"the shares sum to {total:g}, not to 100; calls that stay are a share too, under the model's own name"
-            )
+            text = f"the shares sum to {total:g}, not to 100; "
+            if abs(total - 1) <= _CLOSE:
+                text += "they are percentages: 90, not 0.9"
+            else:
+                text += "calls that stay are a share too, under the model's own name"
             yield self._written.at(split, "to", text)
 
     def _expression(self, split: SplitEntry) -> Iterator[Problem]:

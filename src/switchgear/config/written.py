@@ -74,7 +74,9 @@ class Written:
             return None
         provider, slash, rest = name.partition("/")
         if not (slash and rest):
-            return f"unknown model {shown(written)}{suggestion(written, self.declared.models)}"
+            hint = suggestion(written, self.declared.models)
+            by_provider = "" if hint.endswith("?") else "; a provider's model is 'provider/model'"
+            return f"unknown model {shown(written)}{hint}{by_provider}"
         return self.unknown_provider(provider, written)
 
     def unknown_provider(self, provider: str, written: str) -> str | None:

@@ -55,6 +55,15 @@ class Term(Struct, frozen=True):
 
 TEXTS: Final = ("key", "user", "model", "door", "session")
 TRUTHS: Final = ("stream", "tools")
+_INSTEAD: Final = {
+    "'": "; a string stands in double quotes",
+    '"': "; the string does not end",
+    "=": "; texts are compared by '==', and by 'like' with a pattern",
+    "&": "; write 'and'",
+    "|": "; write 'or'",
+    "!": "; write 'not'",
+    ".": '; write header("name") or metadata("name")',
+}
 _COMPARING: Final = ("==", "!=", "in", "not", "like")
 
 
@@ -83,7 +92,7 @@ class _Parser:
     def whole(self) -> Term:
         term = self._either()
         if self._word:
-            raise self._error(f"{self._word!r} is too much")
+            raise self._error(f"{self._word!r} is too much; parts are joined by 'and' and 'or'")
         return term
 
     @property
@@ -147,12 +156,18 @@ class _Parser:
             self._expect("in")
             operator = "not in"
         if left.kind != "text":
-            raise self._error(f"{operator!r} compares a text, and a {left.kind} stands before it")
-        right = self._value()
+            instead = "; it needs no comparison" if left.kind == "truth" else '; ask whether "a text" is in it'
+            raise self._error(f"{operator!r} compares a text, and a {left.kind} stands before it{instead}")
+        right = self._list_or_text(operator)
         wanted: Kind = "list" if operator.endswith("in") else "text"
         if right.kind != wanted:
             raise self._error(f"{operator!r} wants a {wanted} after it, not a {right.kind}")
         return Term("truth", _comparison(operator, left.value, right.value))
+
+    def _list_or_text(self, operator: str) -> Term:
+        if operator.endswith("in") and self._word == "(":
+            raise self._error('a list stands in square brackets: ["a", "b"]')
+        return self._value()
 
     def _value(self) -> Term:
         word = self._take()
@@ -236,7 +251,8 @@ def _tokens(text: str) -> list[tuple[str, int]]:
         token = _TOKEN.match(text, at)
         if token is None:
             start = at + len(text[at:]) - len(text[at:].lstrip())
-            raise BadExpression(f"{text[start : start + 10]!r} cannot be read", start + 1)
+            hint = _INSTEAD.get(text[start], "")
+            raise BadExpression(f"{text[start : start + 10]!r} cannot be read{hint}", start + 1)
         word = token[1] or token[2] or token[3]
         found.append((word, token.end() - len(word) + 1))
         at = token.end()

@@ -10,6 +10,7 @@ from switchgear.cli.importing.vendors import AZURE, BEDROCK, VENDORS, VERTEX, Ve
 from switchgear.cli.importing.without_equal import MODEL_INFO, PARAMETERS
 
 EVERY_MODEL: Final = "*"
+_NO_KIND: Final = "no kind of provider is known for it; declare one by hand"
 _MOST: Final = 1_000_000_000
 _LONGEST_SECONDS: Final = 86_400
 _FIELD: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
@@ -80,7 +81,9 @@ class EntryReader:
         if vendor is None and params.get("api_base"):
             vendor, rest = VENDORS["openai_like"], rest if prefix else model
         if vendor is None or not vendor.kind:
-            what = vendor.note if vendor is not None else "no kind of provider is known for it; declare one by hand"
+            what = vendor.note if vendor is not None else _NO_KIND
+            if model == EVERY_MODEL:
+                what = "every model of every vendor: declare each vendor under 'providers', and call 'provider/model'"
             params.lost("model", what)
             section.lost("model_name", "left out, for nothing here serves its model")
             return None

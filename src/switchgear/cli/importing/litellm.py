@@ -6,6 +6,7 @@ from typing import Final, cast
 
 from msgspec import Struct, structs
 
+from switchgear.cli.importing.agreement import agree
 from switchgear.cli.importing.document import read_values
 from switchgear.cli.importing.entries import Entry, EntryReader
 from switchgear.cli.importing.models import Models
@@ -102,11 +103,12 @@ def _written(
         reference = providers.reference(Secret(value), "LITELLM_MASTER_KEY", f"keys: {name}")
         tree["keys"] = [{"name": name, "key": reference}]
         comments["keys",] = ["What applications present; `switchgear key new NAME` makes more."]
+    found = models.tree()
+    agree(settings.routing, found, lambda text: report.differs(RESULT, text))
     tree["providers"] = providers.tree() or {"sim": {"kind": SIMULATOR}}
     comments["providers",] = ["Who serves models; `provider/model` names any model of one of them."]
     if settings.routing:
         tree["routing"] = settings.routing
-    found = models.tree()
     if found:
         tree["models"] = found
     comments |= models.comments

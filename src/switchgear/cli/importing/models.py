@@ -1,6 +1,7 @@
 """The models of the new file: entries of one name become the deployments of one alias."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Final, cast
 
 from msgspec import structs
@@ -46,9 +47,9 @@ class Models:
         self._add_aliases()
         self._add_fallbacks()
 
-    def tree(self) -> dict[str, object]:
-        """The models as the new file has them."""
-        return dict(self._tree)
+    def tree(self) -> dict[str, dict[str, object]]:
+        """The models as the new file has them; names do not share what is changed of one."""
+        return deepcopy(self._tree)
 
     # --------------------------------------------------------------------------------------------- every model of one
 

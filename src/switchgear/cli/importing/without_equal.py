@@ -148,7 +148,7 @@ GENERAL: Final = {
          "allowed_ips", "allowed_routes", "public_routes", "use_x_forwarded_for", "litellm_key_header_name",
          "user_header_name", "user_header_mappings", "enforce_user_param", "reject_clientside_metadata_tags",
          "key_management_system", "key_management_settings", "use_google_kms", "use_azure_key_vault",
-         "pass_through_endpoints", "role_permissions", "custom_key_generate", "custom_sso", "ui_access_mode"),
+         "role_permissions", "custom_key_generate", "custom_sso", "ui_access_mode"),
         _AUTH,
     ),
     **dict.fromkeys(
@@ -163,6 +163,7 @@ GENERAL: Final = {
     ),
     **dict.fromkeys(("max_budget", "budget_duration", "disable_reset_budget"), _BUDGET),
     "infer_model_from_keys": "each provider stands in the file; without a file, `serve` finds them by their keys",
+    "pass_through_endpoints": "declare the target as a provider, and the path under 'passthrough'",
     "completion_model": "a call must name its model",
     "forward_client_headers_to_llm_api": "each kind of provider forwards the headers that its vendor documents",
     "global_max_parallel_requests": "max_in_flight of each deployment",
