@@ -6,7 +6,7 @@ import socket
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from switchgear.app.gateway import Machinery, gateway, outside
 from switchgear.app.models import Outside, build_snapshot
@@ -109,6 +109,15 @@ def dechunk(data: bytes) -> bytes:
         data = data[length + 2 :]
 
 
+class Fittings(Struct, frozen=True, kw_only=True):
+    """What a house has in the place of the usual."""
+
+    clock: Clock | None = None
+    journal: ListJournal | None = None
+    ways: Callable[[Outside], Outside] | None = None
+    """Changes how it reaches the world."""
+
+
 async def nobody(request: Request) -> Reply:
     """There is no control process in these tests."""
     raise NotFound(f"there is no {request.path} here")
@@ -161,22 +170,18 @@ async def serving(
     *,
     keepalive_after_seconds: float = 15.0,
     state: KeyValue | None = None,
-    clock: Clock | None = None,
-    journal: ListJournal | None = None,
-    ways: Callable[[Outside], Outside] | None = None,
+    fittings: Fittings | None = None,
 ) -> AsyncGenerator[House]:
-    """A house of any configuration; ``ways`` changes how it reaches the world.
-
-    Whatever its clock tells, its sockets and timers live in real time.
-    """
-    clock = clock or SystemClock()
-    journal = journal or ListJournal()
+    """A house of any configuration. Whatever its clock tells, its sockets and timers live in real time."""
+    fitted = fittings or Fittings()
+    clock = fitted.clock or SystemClock()
+    journal = fitted.journal or ListJournal()
     bits = seeded_bits()
     machinery = Machinery(clock=clock, ids=Ids(clock, bits), random_bits=bits)
     spoken = dialects()
     http = HttpTransport()
     out = outside(spoken, machinery, http)
-    out = out if ways is None else ways(out)
+    out = out if fitted.ways is None else fitted.ways(out)
     snapshots = Snapshots(build_snapshot(config, "test", out))
     responses = ResponseStore(state or MemoryKeyValue(clock, keep_bytes=10_000_000), ttl_seconds=3600)
     made = gateway(snapshots, spoken, machinery, Record(journal, clock, "g0"), nobody, responses)

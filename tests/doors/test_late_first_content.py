@@ -15,7 +15,7 @@ from switchgear.doors.intake import Bounds
 from switchgear.kernel.clock import FrozenClock
 from switchgear.testing.scripted_upstream import Peer, ScriptedUpstream
 from switchgear.wire.bedrock_converse import BedrockConverse
-from tests.doors.house import KEY, House, ListJournal, chat, configured, parse, serving
+from tests.doors.house import KEY, Fittings, House, ListJournal, chat, configured, parse, serving
 
 COMMENT = b": keepalive\n\n"
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
@@ -132,7 +132,8 @@ async def before(slow: Slow, bounds: Bounds | None = None, journal: ListJournal 
             "backed": ModelEntry(deployments=(deployment,), fallbacks=FallbacksEntry(any=("sim/echo",))),
         }
         config = configured({"up": entry}, models)
-        async with serving(config, bounds, keepalive_after_seconds=0.01, clock=clock, journal=journal) as house:
+        fittings = Fittings(clock=clock, journal=journal)
+        async with serving(config, bounds, keepalive_after_seconds=0.01, fittings=fittings) as house:
             yield Scene(house, clock, slow)
 
 

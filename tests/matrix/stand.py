@@ -15,7 +15,7 @@ from switchgear.kernel.upload import Upload
 from switchgear.kernel.upstream import Origin, Provider, ProviderSettings, Quirks, Target, Timers, UpstreamReply
 from switchgear.providers.kind import Kind
 from switchgear.providers.simulator.provider import SCHEME
-from tests.doors.house import KEY, ONCE, House, serving
+from tests.doors.house import KEY, ONCE, Fittings, House, serving
 from tests.matrix.subject import WORDS, Body, Told
 from tests.matrix.wire import Wire
 
@@ -126,5 +126,5 @@ async def standing(wires: Mapping[str, Wire]) -> AsyncGenerator[Stand]:
         providers={name: ProviderEntry(kind=name) for name in wires},
         routing=ONCE,
     )
-    async with serving(config, ways=through) as house:
+    async with serving(config, fittings=Fittings(ways=through)) as house:
         yield Stand(house, upstreams)
