@@ -75,6 +75,64 @@ ANTHROPIC: Final[Mapping[str, object]] = {
     "top_k": 5,
     "top_p": 0.5,
 }
+OPENAI_RESPONSES: Final[Mapping[str, object]] = {
+    "include": ["message.output_text.logprobs"],
+    "instructions": "Be brief.",
+    "max_output_tokens": 77,
+    "parallel_tool_calls": True,
+    "reasoning": {"effort": "low"},
+    "safety_identifier": "s",
+    "service_tier": "flex",
+    "temperature": 0.25,
+    "text": {"format": {"type": "json_schema", "name": "s", "schema": SCHEMA}},
+    "tool_choice": "required",
+    "tools": [{"type": "function", **FUNCTION}],
+    "top_logprobs": 3,
+    "top_p": 0.5,
+    "user": "u",
+}
+GEMINI: Final[Mapping[str, object]] = {
+    "cachedContent": "cachedContents/1",
+    "generationConfig": {"mediaResolution": "MEDIA_RESOLUTION_LOW"},
+    "labels": {"team": "x"},
+    "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}],
+    "serviceTier": "flex",
+    "systemInstruction": {"parts": [{"text": "Be brief."}]},
+    "toolConfig": {"functionCallingConfig": {"mode": "ANY"}},
+    "tools": [{"functionDeclarations": [FUNCTION]}],
+}
+BEDROCK: Final[Mapping[str, object]] = {
+    "additionalModelRequestFields": {"min_p": 0.1},
+    "additionalModelResponseFieldPaths": ["/x"],
+    "guardrailConfig": {"guardrailIdentifier": "g", "guardrailVersion": "1"},
+    "inferenceConfig": {"maxTokens": 77},
+    "outputConfig": {"effort": "low"},
+    "performanceConfig": {"latency": "optimized"},
+    "promptVariables": {"name": {"text": "x"}},
+    "requestMetadata": {"team": "x"},
+    "serviceTier": {"type": "flex"},
+    "system": [{"text": "Be brief."}],
+    "toolConfig": {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}]},
+}
+COHERE: Final[Mapping[str, object]] = {
+    "citation_options": {"mode": "FAST"},
+    "documents": ["One."],
+    "frequency_penalty": 0.5,
+    "k": 5,
+    "logprobs": True,
+    "p": 0.5,
+    "presence_penalty": 0.5,
+    "priority": 7,
+    "response_format": {"type": "json_object", "json_schema": SCHEMA},
+    "safety_mode": "STRICT",
+    "seed": 7,
+    "stop_sequences": ["END"],
+    "strict_tools": True,
+    "temperature": 0.25,
+    "thinking": {"type": "enabled", "token_budget": 2000},
+    "tool_choice": "REQUIRED",
+    "tools": [{"type": "function", "function": FUNCTION}],
+}
 NOBODYS: Final[Mapping[str, object]] = {
     "min_p": 0.1,
     "repetition_penalty": 1.1,
@@ -87,12 +145,29 @@ PLAIN: Final[Mapping[str, Mapping[str, object]]] = {
     "openai_chat": {"model": "m", "messages": [{"role": "user", "content": "Hi"}]},
     "openai_completions": {"model": "m", "prompt": "Hi"},
     "anthropic": {"model": "m", "max_tokens": 50, "messages": [{"role": "user", "content": "Hi"}]},
+    "openai_responses": {"model": "m", "input": "Hi"},
+    "gemini": {"contents": [{"parts": [{"text": "Hi"}]}]},
+    "bedrock_converse": {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]},
+    "cohere_chat": {"model": "m", "messages": [{"role": "user", "content": "Hi"}]},
 }
-FIELDS: Final[Mapping[str, object]] = {**NOBODYS, **OPENAI_COMPLETIONS, **OPENAI_CHAT, **ANTHROPIC}
+FIELDS: Final[Mapping[str, object]] = {
+    **NOBODYS,
+    **COHERE,
+    **BEDROCK,
+    **GEMINI,
+    **OPENAI_RESPONSES,
+    **OPENAI_COMPLETIONS,
+    **OPENAI_CHAT,
+    **ANTHROPIC,
+}
 OWN: Final[Mapping[str, Mapping[str, object]]] = {
     "openai_chat": OPENAI_CHAT,
     "openai_completions": OPENAI_COMPLETIONS,
     "anthropic": ANTHROPIC,
+    "openai_responses": OPENAI_RESPONSES,
+    "gemini": GEMINI,
+    "bedrock_converse": BEDROCK,
+    "cohere_chat": COHERE,
 }
 
 

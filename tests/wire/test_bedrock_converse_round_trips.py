@@ -78,7 +78,7 @@ OWN_FIELDS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         ),
         "metadata": st.dictionaries(words, words, min_size=1, max_size=2).map(lambda found: Raw(json.encode(found))),
         "service_tier": st.sampled_from(["default", "flex", "priority", "reserved"]),
-        "extra": raws.map(lambda raw: (("guardrailConfig", raw),)),
+        "own": raws.map(lambda raw: (("guardrailConfig", raw),)),
     },
 )
 

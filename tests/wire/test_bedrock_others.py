@@ -25,7 +25,7 @@ EMBEDS = st.builds(
     model=st.just(""),
     inputs=st.tuples(texts),
     dimensions=maybe(st.integers(1, 1024)),
-    extra=st.sampled_from([(), (("normalize", Raw(b"false")),)]),
+    own=st.sampled_from([(), (("normalize", Raw(b"false")),)]),
 )
 VECTORS = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5).map(tuple)
 

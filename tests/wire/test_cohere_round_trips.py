@@ -111,7 +111,7 @@ FIELDS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "tool_choice": st.builds(ToolChoice, mode=st.sampled_from(["none", "required"])),
         "response_format": FORMATS,
         "reasoning": REASONING,
-        "extra": st.just((("documents", Raw(b'["One."]')), ("safety_mode", Raw(b'"STRICT"')))),
+        "own": st.just((("documents", Raw(b'["One."]')), ("safety_mode", Raw(b'"STRICT"')))),
     },
 )
 

@@ -3,54 +3,110 @@
 import pytest
 from msgspec import json
 
-from switchgear.kernel.chat import Chat
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import UnsupportedField
-from switchgear.wire.anthropic import Anthropic
-from switchgear.wire.openai_chat import OpenAIChat
-from switchgear.wire.openai_completions import OpenAICompletions
-from tests.wire.foreign_fields import PLAIN, requests
+from switchgear.wire.registry import discover
+from tests.wire.foreign_fields import OWN, PLAIN, requests
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (OpenAIChat(), OpenAICompletions(), Anthropic())}
+DIALECTS: dict[str, Dialect] = {name: dialect for name, dialect in discover().items() if dialect.family == "chat"}
 PAIRS = [(source, target) for source in DIALECTS for target in DIALECTS if source != target]
 CASES = [(source, target, field) for source, target in PAIRS for field in requests(source)]
 MEAN_NOTHING = {
     # What the gateway itself answers, whatever the upstream can do.
-    ("openai_chat", "anthropic", "stream_options"),
-    ("openai_chat", "openai_completions", "stream_options"),
-    ("openai_completions", "openai_chat", "stream_options"),
-    ("openai_completions", "anthropic", "stream_options"),
+    ("openai_chat", "stream_options"),
+    ("openai_completions", "stream_options"),
+    ("openai_responses", "metadata"),
+    ("openai_responses", "store"),
+    # A hint that changes no answer.
+    ("openai_responses", "prompt_cache_key"),
     # Which of the tools, and how many at once: without tools there is nothing to choose.
-    ("openai_chat", "anthropic", "parallel_tool_calls"),
+    ("cohere_chat", "strict_tools"),
+    ("openai_chat", "parallel_tool_calls"),
+    ("openai_responses", "parallel_tool_calls"),
+    # The usual one.
+    ("anthropic", "service_tier"),
+    ("gemini", "service_tier"),
 }
+"""Where a request says the same without it, at one upstream at least."""
 OTHER_WORDS = {
-    "function_call": "tool_choice",
-    "functions": "tools",
-    "output_config": "reasoning_effort",
-    "output_format": "response_format",
-    "system": "messages",
-    "thinking": "reasoning_effort",
+    "audio": {"audio.format"},
+    "function_call": {"tool_choice"},
+    "functions": {"tools"},
+    "generationConfig": {"generationConfig.mediaResolution"},
+    "include": {"logprobs"},
+    "instructions": {"messages"},
+    "k": {"top_k"},
+    "logprobs": {"top_logprobs"},
+    "metadata": {"user"},
+    "output_config": {"reasoning_effort"},
+    "outputConfig": {"reasoning_effort"},
+    "output_format": {"response_format"},
+    "reasoning": {"reasoning_effort"},
+    "requestMetadata": {"metadata"},
+    "safety_identifier": {"user"},
+    "serviceTier": {"service_tier"},
+    "stop_sequences": {"stop"},
+    "stream_options": {"stream_options.include_usage"},
+    "system": {"messages"},
+    "systemInstruction": {"messages"},
+    "text": {"response_format"},
+    "thinking": {"reasoning_effort"},
+    "toolConfig": {"tools", "tool_choice"},
 }
-"""What a text completion refuses, it refuses by the names that OpenAI's chats have for it."""
+"""What only some upstreams refuse is refused by the names that OpenAI's chats have for it."""
 
 
-def written_or_refused(target: Dialect, chat: Chat) -> bytes | UnsupportedField:
+def written_or_refused(source: Dialect, target: Dialect, body: bytes) -> bytes | UnsupportedField:
     try:
-        return target.write_request(chat)
+        return target.write_request(source.read_request(body))
     except UnsupportedField as refused:
         return refused
+
+
+def in_camels(name: str) -> str:
+    """As Google's SDKs spell it, which the dialect takes for the same."""
+    first, *others = name.split("_")
+    return first + "".join(word.title() for word in others)
 
 
 @pytest.mark.parametrize(("source", "target", "field"), CASES, ids=map("-".join, CASES))
 def test_a_field_is_carried_or_refused_by_its_name(source: str, target: str, field: str) -> None:
     without = DIALECTS[target].write_request(DIALECTS[source].read_request(json.encode(PLAIN[source])))
-    chat = DIALECTS[source].read_request(json.encode(requests(source)[field]))
-    written = written_or_refused(DIALECTS[target], chat)
+    written = written_or_refused(DIALECTS[source], DIALECTS[target], json.encode(requests(source)[field]))
     if isinstance(written, UnsupportedField):
-        assert written.param in {field, OTHER_WORDS.get(field)}
-        assert written.message.startswith(f"{written.param}: ")
-    else:
-        assert (written == without) is ((source, target, field) in MEAN_NOTHING)
+        spelled = {field, in_camels(field)} if source == "gemini" else {field}
+        assert written.param in spelled | OTHER_WORDS.get(field, set())
+        assert written.message.startswith(written.param)
+    elif written == without:
+        assert (source, field) in MEAN_NOTHING
+
+
+@pytest.mark.parametrize("target", ["openai_chat", "openai_completions", "openai_responses"])
+@pytest.mark.parametrize(
+    ("source", "field"),
+    [
+        *(("cohere_chat", name) for name in ("documents", "citation_options", "safety_mode", "priority", "unheard_of")),
+        *(("gemini", name) for name in ("cachedContent", "labels", "safetySettings", "store", "speed")),
+        *(
+            ("bedrock_converse", name)
+            for name in ("additionalModelRequestFields", "guardrailConfig", "promptVariables")
+        ),
+        *(("anthropic", name) for name in ("context_management", "mcp_servers", "container")),
+    ],
+)
+def test_what_one_vendor_alone_understands_reaches_no_upstream_of_openais(source: str, field: str, target: str) -> None:
+    refused = written_or_refused(DIALECTS[source], DIALECTS[target], json.encode(requests(source)[field]))
+    assert isinstance(refused, UnsupportedField)
+    assert refused.param == field
+
+
+@pytest.mark.parametrize("name", ["cohere_chat", "gemini", "bedrock_converse", "anthropic"])
+def test_what_one_vendor_alone_understands_goes_back_to_it(name: str) -> None:
+    dialect = DIALECTS[name]
+    own = {"documents", "safety_mode", "cachedContent", "safetySettings", "guardrailConfig", "container", "speed"}
+    for field in own & OWN[name].keys():
+        asked = requests(name)[field]
+        assert json.decode(dialect.write_request(dialect.read_request(json.encode(asked))))[field] == asked[field]
 
 
 @pytest.mark.parametrize("target", ["openai_chat", "openai_completions"])

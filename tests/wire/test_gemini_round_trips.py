@@ -86,7 +86,7 @@ OWN_FIELDS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "modalities": st.sampled_from([("text",), ("audio",), ("text", "audio")]),
         "audio_output": st.builds(AudioOutput, voice=words, format=st.just("pcm16")),
         "service_tier": st.sampled_from(["default", "flex", "priority"]),
-        "extra": EXTRA,
+        "own": EXTRA,
     },
 )
 
@@ -176,7 +176,7 @@ def snaked(value: Any) -> Any:
 
 @given(chats)
 def test_names_in_snake_case_say_the_same_and_the_callers_own_json_keeps_its_names(chat: Chat) -> None:
-    chat = structs.replace(chat, extra=())
+    chat = structs.replace(chat, own=())
     body = json.encode(snaked(json.decode(DIALECT.write_request(chat))))
     assert DIALECT.read_request(body) == chat
 
@@ -332,7 +332,7 @@ embeds = st.builds(
     inputs=st.lists(texts, min_size=1, max_size=3).map(tuple),
     dimensions=maybe(st.integers(1, 3072)),
     purpose=maybe(st.sampled_from(["search_query", "search_document", "classification", "clustering", "similarity"])),
-    extra=st.sampled_from([(), (("title", Raw(b'"t"')),)]),
+    own=st.sampled_from([(), (("title", Raw(b'"t"')),)]),
 )
 
 

@@ -10,9 +10,11 @@ from msgspec import json
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.errors import UnsupportedField
 from switchgear.kernel.retrieval import Embed, Embeddings, Ranked, Ranking, Rerank
+from switchgear.wire.bedrock_titan_embeddings import BedrockTitanEmbeddings
 from switchgear.wire.cohere_embed import CohereEmbed
 from switchgear.wire.cohere_rerank import CohereRerank
 from switchgear.wire.embeddings import EncodingFormat, OpenAIEmbeddings
+from switchgear.wire.gemini_embeddings import GeminiEmbedContent
 from switchgear.wire.jina_rerank import JinaRerank
 from tests.wire.strategies import counts, maybe, texts, words
 
@@ -25,7 +27,10 @@ FORMATS: tuple[EncodingFormat | None, ...] = (None, "float", "base64")
 VECTORS = ((1.0, -2.5), (0.25, 0.5))
 
 
-def body(dialect: OpenAIEmbeddings | CohereEmbed, embed: Embed) -> dict[str, Any]:
+Embedder = OpenAIEmbeddings | CohereEmbed | GeminiEmbedContent | BedrockTitanEmbeddings
+
+
+def body(dialect: Embedder, embed: Embed) -> dict[str, Any]:
     return json.decode(dialect.write_request(embed))
 
 
@@ -123,10 +128,38 @@ def test_what_cohere_cannot_embed_or_be_told_is_refused_by_openais_name_for_it(g
     assert refused.value.param == param
 
 
+def test_what_cohere_alone_understands_of_a_ranking_reaches_nobody_else() -> None:
+    asked = COHERE_RERANK.read_request(b'{"model":"m","query":"q","documents":["a"],"priority":1}')
+    with pytest.raises(UnsupportedField) as refused:
+        JinaRerank().write_request(asked)
+    assert refused.value.param == "priority"
+    assert json.decode(COHERE_RERANK.write_request(asked))["priority"] == 1
+
+
 def test_vectors_for_similarity_alone_are_refused() -> None:
     with pytest.raises(UnsupportedField) as refused:
         COHERE.write_request(Embed(model="m", inputs=("a",), purpose="similarity"))
     assert refused.value.param == "taskType"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "given_body", "field"),
+    [
+        (CohereEmbed(), b'{"model":"m","texts":["a"],"truncate":"END"}', "truncate"),
+        (CohereEmbed(), b'{"model":"m","texts":["a"],"priority":1}', "priority"),
+        (GeminiEmbedContent(), b'{"content":{"parts":[{"text":"a"}]},"title":"t"}', "title"),
+        (GeminiEmbedContent(), b'{"content":{"parts":[{"text":"a"}]},"taskType":"CODE_RETRIEVAL_QUERY"}', "taskType"),
+        (BedrockTitanEmbeddings(), b'{"inputText":"a","normalize":false}', "normalize"),
+    ],
+)
+def test_what_one_vendor_alone_understands_reaches_no_server_of_openais_dialect(
+    dialect: Embedder, given_body: bytes, field: str
+) -> None:
+    asked = dialect.read_request(given_body)
+    with pytest.raises(UnsupportedField) as refused:
+        OPENAI.write_request(asked)
+    assert refused.value.param == field
+    assert field in body(dialect, asked)
 
 
 # ----------------------------------------------------------------------------------------------------------- reranking

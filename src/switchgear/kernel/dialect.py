@@ -10,12 +10,13 @@ for a call whose two ends speak the same dialect it also relays bytes untouched 
 accounting needs.
 """
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from switchgear.kernel.chat import Chat, Completion, Event, Finish, Usage
 from switchgear.kernel.errors import SwitchgearError, UpstreamRefused
+from switchgear.kernel.retrieval import Embed
 
 
 class Tally(Struct, kw_only=True):
@@ -91,6 +92,15 @@ class StreamOptions(Struct, frozen=True, kw_only=True):
     """The gateway's own name for the answer, for dialects whose clients refer to it later; empty: the upstream's."""
     created_seconds: int = 0
     """When the call came (Unix time), for answers whose upstream tells no time."""
+
+
+@runtime_checkable
+class Untelling(Protocol):
+    """A dialect of embeddings or rankings that leaves hints out which change nothing at its vendor's own models."""
+
+    def untold(self, asked: Embed) -> tuple[str, ...]:
+        """The names of the hints in ``asked`` that :meth:`write_request` leaves out."""
+        ...
 
 
 class Dialect(Protocol):

@@ -19,6 +19,8 @@ class Embed(Struct, frozen=True, kw_only=True):
     encoding_format: Literal["float", "base64"] | None = None
     purpose: EmbedPurpose | None = None
     user: str | None = None
+    own: tuple[tuple[str, Raw], ...] = ()
+    """Fields of a vendor's own, as in a Chat: whoever does not know one refuses it."""
     extra: tuple[tuple[str, Raw], ...] = ()
 
 
@@ -42,6 +44,8 @@ class Rerank(Struct, frozen=True, kw_only=True):
     return_documents: bool | None = None
     max_tokens_per_document: int | None = None
     user: str | None = None
+    own: tuple[tuple[str, Raw], ...] = ()
+    """Fields of a vendor's own, as in a Chat: whoever does not know one refuses it."""
     extra: tuple[tuple[str, Raw], ...] = ()
 
 

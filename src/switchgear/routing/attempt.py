@@ -9,13 +9,13 @@ from msgspec import Struct, structs
 from switchgear.kernel.call import Call
 from switchgear.kernel.chat import Chat, Completion, Start, Usage
 from switchgear.kernel.clock import Clock
-from switchgear.kernel.dialect import StreamOptions, Tally
+from switchgear.kernel.dialect import StreamOptions, Tally, Untelling
 from switchgear.kernel.errors import Internal, SwitchgearError, UpstreamError, UpstreamGarbled
 from switchgear.kernel.estimate import estimate_tokens
 from switchgear.kernel.fold import fold, unfold
 from switchgear.kernel.record import Attempt
 from switchgear.kernel.reply import Headers, Reply
-from switchgear.kernel.retrieval import Embeddings, Ranking
+from switchgear.kernel.retrieval import Embed, Embeddings, Ranking
 from switchgear.kernel.upstream import Timers, UpstreamReply
 from switchgear.routing.accounting import see, untold_usage
 from switchgear.routing.causes import cause_of
@@ -208,6 +208,8 @@ def _written(call: Call, deployment: Deployment, plan: Plan) -> tuple[bytes, tup
     if plan.same_dialect:
         return plan.dialect.prepare(body, deployment.model, stream=call.stream), dropped, None
     chat = call.read(body) if dropped else call.chat()
+    if isinstance(chat, Embed) and isinstance(plan.dialect, Untelling):
+        dropped += plan.dialect.untold(chat)
     return plan.dialect.write_request(_for_upstream(chat, call, deployment)), dropped, chat
 
 

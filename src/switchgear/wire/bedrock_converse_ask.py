@@ -14,7 +14,7 @@ from switchgear.wire import bedrock_converse_fields
 from switchgear.wire.bedrock_converse_blocks import Placed, write_cache, write_content
 from switchgear.wire.bedrock_converse_media import Block, refused
 from switchgear.wire.bedrock_converse_request import RESPONSE_PATHS, STOP_SEQUENCE_PATH
-from switchgear.wire.json_body import object_text
+from switchgear.wire.json_body import kept, object_text
 
 OWN_FIELDS: Final = frozenset(
     (
@@ -36,9 +36,9 @@ _NO_EQUAL: Final = "it has no equal in Bedrock's dialect"
 def write_request(chat: Chat) -> bytes:
     """The body of ``POST /model/{model}/converse`` and of ``/converse-stream``."""
     _refuse_unsayable(chat)
-    own, rest = bedrock_converse_fields.without(chat, bedrock_converse_fields.FIELD)
-    fields, effort = bedrock_converse_fields.write_fields(chat, rest)
-    asks_paths = any(name == RESPONSE_PATHS for name, _ in chat.extra)
+    carried = dict(kept(chat, OWN_FIELDS, "Bedrock"))
+    fields, effort = bedrock_converse_fields.write_fields(chat, carried.pop(bedrock_converse_fields.FIELD, None))
+    asks_paths = RESPONSE_PATHS in carried
     return object_text(
         (
             ("messages", list(_turns(chat.messages))),
@@ -50,7 +50,7 @@ def write_request(chat: Chat) -> bytes:
             ("outputConfig", _output_config(chat, effort)),
             ("requestMetadata", _metadata(chat.metadata)),
             ("serviceTier", _tier(chat.service_tier)),
-            *own.extra,
+            *carried.items(),
         )
     )
 
@@ -73,9 +73,6 @@ def _refuse_unsayable(chat: Chat) -> None:
     for field, is_said in unsayable.items():
         if is_said:
             raise refused(field, _NO_EQUAL)
-    for name, _ in chat.extra:
-        if name not in OWN_FIELDS:
-            raise refused(name, _NO_EQUAL)
     if chat.temperature is not None and chat.temperature > 1:
         raise refused("temperature", "models on Bedrock take at most 1")
 

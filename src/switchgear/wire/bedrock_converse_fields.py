@@ -9,7 +9,7 @@ own dialect. A name that tells nothing of the model, such as an ARN, is taken fo
 
 from typing import Final, Literal
 
-from msgspec import Raw, Struct, json, structs
+from msgspec import Raw, Struct, json
 
 from switchgear.kernel.chat import Chat, Reasoning
 from switchgear.kernel.errors import BadRequest
@@ -129,9 +129,3 @@ def _write_nova(wanted: Reasoning) -> Block:
     if wanted.effort is not None:
         config["maxReasoningEffort"] = wanted.effort
     return {"reasoningConfig": config}
-
-
-def without(chat: Chat, name: str) -> tuple[Chat, Raw | None]:
-    """``chat`` without the extra field ``name``, and that field."""
-    found = next((value for extra, value in chat.extra if extra == name), None)
-    return structs.replace(chat, extra=tuple(item for item in chat.extra if item[0] != name)), found

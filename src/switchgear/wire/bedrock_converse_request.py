@@ -1,7 +1,7 @@
 """Reading a Converse or ConverseStream request (Amazon Bedrock API Reference, API_runtime_Converse).
 
 The model, and whether to stream, stand in the path: a chat read here has neither. Top-level fields without an equal
-(guardrails, performance, prompt variables) go to ``Chat.extra``.
+(guardrails, performance, prompt variables) go to ``Chat.own``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -139,7 +139,7 @@ def read_request(body: bytes) -> Chat:
         reasoning=fields.reasoning,
         metadata=None if wire.request_metadata is None else Raw(json.encode(wire.request_metadata)),
         service_tier=None if wire.service_tier is None else wire.service_tier.type,
-        extra=(*rest, *_others(body)),
+        own=(*rest, *_others(body)),
     )
 
 

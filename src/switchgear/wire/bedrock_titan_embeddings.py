@@ -12,7 +12,8 @@ from switchgear.kernel.dialect import Family, Tally
 from switchgear.kernel.errors import SwitchgearError, UnsupportedField, UpstreamGarbled, UpstreamRefused
 from switchgear.kernel.retrieval import Embed, Embeddings
 from switchgear.wire import bedrock_errors
-from switchgear.wire.json_body import ABSENT, decode, decode_answer, object_text, said, unknown_members
+from switchgear.wire.embeddings import PURPOSE_FIELD
+from switchgear.wire.json_body import ABSENT, decode, decode_answer, kept, object_text, said, unknown_members
 
 OWN_FIELDS: Final = frozenset(("normalize",))
 """Fields of Titan's own that the canonical form only carries."""
@@ -50,7 +51,7 @@ class BedrockTitanEmbeddings:
             inputs=(wire.input_text,),
             dimensions=wire.dimensions,
             encoding_format=None if wire.embedding_types is None else "float",
-            extra=unknown_members(WireRequest, body),
+            own=unknown_members(WireRequest, body),
         )
 
     def write_request(self, embed: Embed) -> bytes:
@@ -58,13 +59,14 @@ class BedrockTitanEmbeddings:
         text = embed.inputs[0] if len(embed.inputs) == 1 else None
         if not isinstance(text, str):
             raise _refused("input", "Titan embeds one text at a time, and no tokens")
-        for name, value in (("user", embed.user), ("input_type", embed.purpose)):
-            if value is not None:
-                raise _refused(name, "it has no equal in Titan's dialect")
-        for name, _ in embed.extra:
-            if name not in OWN_FIELDS:
-                raise _refused(name, "it has no equal in Titan's dialect")
-        return object_text((("inputText", text), ("dimensions", embed.dimensions), *embed.extra))
+        if embed.user is not None:
+            raise _refused("user", "it has no equal in Titan's dialect")
+        carried = kept(embed, OWN_FIELDS, "Titan")
+        return object_text((("inputText", text), ("dimensions", embed.dimensions), *carried))
+
+    def untold(self, asked: Embed) -> tuple[str, ...]:
+        """The purpose: Titan's vectors serve them all."""
+        return () if asked.purpose is None else (PURPOSE_FIELD,)
 
     def read_reply(self, body: bytes) -> Embeddings:
         """Raises UpstreamGarbled or UpstreamRefused."""

@@ -1,7 +1,7 @@
 """Cohere chat requests (``POST /v2/chat``, docs.cohere.com/reference/chat), both ways.
 
 Documents and the options for citations and safety have no place in the canonical form: they are carried in
-``Chat.extra`` and written again. What the canonical form can say and Cohere cannot is refused by name.
+``Chat.own`` and written again. What the canonical form can say and Cohere cannot is refused by name.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from switchgear.kernel.errors import BadRequest
 from switchgear.wire.anthropic_ask import EFFORT_BUDGET_TOKENS
 from switchgear.wire.cohere_chat_messages import WireMessage, read_messages, write_messages
 from switchgear.wire.cohere_chat_parts import refused
-from switchgear.wire.json_body import ABSENT, decode, object_text, said, unknown_members
+from switchgear.wire.json_body import ABSENT, decode, kept, object_text, said, unknown_members
 
 OWN_FIELDS: Final = frozenset(
     ("documents", "citation_options", "safety_mode", "priority", "raw_prompting", "return_prompt")
@@ -92,7 +92,7 @@ def read_request(body: bytes) -> Chat:
         tool_choice=None if choice is None else ToolChoice(mode=_CHOICES[choice]),
         response_format=None if wire.response_format is None else _read_format(wire.response_format),
         reasoning=None if wire.thinking is None else _read_thinking(wire.thinking),
-        extra=tuple((name, value) for name, value in unknown_members(WireRequest, body) if said(value) is not None),
+        own=tuple((name, value) for name, value in unknown_members(WireRequest, body) if said(value) is not None),
     )
 
 
@@ -144,7 +144,7 @@ def write_request(chat: Chat) -> bytes:
             ("tool_choice", _write_choice(chat)),
             ("response_format", _write_format(chat.response_format)),
             ("thinking", _write_thinking(chat)),
-            *chat.extra,
+            *kept(chat, OWN_FIELDS, "Cohere"),
         )
     )
 
@@ -154,9 +154,6 @@ def _refuse_unsayable(chat: Chat) -> None:
     for field, is_said in _unsayable(chat):
         if is_said:
             raise refused(field, "it has no equal in Cohere's dialect")
-    for name, _ in chat.extra:
-        if name not in OWN_FIELDS:
-            raise refused(name, "it has no equal in Cohere's dialect")
 
 
 def _unsayable(chat: Chat) -> Iterator[tuple[str, bool]]:

@@ -19,7 +19,7 @@ from switchgear.wire.cohere_chat_request import check_utf8
 from switchgear.wire.cohere_errors import read_disguised
 from switchgear.wire.cohere_usage import WireUsage, read_usage, write_usage
 from switchgear.wire.embeddings import EncodingFormat, read_vector, write_vector
-from switchgear.wire.json_body import ABSENT, decode, decode_answer, object_text, said, unknown_members
+from switchgear.wire.json_body import ABSENT, decode, decode_answer, kept, object_text, said, unknown_members
 
 OWN_FIELDS: Final = frozenset(("input_type", "truncate", "max_tokens", "priority"))
 """Fields of Cohere's own that the canonical form only carries."""
@@ -75,29 +75,27 @@ class CohereEmbed(CohereShared):
         """Raises BadRequest or UnsupportedField, naming the field."""
         wire = decode(WireRequest, body)
         check_utf8(body)
-        extra = unknown_members(WireRequest, body)
+        own = unknown_members(WireRequest, body)
         return Embed(
             model=wire.model,
             inputs=_read_inputs(wire),
             dimensions=wire.output_dimension,
             encoding_format=_read_types(wire.embedding_types),
             purpose=_read_purpose(wire.input_type),
-            extra=tuple((name, value) for name, value in extra if said(value) is not None),
+            own=tuple((name, value) for name, value in own if said(value) is not None),
         )
 
     def write_request(self, embed: Embed) -> bytes:
         """Raises UnsupportedField for what Cohere cannot embed or be told."""
         if embed.user is not None:
             raise refused("user", "it has no equal in Cohere's dialect")
-        for name, _ in embed.extra:
-            if name not in OWN_FIELDS:
-                raise refused(name, "it has no equal in Cohere's dialect")
+        carried = kept(embed, OWN_FIELDS, "Cohere")
         if embed.purpose == "similarity":
             raise refused("taskType", "Cohere makes no vectors for similarity alone; say classification or clustering")
         for at, given in enumerate(embed.inputs):
             if not isinstance(given, str):
                 raise refused(f"input[{at}]", "Cohere embeds texts, not token ids")
-        own: dict[str, object] = {"input_type": embed.purpose or DEFAULT_PURPOSE, **dict(embed.extra)}
+        own: dict[str, object] = {"input_type": embed.purpose or DEFAULT_PURPOSE, **dict(carried)}
         return object_text(
             (
                 ("model", embed.model),

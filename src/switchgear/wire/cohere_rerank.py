@@ -17,7 +17,7 @@ from switchgear.wire.cohere_chat_parts import refused
 from switchgear.wire.cohere_chat_request import check_utf8
 from switchgear.wire.cohere_errors import read_disguised
 from switchgear.wire.cohere_usage import WireUsage, read_usage, write_usage
-from switchgear.wire.json_body import decode, decode_answer, object_text, said, unknown_members
+from switchgear.wire.json_body import decode, decode_answer, kept, object_text, said, unknown_members
 
 OWN_FIELDS: Final = frozenset(("priority", "relevant_spans"))
 """Fields of Cohere's own that the canonical form only carries."""
@@ -60,7 +60,7 @@ class CohereRerank(CohereShared):
         """Raises BadRequest, naming the field."""
         wire = decode(WireRequest, body)
         check_utf8(body)
-        extra = unknown_members(WireRequest, body)
+        own = unknown_members(WireRequest, body)
         return Rerank(
             model=wire.model,
             query=wire.query,
@@ -68,16 +68,13 @@ class CohereRerank(CohereShared):
             top=wire.top_n,
             return_documents=wire.return_documents,
             max_tokens_per_document=wire.max_tokens_per_doc,
-            extra=tuple((name, value) for name, value in extra if said(value) is not None),
+            own=tuple((name, value) for name, value in own if said(value) is not None),
         )
 
     def write_request(self, rerank: Rerank) -> bytes:
         """Raises UnsupportedField for what Cohere cannot be told."""
         if rerank.user is not None:
             raise refused("user", "it has no equal in Cohere's dialect")
-        for name, _ in rerank.extra:
-            if name not in OWN_FIELDS:
-                raise refused(name, "it has no equal in Cohere's dialect")
         return object_text(
             (
                 ("model", rerank.model),
@@ -85,7 +82,7 @@ class CohereRerank(CohereShared):
                 ("documents", rerank.documents),
                 ("top_n", rerank.top),
                 ("max_tokens_per_doc", rerank.max_tokens_per_document),
-                *rerank.extra,
+                *kept(rerank, OWN_FIELDS, "Cohere"),
             )
         )
 

@@ -12,12 +12,22 @@ from switchgear.kernel.chat import Usage
 from switchgear.kernel.dialect import Family, Tally
 from switchgear.kernel.errors import UpstreamGarbled
 from switchgear.kernel.retrieval import Embed, Embeddings
-from switchgear.wire.json_body import ABSENT, decode, decode_answer, object_text, splice, text, unknown_members
+from switchgear.wire.json_body import (
+    ABSENT,
+    decode,
+    decode_answer,
+    object_text,
+    refuse_own,
+    splice,
+    text,
+    unknown_members,
+)
 from switchgear.wire.openai_chat import OpenAIShared
 from switchgear.wire.openai_usage import WireUsage, read_usage, refuse_error
 
 EncodingFormat = Literal["float", "base64"]
 
+PURPOSE_FIELD: Final = "input_type"
 _FLOAT32_BYTES: Final = 4
 
 
@@ -68,7 +78,11 @@ class OpenAIEmbeddings(OpenAIShared):
         )
 
     def write_request(self, embed: Embed) -> bytes:
-        """The body; OpenAI's models embed for every purpose alike, so a purpose is not told."""
+        """Raises UnsupportedField for a field of another vendor's own.
+
+        OpenAI's models embed for every purpose alike, so that a purpose is not told: see :meth:`untold`.
+        """
+        refuse_own(embed, "OpenAI")
         return object_text(
             (
                 ("model", embed.model),
@@ -79,6 +93,10 @@ class OpenAIEmbeddings(OpenAIShared):
                 *embed.extra,
             )
         )
+
+    def untold(self, asked: Embed) -> tuple[str, ...]:
+        """The purpose, by the name that most servers have for it which know one."""
+        return () if asked.purpose is None else (PURPOSE_FIELD,)
 
     def read_reply(self, body: bytes) -> Embeddings:
         """Raises UpstreamGarbled or UpstreamRefused."""

@@ -63,7 +63,7 @@ def _fields(chat: Chat) -> Iterator[tuple[str, object]]:
     yield from _prompt(chat)
     yield CONFIG, dict(_config(chat)) or None
     yield "serviceTier", _tier(chat.service_tier)
-    for name, value in chat.extra:
+    for name, value in (*chat.own, *chat.extra):
         if name in OWN_FIELDS:
             yield name, value
 
@@ -87,7 +87,7 @@ def _refuse_unsayable(chat: Chat) -> None:
     for field, is_said in unsayable.items():
         if is_said:
             raise refused(field, _NO_EQUAL)
-    for name, _ in chat.extra:
+    for name, _ in (*chat.own, *chat.extra):
         if name not in OWN_FIELDS and not name.startswith(f"{CONFIG}."):
             raise refused(name, _NO_EQUAL)
     if not set(chat.modalities) <= {"text", "audio"}:
@@ -118,7 +118,8 @@ def _config(chat: Chat) -> Iterator[tuple[str, object]]:
     if chat.response_format is not None:
         yield from _format(chat.response_format)
     prefix = f"{CONFIG}."
-    yield from ((name.removeprefix(prefix), value) for name, value in chat.extra if name.startswith(prefix))
+    carried = (*chat.own, *chat.extra)
+    yield from ((name.removeprefix(prefix), value) for name, value in carried if name.startswith(prefix))
 
 
 def _function(tool: Tool) -> Block:

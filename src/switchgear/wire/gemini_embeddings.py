@@ -18,7 +18,7 @@ from switchgear.wire.gemini_errors import read_stream_error
 from switchgear.wire.gemini_names import bare, camelled, resource
 from switchgear.wire.gemini_parts import refused
 from switchgear.wire.gemini_usage import WireUsage, read_usage, write_usage
-from switchgear.wire.json_body import ABSENT, decode, decode_answer, members, object_text, said, splice, text
+from switchgear.wire.json_body import ABSENT, decode, decode_answer, kept, members, object_text, said, splice, text
 
 _PURPOSES: Final[dict[str, EmbedPurpose]] = {
     "RETRIEVAL_QUERY": "search_query",
@@ -154,17 +154,17 @@ def _read_embed(requests: Sequence[WireRequest], places: Sequence[str]) -> Embed
     first = requests[0]
     task = None if first.task_type == _UNSPECIFIED else first.task_type
     purpose = None if task is None else _PURPOSES.get(task)
-    extra: list[tuple[str, Raw]] = []
+    own: list[tuple[str, Raw]] = []
     if task is not None and purpose is None:
-        extra.append(("taskType", Raw(text(task))))
+        own.append(("taskType", Raw(text(task))))
     if first.title is not None:
-        extra.append(("title", Raw(text(first.title))))
+        own.append(("title", Raw(text(first.title))))
     return Embed(
         model=bare(first.model),
         inputs=tuple(_read_text(request.content, place) for request, place in zip(requests, places, strict=True)),
         dimensions=first.output_dimensionality,
         purpose=purpose,
-        extra=tuple(extra),
+        own=tuple(own),
     )
 
 
@@ -190,10 +190,7 @@ def _fields(embed: Embed, content: object) -> Iterator[tuple[str, object]]:
     yield "content", content
     if embed.purpose is not None:
         yield "taskType", _TASKS[embed.purpose]
-    for name, value in embed.extra:
-        if name not in _OWN_FIELDS:
-            raise refused(name, "it has no equal in Gemini's dialect")
-        yield name, value
+    yield from kept(embed, _OWN_FIELDS, "Gemini")
     if embed.dimensions is not None:
         yield "outputDimensionality", embed.dimensions
 

@@ -1,7 +1,7 @@
 """Reading a Gemini request (``models.generateContent`` and its kin); model and stream stand in the path.
 
 Specification: ai.google.dev/api/generate-content, read together with what Google's SDKs send. Parts and tools without
-an equal are refused by name; settings without one go to ``Chat.extra``, those of ``generationConfig`` as
+an equal are refused by name; settings without one go to ``Chat.own``, those of ``generationConfig`` as
 ``generationConfig.<name>``.
 """
 
@@ -129,11 +129,11 @@ def read_request(body: bytes) -> Chat:
         modalities=tuple(_read_modalities(config.response_modalities)),
         audio_output=_read_speech(config.speech_config),
         service_tier=_read_tier(wire.service_tier),
-        extra=tuple(_read_extra(body)),
+        own=tuple(_read_own(body)),
     )
 
 
-def _read_extra(body: bytes) -> Iterator[tuple[str, Raw]]:
+def _read_own(body: bytes) -> Iterator[tuple[str, Raw]]:
     for name, value in unknown_members(WireRequest, body):
         if said(value) is not None:
             yield name, value

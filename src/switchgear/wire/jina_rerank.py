@@ -17,7 +17,7 @@ from switchgear.kernel.retrieval import Ranked, Ranking, Rerank
 from switchgear.wire.cohere_chat_request import check_utf8
 from switchgear.wire.cohere_rerank import WireDocument, read_documents, read_meta, write_meta, write_ranked
 from switchgear.wire.cohere_usage import WireUsage as WireMeta
-from switchgear.wire.json_body import ABSENT, decode, decode_answer, object_text, said, unknown_members
+from switchgear.wire.json_body import ABSENT, decode, decode_answer, object_text, refuse_own, said, unknown_members
 from switchgear.wire.openai_chat import OpenAIShared
 from switchgear.wire.openai_usage import WireUsage, read_usage, refuse_error
 
@@ -82,6 +82,7 @@ class JinaRerank(OpenAIShared):
         if rerank.max_tokens_per_document is not None:
             reason = "servers that rerank as Jina does have no such limit, or none by this name"
             raise UnsupportedField(f"max_tokens_per_doc: {reason}", param="max_tokens_per_doc")
+        refuse_own(rerank, "Jina")
         return object_text(
             (
                 ("model", rerank.model),

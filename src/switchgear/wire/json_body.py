@@ -7,8 +7,8 @@ itself decoded, so that gateway and upstream never act on different values.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple, TypeVar, cast
+from collections.abc import Container, Iterable, Mapping
+from typing import Final, NamedTuple, Protocol, TypeVar, cast
 
 from msgspec import DecodeError, Raw, Struct, ValidationError, json
 
@@ -21,6 +21,17 @@ Members = dict[str, Raw]
 """The top-level members of an object: decoded names, values as the exact bytes they came in."""
 
 Extra = tuple[tuple[str, Raw], ...]
+
+
+class Carrying(Protocol):
+    """A request in canonical form."""
+
+    @property
+    def own(self) -> Extra: ...
+
+    @property
+    def extra(self) -> Extra: ...
+
 
 NULL: Final = b"null"
 ABSENT: Final = Raw()
@@ -84,6 +95,24 @@ def unknown_members(kind: type[Struct], body: bytes, blame: type[SwitchgearError
         if not _is_utf8(bytes(value)):
             raise blame(f"{name} is not valid UTF-8", param=name)
     return found
+
+
+def kept(asked: Carrying, known: Container[str], dialect: str) -> Extra:
+    """What a request carries without anybody having understood it, for a dialect that knows it all.
+
+    Raises UnsupportedField, naming the first field that is not in ``known``; ``dialect`` says whose they would be.
+    """
+    carried = (*asked.own, *asked.extra)
+    for name, _ in carried:
+        if name not in known:
+            raise UnsupportedField(f"{name}: it has no equal in {dialect}'s dialect", param=name)
+    return carried
+
+
+def refuse_own(asked: Carrying, dialect: str) -> None:
+    """Raises UnsupportedField for a field of another vendor's own."""
+    for name, _ in asked.own:
+        raise UnsupportedField(f"{name}: it has no equal in {dialect}'s dialect", param=name)
 
 
 def said(value: Raw | None) -> Raw | None:

@@ -93,7 +93,8 @@ def _refuse_unsayable(chat: Chat) -> None:
         "audio": chat.audio_output is not None,
     }
     unknown = {name: True for name, _ in chat.extra if name not in OWN_FIELDS and name != _VERBOSITY}
-    for field, is_said in (unsayable | unknown).items():
+    foreign = {name: True for name, _ in chat.own}
+    for field, is_said in (unsayable | foreign | unknown).items():
         if is_said:
             raise UnsupportedField(f"{field}: it has no equal in the Responses API", param=field)
 
