@@ -68,6 +68,7 @@ class Told(Struct, frozen=True, kw_only=True):
 WORDS: Final = Told()
 JSON: Final = Told(text='{"degrees": 7}')
 THOUGHTS: Final = Told(thinking=THOUGHT, signature=SIGNATURE)
+THOUGHTFUL: Final = Told(text=PLAN, thinking=THOUGHT, signature=SIGNATURE, calls=CALLS, finish="tool_calls")
 CALLING: Final = Told(text=PLAN, calls=CALLS, finish="tool_calls")
 
 FEATURES: Final[Mapping[str, Told]] = {
@@ -86,7 +87,7 @@ FEATURES: Final[Mapping[str, Told]] = {
     "JSON by a schema": JSON,
     "JSON": JSON,
     "thinking, by effort": THOUGHTS,
-    "thinking, by budget": THOUGHTS,
+    "thinking, by budget": THOUGHTFUL,
     "thoughts of an earlier turn": WORDS,
 }
 """What a request can hold, and what the upstream answers to it."""

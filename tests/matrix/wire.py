@@ -44,6 +44,8 @@ class Wire(Struct, frozen=True, kw_only=True):
     told_stream: Callable[[bytes], Told]
     refused_field: Callable[[Body], str]
     """The field that an error names."""
+    words: Mapping[str, str] = {}
+    """What the wire calls the fields that OpenAI's chat completions call otherwise, of those that can be refused."""
 
     def wanted(self, feature: str, door: str) -> Body:
         """What an upstream of this wire must be sent when a client of ``door`` asks for a feature."""

@@ -11,7 +11,7 @@ from msgspec import json
 
 from switchgear.kernel.errors import SwitchgearError, UpstreamRefused
 from switchgear.wire import openai_errors
-from switchgear.wire.openai_errors import TOO_LONG_CODE
+from switchgear.wire.openai_errors import TOO_LONG_CODE, spelled
 from switchgear.wire.sse import event
 
 _STATUSES: Final = {
@@ -43,6 +43,15 @@ TOO_LONG: Final = re.compile(
     r"prompt is too long(?:: \d|\.?$)|input length and `?max_tokens`? exceed context limit: \d"
 )
 """How a message begins that tells of a context window too small: Anthropic's type for it is that of every mistake."""
+_NAMES: Final = {
+    "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+    "reasoning_effort": "output_config.effort",
+    "response_format": "output_config.format",
+    "stop": "stop_sequences",
+    "user": "metadata.user_id",
+}
+"""What Anthropic's clients call the fields that OpenAI's call otherwise; here and in the other dialects, only those
+that some upstream refuses."""
 _NO_STATUS: Final = 502
 
 
@@ -71,7 +80,8 @@ def _with_code(error: UpstreamRefused) -> UpstreamRefused:
 
 def write_error(error: SwitchgearError, request_id: str = "") -> bytes:
     """``{"type": "error", "error": {type, message}, "request_id"}``."""
-    fields: dict[str, object] = {"type": "error", "error": {"type": error_type(error), "message": error.message}}
+    message, _ = spelled(error, _NAMES)
+    fields: dict[str, object] = {"type": "error", "error": {"type": error_type(error), "message": message}}
     if request_id:
         fields["request_id"] = request_id
     return json.encode(fields)

@@ -14,7 +14,7 @@ from switchgear.kernel.errors import SwitchgearError, UpstreamError, UpstreamRef
 from switchgear.wire import openai_errors
 from switchgear.wire.anthropic_errors import TOO_LONG
 from switchgear.wire.event_stream import Message, write_message
-from switchgear.wire.openai_errors import TOO_LONG_CODE
+from switchgear.wire.openai_errors import TOO_LONG_CODE, spelled
 
 STATUSES: Final = {
     "ValidationException": 400,
@@ -64,6 +64,20 @@ _TOO_LONG: Final = re.compile(
 )
 """How a message begins that tells of a context window too small, which has no class of its own: Bedrock's own words,
 Nova's, Titan's, and those of the models that vLLM serves. Anthropic's models have Anthropic's."""
+_NAMES: Final = {
+    "metadata": "requestMetadata",
+    "output_config.effort": "outputConfig.effort",
+    "reasoning_effort": "outputConfig.effort",
+    "response_format": "outputConfig.textFormat",
+    "response_format.json_schema.description": "outputConfig.textFormat.structure.jsonSchema.description",
+    "service_tier": "serviceTier",
+    "stop": "inferenceConfig.stopSequences",
+    "temperature": "inferenceConfig.temperature",
+    "thinking.budget_tokens": "additionalModelRequestFields.thinking.budget_tokens",
+    "tool_choice": "toolConfig.toolChoice",
+    "top_k": "additionalModelRequestFields.top_k",
+}
+"""What Amazon's clients call the fields that an upstream refuses by the names of OpenAI's."""
 _IN_STREAM: Final = frozenset(
     (
         "InternalServerException",
@@ -142,7 +156,8 @@ def error_class(error: SwitchgearError) -> str:
 
 def write_error(error: SwitchgearError) -> bytes:
     """The body of an error answer; the class stands in it for those that do not see the header."""
-    return json.encode({"__type": error_class(error), "message": error.message})
+    message, _ = spelled(error, _NAMES)
+    return json.encode({"__type": error_class(error), "message": message})
 
 
 def write_failure(error: SwitchgearError) -> bytes:

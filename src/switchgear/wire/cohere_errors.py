@@ -13,7 +13,7 @@ from switchgear.kernel.errors import SwitchgearError, UpstreamRefused
 from switchgear.wire import openai_errors
 from switchgear.wire.cohere_usage import failure_reason
 from switchgear.wire.json_body import as_object
-from switchgear.wire.openai_errors import TOO_LONG_CODE
+from switchgear.wire.openai_errors import TOO_LONG_CODE, spelled
 from switchgear.wire.sse import event
 
 _CODES: Final = {
@@ -36,6 +36,8 @@ _TOO_LONG: Final = re.compile(
 )
 """How a message begins that tells of a context window too small; the status is that of every mistake. Not so for a
 limit on output that is larger than the model's, which begins with "too many tokens" as well."""
+_NAMES: Final = {"stop": "stop_sequences", "thinking.budget_tokens": "thinking.token_budget", "top_k": "k"}
+"""What Cohere's clients call the fields that an upstream refuses by the names of OpenAI's."""
 _UNTOLD: Final = "upstream_error"
 _NO_STATUS: Final = 502
 
@@ -67,9 +69,10 @@ def is_error_event(data: bytes) -> bool:
 def write_error(error: SwitchgearError, request_id: str = "") -> bytes:
     """``{"id", "message"}``, and what the message alone leaves to guess: ``code`` and ``param``."""
     fields: dict[str, object] = {"id": request_id} if request_id else {}
-    fields |= {"message": error.message, "code": error.code}
-    if error.param is not None:
-        fields["param"] = error.param
+    message, param = spelled(error, _NAMES)
+    fields |= {"message": message, "code": error.code}
+    if param is not None:
+        fields["param"] = param
     return json.encode(fields)
 
 

@@ -13,6 +13,7 @@ from msgspec import DecodeError, json
 
 from switchgear.kernel.errors import SwitchgearError, UpstreamRefused
 from switchgear.wire import openai_errors
+from switchgear.wire.openai_errors import spelled
 from switchgear.wire.sse import event
 
 _STATUSES: Final = {
@@ -66,6 +67,26 @@ _DAILY: Final = "PerDay"
 _TYPE: Final = "type.googleapis.com/google.rpc."
 _DOMAIN: Final = "switchgear"
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)s")
+_NAMES: Final = {
+    "audio": "generationConfig.speechConfig",
+    "frequency_penalty": "generationConfig.frequencyPenalty",
+    "logprobs": "generationConfig.responseLogprobs",
+    "modalities": "generationConfig.responseModalities",
+    "n": "generationConfig.candidateCount",
+    "output_config.effort": "generationConfig.thinkingConfig.thinkingLevel",
+    "presence_penalty": "generationConfig.presencePenalty",
+    "reasoning_effort": "generationConfig.thinkingConfig.thinkingLevel",
+    "response_format": "generationConfig.responseMimeType",
+    "seed": "generationConfig.seed",
+    "service_tier": "serviceTier",
+    "stop": "generationConfig.stopSequences",
+    "temperature": "generationConfig.temperature",
+    "thinking.budget_tokens": "generationConfig.thinkingConfig.thinkingBudget",
+    "tool_choice": "toolConfig.functionCallingConfig",
+    "top_k": "generationConfig.topK",
+    "top_logprobs": "generationConfig.logprobs",
+}
+"""What Google's clients call the fields that an upstream refuses by the names of OpenAI's."""
 _NO_STATUS: Final = 502
 
 Fields = Mapping[str, object]
@@ -93,14 +114,15 @@ def read_stream_error(body: bytes) -> UpstreamRefused:
 def write_error(error: SwitchgearError, request_id: str = "") -> bytes:
     """The body of an error answer, with the details that Google's own clients look into."""
     details: list[Fields] = [{"@type": f"{_TYPE}ErrorInfo", "reason": error.code.upper(), "domain": _DOMAIN}]
-    if error.param is not None:
-        violation = {"field": error.param, "description": error.message}
+    message, param = spelled(error, _NAMES)
+    if param is not None:
+        violation = {"field": param, "description": message}
         details.append({"@type": f"{_TYPE}BadRequest", "fieldViolations": [violation]})
     if error.retry_after_seconds is not None:
         details.append({"@type": f"{_TYPE}RetryInfo", "retryDelay": f"{error.retry_after_seconds:g}s"})
     if request_id:
         details.append({"@type": f"{_TYPE}RequestInfo", "requestId": request_id})
-    fields = {"code": error.status, "message": error.message, "status": error_word(error), "details": details}
+    fields = {"code": error.status, "message": message, "status": error_word(error), "details": details}
     return json.encode({"error": fields})
 
 

@@ -5,11 +5,13 @@ are strings, ``param`` and ``code`` strings or null, as the vendor's SDKs type t
 """
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, TypeGuard, cast
 
 from msgspec import DecodeError, json
 
-from switchgear.kernel.errors import SwitchgearError, UpstreamRefused
+from switchgear.kernel.errors import SwitchgearError, UnsupportedField, UpstreamRefused
 from switchgear.wire.json_body import excerpt
 
 _TITLE: Final = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
@@ -46,9 +48,22 @@ def read_stream_error(error: Fields) -> UpstreamRefused:
     return _refusal(error, status, None)
 
 
-def write_error(error: SwitchgearError) -> bytes:
-    """``{"error": {message, type, param, code}}``."""
-    fields = {"message": error.message, "type": error_type(error), "param": error.param, "code": error.code}
+def spelled(error: SwitchgearError, words: Mapping[str, str]) -> tuple[str, str | None]:
+    """The message and the field of an error; a field that no upstream can be told as the client's dialect spells it.
+
+    Who writes requests names such fields as OpenAI's chats do; ``words`` has the client's names for them.
+    """
+    field = error.param
+    own = words.get(field) if field is not None and isinstance(error, UnsupportedField) else None
+    if own is None or field is None:
+        return error.message, field
+    return own + error.message.removeprefix(field), own
+
+
+def write_error(error: SwitchgearError, words: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """``{"error": {message, type, param, code}}``; ``words`` as for :func:`spelled`."""
+    message, param = spelled(error, words)
+    fields = {"message": message, "type": error_type(error), "param": param, "code": error.code}
     return json.encode({"error": fields})
 
 

@@ -11,10 +11,20 @@ from switchgear.kernel.errors import SwitchgearError
 from switchgear.wire import openai_responses_ask, openai_responses_reply, openai_responses_request
 from switchgear.wire.json_body import set_model, text
 from switchgear.wire.openai_chat import OpenAIShared
+from switchgear.wire.openai_errors import write_error
 from switchgear.wire.openai_responses_relay import ResponsesRelay
 from switchgear.wire.openai_responses_stream import ResponsesEventReader
 from switchgear.wire.openai_responses_usage import write_failure
 from switchgear.wire.openai_responses_writer import ResponsesEventWriter
+
+_NAMES: Final = {
+    "logprobs": "include",
+    "output_config.effort": "reasoning.effort",
+    "reasoning_effort": "reasoning.effort",
+    "response_format": "text.format",
+    "response_format.json_schema.description": "text.format.description",
+}
+"""What the API's clients call the fields that those of chat completions call otherwise."""
 
 
 class OpenAIResponses(OpenAIShared):
@@ -48,6 +58,9 @@ class OpenAIResponses(OpenAIShared):
 
     def writer(self, options: StreamOptions) -> EventWriter:
         return ResponsesEventWriter(options)
+
+    def write_error(self, error: SwitchgearError, request_id: str) -> bytes:
+        return write_error(error, _NAMES)
 
     def write_failure(self, error: SwitchgearError, request_id: str) -> bytes:
         return write_failure(error)

@@ -216,4 +216,5 @@ WIRE: Final = Wire(
     told=told,
     told_stream=told_stream,
     refused_field=refused_field,
+    words={"parallel_tool_calls": "tool_choice.disable_parallel_tool_use", "stop": "stop_sequences"},
 )

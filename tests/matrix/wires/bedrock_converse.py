@@ -239,4 +239,5 @@ WIRE: Final = Wire(
     told=told,
     told_stream=told_stream,
     refused_field=refused_field,
+    words={"stop": "inferenceConfig.stopSequences", "tool_choice": "toolConfig.toolChoice"},
 )

@@ -191,4 +191,5 @@ WIRE: Final = Wire(
     told=told,
     told_stream=told_stream,
     refused_field=lambda body: body["param"],
+    words={"stop": "stop_sequences"},
 )

@@ -178,4 +178,9 @@ WIRE: Final = Wire(
     told=told,
     told_stream=told_stream,
     refused_field=refused_field,
+    words={
+        "response_format": "generationConfig.responseMimeType",
+        "stop": "generationConfig.stopSequences",
+        "tool_choice": "toolConfig.functionCallingConfig",
+    },
 )

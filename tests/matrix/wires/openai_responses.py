@@ -246,4 +246,5 @@ WIRE: Final = Wire(
     told=told,
     told_stream=told_stream,
     refused_field=lambda body: body["error"]["param"],
+    words={"response_format": "text.format"},
 )
