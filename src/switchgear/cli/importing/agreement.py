@@ -30,16 +30,20 @@ def _deployments(model: Tree) -> list[Tree]:
 def _one_word_of_each_deployment(models: Mapping[str, Tree], tell: Tell) -> None:
     """A deployment has one set of bounds here, whatever name calls it: the first in the file."""
     first: dict[tuple[object, str], tuple[str, object]] = {}
+    for name, deployment, field in _bounds(models):
+        said = first.setdefault((deployment["model"], field), (name, deployment[field]))
+        if said[1] != deployment[field]:
+            tell(
+                f"{field} of {deployment['model']} is {said[1]} under models.{name}, as under "
+                f"models.{said[0]}, for it is one deployment; {deployment[field]} is left out"
+            )
+            deployment[field] = said[1]
+
+
+def _bounds(models: Mapping[str, Tree]) -> Iterator[tuple[str, Tree, str]]:
     for name, model in models.items():
         for deployment in _deployments(model):
-            for field in (each for each in BOUNDS if each in deployment):
-                said = first.setdefault((deployment["model"], field), (name, deployment[field]))
-                if said[1] != deployment[field]:
-                    tell(
-                        f"{field} of {deployment['model']} is {said[1]} under models.{name}, as under "
-                        f"models.{said[0]}, for it is one deployment; {deployment[field]} is left out"
-                    )
-                    deployment[field] = said[1]
+            yield from ((name, deployment, field) for field in BOUNDS if field in deployment)
 
 
 def _chain(model: Tree, cause: str) -> list[str]:
