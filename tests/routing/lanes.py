@@ -122,13 +122,16 @@ class Playing:
 
 
 class Vendor:
-    """A provider that offers chat, unless its dialect is ``embedder``; the target's path is the model's name."""
+    """A provider that offers chat, unless its dialect is ``embedder``; the target's path is the model's name.
 
-    quirks = Quirks(begins_answers=True)
+    Its models can be begun, unless it is called ``chatty``.
+    """
+
     forwards = False
 
     def __init__(self, name: str, dialect: str) -> None:
         self.name = name
+        self.quirks = Quirks(begins_answers=name != "chatty")
         self._dialect = dialect
 
     def target(self, operation: str, dialect: str, model: str) -> Target | None:

@@ -1,9 +1,18 @@
 """A second attempt beside a first one that is late: when, how often, and what becomes of both."""
 
 import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
 
+import pytest
+
+from switchgear.kernel.clock import FrozenClock
+from switchgear.kernel.errors import SwitchgearError
+from switchgear.kernel.reply import Reply
+from switchgear.routing.hedge import Racing, race
 from tests.routing.lanes import refuses, says
 from tests.routing.stand import Stand
+from tests.routing.timeless import play
 
 
 def racing(*names: str, budget: float = 1.0, after_seconds: float | None = 1.0, attempts: int = 3) -> Stand:
@@ -114,3 +123,96 @@ def test_a_rival_has_no_place_in_line_taken_for_it() -> None:
     assert stand.play(scene()) == [4, 4, 4]
     stand.assert_nothing_is_left_open()
     assert len(stand.lane("b").asked) == 1
+
+
+async def answering(reply: Reply, seconds: float, *, ends_after: float = 0.0) -> Reply:
+    """An attempt that takes so long, and so long again to end when it is cancelled."""
+    try:
+        await asyncio.sleep(seconds)
+    except asyncio.CancelledError:
+        await asyncio.sleep(ends_after)
+        raise
+    return reply
+
+
+async def no_cancelling(reply: Reply, seconds: float) -> Reply:
+    """An attempt whose answer is there in spite of being cancelled."""
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(seconds)
+    return reply
+
+
+class Ends:
+    """Replies, and which of them were let go."""
+
+    def __init__(self) -> None:
+        self.closed: list[str] = []
+
+    def reply(self, name: str) -> Reply:
+        reply = Reply(200, [])
+
+        def ended(error: SwitchgearError | None, *, cancelled: bool) -> None:
+            self.closed.append(name)
+
+        reply.on_end(ended)
+        return reply
+
+
+@pytest.mark.parametrize("first_wins", [False, True])
+def test_a_caller_that_leaves_while_the_loser_still_ends_is_not_held_and_the_winner_is_let_go(
+    first_wins: bool,
+) -> None:
+    ends, clock = Ends(), FrozenClock()
+    seconds: Mapping[str, float] = {"first": 2.5 if first_wins else 60, "rival": 60 if first_wins else 1.5}
+
+    async def rival() -> Racing:
+        return answering(ends.reply("rival"), seconds["rival"], ends_after=30)
+
+    async def scene() -> float:
+        racing = asyncio.ensure_future(
+            race(answering(ends.reply("first"), seconds["first"], ends_after=30), rival, 1.0)
+        )
+        await asyncio.sleep(5)
+        assert not racing.done()
+        racing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await racing
+        return asyncio.get_running_loop().time()
+
+    assert play(clock, scene()) == 5
+    assert ends.closed == ["first" if first_wins else "rival"]
+
+
+def test_an_answer_of_the_loser_that_comes_although_it_was_cancelled_is_let_go() -> None:
+    ends = Ends()
+
+    async def rival() -> Racing:
+        return answering(ends.reply("rival"), 1)
+
+    async def scene() -> bool:
+        _, rival_won = await race(no_cancelling(ends.reply("first"), 60), rival, 1.0)
+        await asyncio.sleep(0)
+        return rival_won
+
+    assert play(FrozenClock(), scene())
+    assert ends.closed == ["first"]
+
+
+def test_a_conversation_stays_with_the_winner_of_the_race() -> None:
+    stand = Stand(
+        {
+            "fast": {
+                "deployments": [{"model": "a/m"}, {"model": "b/m"}],
+                "hedging": {"after_seconds": 1, "budget": 1},
+                "affinity": "session",
+            }
+        }
+    )
+    headers = {"x-switchgear-session": "s1"}
+    (home,) = (attempt.provider for attempt in stand.ask(headers=headers).attempts)
+    other = "b" if home == "a" else "a"
+    stand.lane(home).always = says("slow", after=10)
+    raced = stand.ask(headers=headers)
+    assert [(each.provider, each.outcome) for each in raced.attempts] == [(home, "cancelled"), (other, "ok")]
+    stand.lane(home).always = says()
+    assert [each.provider for each in stand.ask(headers=headers).attempts] == [other]

@@ -89,6 +89,58 @@ def test_a_deployment_that_is_no_more_is_forgotten_unless_a_call_is_under_way() 
     assert [health.name for health in fleet] == ["kept", "busy"]
 
 
+def test_a_name_that_nobody_declared_keeps_its_health_while_it_is_in_use() -> None:
+    stand = Stand({"fast": deployments("acme/m")}, {**ONCE, "breaker": {"consecutive_failures": 2}})
+    stand.lane("acme").answers(*[refuses(500)] * 2)
+    stand.ask("acme/other")
+    stand.ask("acme/other")
+    stand.declare({"fast": deployments("acme/m")}, ONCE)
+    assert stand.ask("acme/other").status == 503
+    assert len(stand.sent) == 2
+
+
+def used(fleet: Fleet, name: str, seconds: float) -> None:
+    """A call at ``seconds``, begun and over."""
+    health = fleet.health(name, BreakerRules(), UNBOUNDED, declared=False)
+    now_ns = round(seconds * 1_000_000_000)
+    health.begin(now_ns, has_place=False)
+    health.end(0, now_ns)
+
+
+def test_a_name_that_was_not_used_for_long_is_forgotten() -> None:
+    fleet = Fleet()
+    used(fleet, "acme/old", 0)
+    used(fleet, "acme/new", 1000)
+    used(fleet, "acme/newest", 1800)
+    fleet.keep([])
+    assert [health.name for health in fleet] == ["acme/new", "acme/newest"]
+
+
+def test_of_many_names_in_use_those_used_last_are_kept() -> None:
+    fleet = Fleet()
+    for number in range(3000):
+        used(fleet, f"acme/{number}", number / 1000)
+    fleet.keep(["acme/declared"])
+    kept = [health.name for health in fleet]
+    assert kept == [f"acme/{number}" for number in range(1976, 3000)]
+
+
+def test_a_name_in_use_is_forgotten_with_its_provider() -> None:
+    fleet = Fleet()
+    used(fleet, "acme/m", 0)
+    used(fleet, "acme.two/m", 0)
+    fleet.keep([], providers={"acme.two"})
+    assert [health.name for health in fleet] == ["acme.two/m"]
+
+
+def test_a_deployment_that_was_declared_and_is_no_more_is_forgotten_although_it_was_used() -> None:
+    stand = Stand({"fast": deployments("acme/m", "acme/gone")})
+    for _ in range(20):
+        stand.ask()
+    stand.declare({"fast": deployments("acme/m")})
+    assert [health.name for health in stand.fleet] == ["acme/m"]
+
+
 def test_names_that_callers_make_up_do_not_fill_the_memory() -> None:
     stand = Stand({"fast": deployments("acme/m")})
     find = stand.table().find

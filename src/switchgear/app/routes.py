@@ -40,7 +40,7 @@ def route_table(config: Config, lanes: Lanes, fleet: Fleet, listed: list[str]) -
     """The table of one configuration; the fleet forgets the deployments that are no more."""
     shared = Shared(config)
     aliases = {name: _alias(name, entry, shared, lanes, fleet) for name, entry in config.models.items()}
-    fleet.keep(each.health.name for made in aliases.values() for each in made.deployments)
+    fleet.keep((each.health.name for made in aliases.values() for each in made.deployments), lanes)
     common = _common(config.routing)
     return RouteTable(aliases, lanes, listed=listed, deploy=partial(_undeclared, common, fleet), policy=common)
 
@@ -65,6 +65,7 @@ def _deployment(entry: DeploymentEntry, connected: Connected, policy: Policy, fl
         cost=entry.cost,
         timers=entry.timers.timers(policy.total_seconds),
         drop=entry.drop,
+        begins_answers=entry.prefill,
     )
     bounds = Bounds(
         max_in_flight=entry.max_in_flight,

@@ -66,6 +66,13 @@ class DeploymentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             "them; beside those of its provider. The reply's `x-switchgear-dropped` names those a request had."
         ),
     ] = ()
+    prefill: Annotated[
+        bool | None,
+        Meta(
+            description="Whether the model goes on with an answer that was begun for it, so that `resume: prefill` may "
+            "use it; left out: as models of its provider's kind do."
+        ),
+    ] = None
     max_in_flight: Annotated[
         int, Meta(ge=0, le=1_000_000, description="Calls at once; more wait in line. 0: as many as come.")
     ] = 0

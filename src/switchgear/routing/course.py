@@ -104,12 +104,12 @@ class Course:
                 self._give_up_if_hopeless(alias, here)
             deployment, plan = await self._next(alias, len(here))
             try:
-                reply = await self._attempt(alias, deployment, plan)
+                reply, answering = await self._attempt(alias, deployment, plan)
             except SwitchgearError as error:
                 self._note(deployment, error)
                 continue
             if self._binding is not None:
-                self._means.bindings.bind(alias.name, self._binding, deployment)
+                self._means.bindings.bind(alias.name, self._binding, answering)
             return reply
 
     def _give_up_if_hopeless(self, alias: Alias, here: list[Failed]) -> None:
@@ -124,12 +124,13 @@ class Course:
     def _allowed(self, alias: Alias) -> int:
         return alias.policy.retries.attempts if self._wishes.retries is None else 1 + self._wishes.retries
 
-    async def _attempt(self, alias: Alias, deployment: Deployment, plan: Plan) -> Reply:
+    async def _attempt(self, alias: Alias, deployment: Deployment, plan: Plan) -> tuple[Reply, Deployment]:
+        """The reply, and whose it is."""
         if not self._failures:
             deployment.budget.calls += 1
         if alias.hedges is not None and not self._failures:
             return await self._hedged(alias, deployment, plan, alias.hedges)
-        return await self._once(alias, deployment, plan, self._why(deployment))
+        return await self._once(alias, deployment, plan, self._why(deployment)), deployment
 
     async def _once(self, alias: Alias, deployment: Deployment, plan: Plan, why: str) -> Reply:
         """One attempt, and what it takes to go on with its answer should that break off."""
@@ -142,7 +143,9 @@ class Course:
             return reply
         return ResumedFrames(call, reply, telling, partial(self._go_on, alias, deployment, telling)).reply()
 
-    async def _hedged(self, alias: Alias, deployment: Deployment, plan: Plan, hedges: Budget) -> Reply:
+    async def _hedged(
+        self, alias: Alias, deployment: Deployment, plan: Plan, hedges: Budget
+    ) -> tuple[Reply, Deployment]:
         """One attempt, and another beside it when the first is late."""
         hedging = alias.policy.hedging
         hedges.calls += 1
@@ -150,7 +153,8 @@ class Course:
         after_seconds = after_seconds or deployment.health.first_token_p95_seconds()
         first = self._once(alias, deployment, plan, "")
         if after_seconds is None:
-            return await first
+            return await first, deployment
+        rivals: list[Deployment] = []
 
         async def second() -> Racing | None:
             able = self._able(alias)
@@ -160,13 +164,14 @@ class Course:
             if rival is None or rival.health.gate.is_full or not hedges.spend():
                 return None
             rival.health.gate.take()
+            rivals.append(rival)
             return self._rival(alias, rival, able[rival])
 
         reply, rival_won = await race(first, second, after_seconds)
         attempts = self._call.attempts
         if not rival_won and len(attempts) > 1:
             attempts.append(attempts.pop(0))
-        return reply
+        return reply, rivals[0] if rival_won else deployment
 
     async def _rival(self, alias: Alias, deployment: Deployment, plan: Plan) -> Reply:
         """The attempt beside the first; one that fails is a try like any other."""
@@ -183,7 +188,7 @@ class Course:
         self._failures.append(Failed(deployment=broken, error=error, cause=cause_of(error, answered=True)))
         now_ns = self._means.clock.monotonic_ns()
         plans = self._able(alias)
-        able = {each: plan for each, plan in plans.items() if each.connected.provider.quirks.begins_answers}
+        able = {each: plan for each, plan in plans.items() if each.begins_answers}
         found = self._fresh(alias, able, now_ns) or self._tried(able, now_ns)
         if found is None or found.health.gate.is_full or self._seconds_left() <= 0:
             raise error

@@ -57,13 +57,15 @@ class Terms(Struct, frozen=True, kw_only=True):
     timers: Timers = Timers()
     drop: tuple[str, ...] = ()
     """Top-level fields that clients send and that this upstream is not told."""
+    begins_answers: bool | None = None
+    """Whether the model goes on with an answer that was begun for it; None: as the provider's quirks say."""
 
 
 class Deployment:
     """Somewhere to send calls; ``health`` outlives it, the rest is of one snapshot."""
 
-    __slots__ = ("_drop", "budget", "connected", "cost", "health", "model", "name", "plans", "provider_name", "tier",
-                 "timers", "weight")  # fmt: skip
+    __slots__ = ("_drop", "begins_answers", "budget", "connected", "cost", "health", "model", "name", "plans",
+                 "provider_name", "tier", "timers", "weight")  # fmt: skip
 
     def __init__(self, connected: Connected, model: str, terms: Terms, health: Health, budget: Budget) -> None:
         self.connected = connected
@@ -75,6 +77,8 @@ class Deployment:
         self.cost = terms.cost
         self.timers = terms.timers
         self._drop = tuple(dict.fromkeys((*connected.drop, *terms.drop)))
+        own = terms.begins_answers
+        self.begins_answers = connected.provider.quirks.begins_answers if own is None else own
         self.health = health
         self.budget = budget
         """What may be tried again at the provider."""

@@ -1,6 +1,7 @@
 """The health of every deployment, by name: it outlives the snapshots that name the deployments."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from heapq import nlargest
 from typing import Final
 
 from switchgear.routing.budget import Budget
@@ -9,6 +10,9 @@ from switchgear.routing.policy import Bounds, BreakerRules
 
 _MOST: Final = 16_384
 """Callers may name any model of a provider, and each name has a health."""
+_MOST_IN_USE: Final = 1024
+_IN_USE_NS: Final = 900_000_000_000
+"""Before the last call to any such name."""
 
 
 class Fleet:
@@ -50,12 +54,29 @@ class Fleet:
         budget.share = share
         return budget
 
-    def keep(self, names: Iterable[str]) -> None:
-        """Forget every deployment but these, the declared ones, and those with calls under way."""
-        kept = self.declared = frozenset(names)
+    def keep(self, names: Iterable[str], providers: Container[str] | None = None) -> None:
+        """Forget every deployment but these, the declared ones; those with calls under way; and those in use.
+
+        In use are names that nobody declared, of one of ``providers`` (None: of any): the last that were called.
+        """
+        kept = frozenset(names)
+        in_use = self._in_use(kept | self.declared, providers)
         self._healths = {
-            name: health for name, health in self._healths.items() if name in kept or health.gate.in_flight
+            name: health
+            for name, health in self._healths.items()
+            if name in kept or name in in_use or health.gate.in_flight
         }
+        self.declared = kept
+
+    def _in_use(self, declared: frozenset[str], providers: Container[str] | None) -> set[str]:
+        used = [
+            (health.used_ns, name)
+            for name, health in self._healths.items()
+            if health.used_ns is not None and name not in declared
+            if providers is None or name.partition("/")[0] in providers
+        ]
+        since_ns = max(used, default=(0, ""))[0] - _IN_USE_NS
+        return {name for used_ns, name in nlargest(_MOST_IN_USE, used) if used_ns >= since_ns}
 
     def find(self, name: str) -> Health | None:
         """The health of a deployment that was used or declared already."""

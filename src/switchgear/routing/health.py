@@ -38,7 +38,7 @@ class Health:
 
     __slots__ = ("_cools", "_first_tokens", "_last_ns", "_latency_ns", "_minute", "_others", "_p95_at", "_p95_ns",
                  "_reading", "_reading_until_ns", "_streamed", "bounds", "breaker", "complaint", "cool_until_ns",
-                 "counts_tokens", "gate", "hinted_until_ns", "is_plain", "name", "observed")  # fmt: skip
+                 "counts_tokens", "gate", "hinted_until_ns", "is_plain", "name", "observed", "used_ns")  # fmt: skip
 
     def __init__(self, name: str, rules: BreakerRules, bounds: Bounds) -> None:
         self.name = name
@@ -54,6 +54,8 @@ class Health:
         """Nothing needs to be looked at before a call: the breaker is closed, nothing cools, nothing is bounded."""
         self.observed = 0
         """First tokens seen."""
+        self.used_ns: int | None = None
+        """When the last call was over; None: there was none."""
         self.complaint: SwitchgearError | None = None
         """What the upstream said when it sent us away: credentials, a rate limit, a quota."""
         self._cools = 0
@@ -220,6 +222,7 @@ class Health:
 
     def end(self, tokens: int, now_ns: int) -> None:
         """A call is over, however it ended: its place is free."""
+        self.used_ns = now_ns
         if self.is_plain:
             self.gate.in_flight -= 1
         else:

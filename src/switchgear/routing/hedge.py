@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from switchgear.kernel.errors import SwitchgearError
 from switchgear.kernel.reply import Reply
 
 Racing = Coroutine[Any, Any, Reply]
@@ -23,6 +22,7 @@ async def race(
     """
     leading = asyncio.ensure_future(first)
     runners = [leading]
+    winner: asyncio.Task[Reply] | None = None
     try:
         await _done_or_late(leading, after_seconds)
         if leading.done():
@@ -33,7 +33,7 @@ async def race(
             runners.append(asyncio.ensure_future(rival))
         winner = await _winner(runners)
     finally:
-        await _dismiss(runners)
+        await _dismiss(runners, winner)
     if winner is None:
         return leading.result(), False
     return winner.result(), winner is not leading
@@ -69,13 +69,22 @@ async def _winner(runners: list[asyncio.Task[Reply]]) -> asyncio.Task[Reply] | N
     return None
 
 
-async def _dismiss(runners: list[asyncio.Task[Reply]]) -> None:
-    """Cancel who still runs, and let go of an answer that came too late."""
+async def _dismiss(runners: list[asyncio.Task[Reply]], winner: asyncio.Task[Reply] | None) -> None:
+    """Cancel who still runs, and let go of an answer that came too late; of the winner's too, if the caller leaves."""
     for task in runners:
+        task.add_done_callback(_let_go)
         task.cancel()
-    for task in runners:
-        try:
-            reply = await task
-        except (asyncio.CancelledError, SwitchgearError):
-            continue
-        reply.close()
+    if not runners:
+        return
+    try:
+        # Unlike awaiting them, this tells the caller's own cancellation from theirs.
+        await asyncio.wait(runners)
+    except asyncio.CancelledError:
+        if winner is not None:
+            _let_go(winner)
+        raise
+
+
+def _let_go(task: asyncio.Task[Reply]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
