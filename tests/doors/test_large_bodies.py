@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from switchgear.config.model import Key, PassThroughEntry
 from switchgear.config.secret import Secret
 from switchgear.doors.intake import Bounds
-from switchgear.testing.scripted_upstream import ScriptedUpstream
+from switchgear.testing.scripted_upstream import Peer, ScriptedUpstream
+from switchgear.testing.transport_upload_contract import chunked_request
 from tests.doors.house import KEY, configured, parse, running, serving
 from tests.doors.test_uploads import Listener
 from tests.doors.vendors import PICTURE, Told, vendor
@@ -69,16 +70,40 @@ async def test_its_model_may_stand_behind_megabytes(
     assert json.loads(told.bodies[0]) == (expected or {**body, "model": "gpt-image-1"})
 
 
-async def test_in_chunks_a_small_one_is_whole_before_it_goes_up() -> None:
+@pytest.mark.parametrize("path", [PATH, "/passthrough/vendor/images"])
+async def test_in_chunks_a_small_one_is_whole_before_it_goes_up(path: str) -> None:
     told = Told()
     body = b'{"model":"picture"}'
     async with (
         ScriptedUpstream(told) as upstream,
         running(providers=vendor(upstream), models={"picture": PICTURE}) as house,
     ):
-        answer = await house.raw(head(None) + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n")
+        answer = await house.raw(head(None, path) + in_chunks(body, 1))
     assert parse(answer)[0] == 200
-    assert told.bodies == [b'{"model":"gpt-image-1"}']
+    assert told.bodies == [b'{"model":"gpt-image-1"}' if path == PATH else body]
+
+
+@pytest.mark.parametrize("path", [PATH, "/passthrough/vendor/images"])
+async def test_in_chunks_a_large_one_goes_up_in_chunks(path: str) -> None:
+    seen: list[bytes] = []
+
+    async def script(peer: Peer) -> None:
+        seen.append(await chunked_request(peer))
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+
+    body = json.dumps({"model": "picture", "image": PADDING}).encode()
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(providers=vendor(upstream), models={"picture": PICTURE}) as house,
+    ):
+        answer = await house.raw(head(None, path) + in_chunks(body, 100_000))
+    assert parse(answer)[0] == 200
+    assert seen == [body.replace(b"picture", b"gpt-image-1") if path == PATH else body]
+
+
+def in_chunks(body: bytes, size: int) -> bytes:
+    pieces = (body[at : at + size] for at in range(0, len(body), size))
+    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
 
 
 NARROW = f"{KEY}-narrower"

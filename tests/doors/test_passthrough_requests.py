@@ -186,7 +186,7 @@ async def test_the_simulator_answers_head_too() -> None:
         ("/files/f/content", "/base/v1//evil.example/", "/evil.example/"),
         ("/v1/files/f/content", "https://me:you@store.example/", None),
         ("/v1/files/f/content", "https://store.example/?k=upstream-secret-key", None),
-        ("/v1/files/f/content", "gopher://elsewhere/x", None),
+        ("/v1/files/f/content", "ftp://store.example/f", None),
         ("/v1/files/f/content", "javascript:alert(1)", None),
         ("/v1/files/f/content", "http://store.example:x/", None),
     ],

@@ -180,6 +180,30 @@ async def test_a_deployment_that_fails_is_passed_over_until_all_rest() -> None:
             assert (got, len(bad.heads)) == (503, 3)
 
 
+async def test_a_deployment_that_takes_one_call_at_a_time_is_asked_for_one_at_a_time() -> None:
+    under_way = 0
+    most = 0
+
+    async def script(peer: Peer) -> None:
+        nonlocal under_way, most
+        await peer.request()
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        await peer.send(OK)
+
+    one = ModelEntry(deployments=(DeploymentEntry(model="vendor/p", max_in_flight=1, max_waiting=1),))
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(providers=vendor(upstream), models={"picture": one}, routing=THRICE) as house,
+    ):
+        asked = (house.post("/v1/images/generations", {"model": "picture"}) for _ in range(3))
+        statuses = sorted([status for status, *_ in await asyncio.gather(*asked)])
+    assert statuses == [200, 200, 503]
+    assert most == 1
+
+
 async def test_chats_and_pictures_learn_of_a_deployment_from_each_other() -> None:
     said = Saying((BUSY,))
     async with ScriptedUpstream(said) as upstream, running(providers=vendor(upstream), routing=THRICE) as house:

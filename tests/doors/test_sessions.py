@@ -13,6 +13,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from switchgear.config.model import PassThroughEntry, ProviderEntry, Server
+from switchgear.config.routing import BreakerEntry, RoutingEntry
 from switchgear.config.secret import Secret
 from switchgear.kernel.record import CallRecord
 from switchgear.testing.scripted_upstream import Peer, ScriptedUpstream
@@ -21,6 +22,7 @@ from tests.doors.house import KEY, House, configured, serving
 
 BEARER = {"authorization": f"Bearer {KEY}"}
 SHORT_SECONDS = 0.1
+ONE_STRIKE = RoutingEntry(breaker=BreakerEntry(consecutive_failures=1, open_seconds=60))
 ACCEPTING = "HTTP/1.1 101 X\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: %s\r\n\r\n"
 
 
@@ -44,26 +46,32 @@ class Echo:
 
 @asynccontextmanager
 async def before(
-    port: int, server: Server | None = None, mounts: Sequence[PassThroughEntry] = ()
+    port: int,
+    server: Server | None = None,
+    routing: RoutingEntry | None = None,
+    mounts: Sequence[PassThroughEntry] = (),
 ) -> AsyncGenerator[House]:
     """A gateway before an upstream at this port."""
     vendor = ProviderEntry(
         kind="openai_compatible", base_url=f"http://127.0.0.1:{port}/v1", api_key=Secret("upstream-secret")
     )
-    config = replace(configured({"vendor": vendor}), server=server or Server(), passthrough=tuple(mounts))
+    config = configured({"vendor": vendor}, routing=routing)
+    config = replace(config, server=server or Server(), passthrough=tuple(mounts))
     async with serving(config) as house:
         yield house
 
 
 @asynccontextmanager
 async def echoing(
-    server: Server | None = None, mounts: Sequence[PassThroughEntry] = ()
+    server: Server | None = None,
+    routing: RoutingEntry | None = None,
+    mounts: Sequence[PassThroughEntry] = (),
 ) -> AsyncGenerator[tuple[House, Echo]]:
     """A gateway before an echo."""
     echo = Echo()
     async with (
         serve(echo, "127.0.0.1", 0) as upstream,
-        before(next(iter(upstream.sockets)).getsockname()[1], server, mounts) as house,
+        before(next(iter(upstream.sockets)).getsockname()[1], server, routing, mounts) as house,
     ):
         yield house, echo
 
@@ -105,6 +113,27 @@ async def test_a_session_whose_time_is_over_is_closed_on_both_sides_with_the_rea
     assert record.attempts[0].outcome == "failed"
     assert record.response_bytes == len(b"\x81\x05hello")
     assert record.request_bytes > 0
+
+
+async def test_a_session_whose_time_is_over_says_nothing_of_the_deployments_health() -> None:
+    async with echoing(Server(session_idle_seconds=SHORT_SECONDS), ONE_STRIKE) as (house, _):
+        for _ in range(2):
+            async with connect(url(house), additional_headers=BEARER) as client:
+                await asyncio.wait_for(client.wait_closed(), 5)
+
+
+async def test_a_deployment_that_breaks_sessions_off_is_left_alone() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send(accepting(await peer.until(b"\r\n\r\n")))
+        peer.reset()
+
+    async with ScriptedUpstream(script) as upstream, before(upstream.origin.port, None, ONE_STRIKE) as house:
+        async with connect(url(house), additional_headers=BEARER) as client:
+            await asyncio.wait_for(client.wait_closed(), 5)
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(url(house), additional_headers=BEARER)
+        assert refused.value.response.status_code == 503
+    assert upstream.connections == 1
 
 
 async def test_a_session_on_which_something_moves_is_not_idle() -> None:

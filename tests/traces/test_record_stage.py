@@ -59,6 +59,7 @@ async def test_a_whole_reply_is_recorded_before_it_is_given_back() -> None:
         duration_ns=250_000_000,
         first_byte_ns=250_000_000,
         request_bytes=18,
+        response_bytes=2,
         config="c7",
         gateway="g0",
     )

@@ -21,7 +21,7 @@ from switchgear.doors.passthrough_relay import run
 from switchgear.doors.passthrough_reply import Place
 from switchgear.doors.passthrough_request import target_below, wanted_provider, without_provider
 from switchgear.doors.passthrough_rights import deployment_for, healthy_deployment, require_model, require_provider
-from switchgear.doors.passthrough_upload import LARGE_BYTES, Body, counted, uploaded
+from switchgear.doors.passthrough_upload import LARGE_BYTES, Body, is_json, unread, uploaded
 from switchgear.doors.websocket import asks_for_websocket, open_session
 from switchgear.kernel.call import Call, Head
 from switchgear.kernel.dialect import Dialect
@@ -208,7 +208,7 @@ class OpenedProvider:
     async def __call__(self, call: Call) -> Reply:
         provider, slash, rest = call.captured.partition("/")
         way = call.snapshot.part(PassThrough).open_to(provider)
-        errand = _as_it_is(call, way, self._method, slash + rest)
+        errand = await _as_it_is(call, way, self._method, slash + rest)
         return await run(call, replace(errand, place=Place(f"/{PASSTHROUGH}/{provider}")), self._means)
 
 
@@ -224,7 +224,7 @@ class MountedPath:
     async def __call__(self, call: Call) -> Reply:
         mount, path = self._declared(call)
         way = call.snapshot.part(PassThrough).ways[mount.provider]
-        errand = _as_it_is(call, way, self._method, path)
+        errand = await _as_it_is(call, way, self._method, path)
         if mount.websocket and call.tunnels:
             return await open_session(call, errand, self._means)
         prefixes = mount.prefixes
@@ -242,7 +242,7 @@ class MountedPath:
         raise MethodNotAllowed(f"this path takes {' and '.join(methods)}, not {self._method}")
 
 
-def _as_it_is(call: Call, way: Way, method: str, path: str) -> Errand:
+async def _as_it_is(call: Call, way: Way, method: str, path: str) -> Errand:
     require_provider(call, way)
     return Errand(
         way=way,
@@ -252,7 +252,7 @@ def _as_it_is(call: Call, way: Way, method: str, path: str) -> Errand:
         metered=method == "POST",
         retries=call.snapshot.part(PassThrough).retries,
         budget=way.budget,
-        upload=None if call.upload is None or call.tunnels else counted(call),
+        upload=await unread(call),
     )
 
 
@@ -262,8 +262,7 @@ def _uploads_form(request: Request) -> Taken:
 
 def _is_upload(request: Request) -> Taken:
     """What is no JSON may be a file of any size."""
-    is_json = request.headers.get(b"content-type", b"").lower().startswith(b"application/json")
-    return _if_large(request) if is_json else "upload"
+    return _if_large(request) if is_json(request.headers) else "upload"
 
 
 def _if_large(request: Request) -> Taken:

@@ -49,7 +49,7 @@ class Errand(Struct, frozen=True, kw_only=True):
 
 
 class Account:
-    """The entry of one attempt, completed once."""
+    """The entry of one attempt, completed once; its place at the deployment's gate is taken already."""
 
     __slots__ = ("_clock", "_duration", "_errand", "_is_probe", "_started_ns", "_usage", "entry")
 
@@ -59,7 +59,7 @@ class Account:
         self._started_ns = clock.monotonic_ns()
         self._usage: UsageScan | None = None
         self._duration: DurationScan | None = None
-        self._is_probe = errand.health is not None and errand.health.begin(self._started_ns, has_place=False)
+        self._is_probe = errand.health is not None and errand.health.begin(self._started_ns)
         self.entry = Attempt(
             deployment=errand.deployment or errand.way.name,
             provider=errand.way.name,
@@ -97,8 +97,8 @@ class Account:
         if self._duration is not None:
             self._duration.feed(data)
 
-    def ended(self, error: SwitchgearError | None, *, cancelled: bool = False) -> None:
-        """Nothing more comes."""
+    def ended(self, error: SwitchgearError | None, *, cancelled: bool = False, blames: bool = True) -> None:
+        """Nothing more comes; ``blames``: whether an error is the deployment's doing."""
         entry = self.entry
         now_ns = self._clock.monotonic_ns()
         entry.duration_ns = now_ns - self._started_ns
@@ -110,7 +110,7 @@ class Account:
         elif cancelled:
             entry.outcome = "cancelled"
         if self._errand.health is not None:
-            self._tell(self._errand.health, error, now_ns)
+            self._tell(self._errand.health, error if blames else None, now_ns)
 
     def _measure(self) -> None:
         scan, entry = self._usage, self.entry

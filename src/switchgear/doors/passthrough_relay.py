@@ -28,7 +28,7 @@ async def run(call: Call, errand: Errand, means: Means) -> Reply:
     """
     tries = Tries(call, errand, means)
     while True:
-        account, timers = tries.begin()
+        account, timers = await tries.begin()
         try:
             upstream, refusal = await _ask(call, errand, account, timers)
         except SwitchgearError as error:

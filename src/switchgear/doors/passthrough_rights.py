@@ -39,13 +39,13 @@ def deployment_for(call: Call, model: str, provider: str) -> Deployment:
 
 
 def healthy_deployment(call: Call, model: str, provider: str, means: Means) -> Deployment:
-    """The same, passing over those that rest. Raises what the upstream said last, or Overloaded, where all do."""
+    """The same, passing over those that rest, or have no place. Raises what ``all_rest`` says where all rest."""
     now_ns = means.clock.monotonic_ns()
     found = _deployments(call, model, provider)
-    for deployment in found:
-        if deployment.health.admits(now_ns):
-            return deployment
-    raise all_rest(model, {each: each.health.wait_seconds(now_ns) for each in found})
+    able = [each for each in found if each.health.admits(now_ns)]
+    if not able:
+        raise all_rest(model, {each: each.health.wait_seconds(now_ns) for each in found})
+    return next((each for each in able if not each.health.gate.is_full), able[0])
 
 
 def _deployments(call: Call, model: str, provider: str) -> list[Deployment]:

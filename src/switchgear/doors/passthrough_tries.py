@@ -28,7 +28,7 @@ _SHORTEST_SECONDS: Final = 0.001
 class Tries:
     """Of one call. Raises BadRequest for wishes that cannot be understood."""
 
-    __slots__ = ("_allowed", "_call", "_deadline_ns", "_errand", "_means", "_wait_seconds", "made")
+    __slots__ = ("_allowed", "_call", "_deadline_ns", "_errand", "_means", "_priority", "_wait_seconds", "made")
 
     def __init__(self, call: Call, errand: Errand, means: Means) -> None:
         self._call = call
@@ -38,14 +38,20 @@ class Tries:
         total_seconds = min(errand.timers.total_seconds, wishes.timeout_seconds or errand.timers.total_seconds)
         self._deadline_ns = means.clock.monotonic_ns() + round(total_seconds * _NANOSECONDS)
         self._allowed = errand.retries.attempts if wishes.retries is None else 1 + wishes.retries
+        self._priority = wishes.priority
         self._wait_seconds = 0.0
         self.made = 0
         if errand.budget is not None:
             errand.budget.calls += 1
 
-    def begin(self) -> tuple[Account, Timers]:
-        """Open the entry of the next one; its timers."""
+    async def begin(self) -> tuple[Account, Timers]:
+        """Open the entry of the next one, once the deployment has a place for it; its timers. Raises Overloaded."""
         self.made += 1
+        health = self._errand.health
+        if health is not None and health.gate.is_full:
+            await health.gate.wait(self._priority, max(self._left_seconds(), _SHORTEST_SECONDS))
+        elif health is not None:
+            health.gate.take()
         account = Account(self._call, self._errand, self._means.clock, "" if self.made == 1 else "retry")
         timers = self._errand.timers
         left_seconds = max(self._left_seconds(), _SHORTEST_SECONDS)

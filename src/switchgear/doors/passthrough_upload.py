@@ -1,9 +1,10 @@
 """Bodies that are passed on while they arrive: how many bytes went by, and which model one names."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 from switchgear.kernel.call import Call
-from switchgear.kernel.errors import BadRequest, Internal
+from switchgear.kernel.errors import BadRequest
 from switchgear.kernel.upload import Upload
 from switchgear.wire.json_member import MemberFinder
 from switchgear.wire.multipart import FieldFinder, is_form
@@ -139,11 +140,39 @@ async def _json(call: Call, rest: Counted) -> UploadedBody | None:
     return None
 
 
-def counted(call: Call) -> Counted:
-    """The upload of a call that is passed on as it is. Raises Internal for a call without one."""
-    if call.upload is None:
-        raise Internal("an upload was to be passed on of a call without one")
-    return Counted(call, call.upload)
+async def unread(call: Call) -> Body | None:
+    """What goes up piece by piece of a call that is passed on as it is; None where the call's body is whole."""
+    if call.upload is None or call.tunnels:
+        return None
+    rest = Counted(call, call.upload)
+    if rest.size_bytes is not None or not is_json(call.headers):
+        return rest
+    # In chunks, and perhaps small: there are servers that take no chunks.
+    held: list[bytes] = []
+    held_bytes = 0
+    async for piece in rest:
+        held.append(piece)
+        held_bytes += len(piece)
+        if held_bytes > LARGE_BYTES:
+            return UploadedBody(NamedModel("", b"".join(held)), rest, _NothingToFind())
+    call.body = b"".join(held)
+    return None
+
+
+def is_json(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a body is said to be JSON."""
+    return headers.get(_CONTENT_TYPE, b"").lower().startswith(b"application/json")
+
+
+class _NothingToFind:
+    """Follows a body that is nobody's business."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self.ended = True
+
+    def feed(self, data: bytes) -> None:
+        """Nothing is looked for."""
 
 
 if TYPE_CHECKING:

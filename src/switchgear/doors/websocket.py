@@ -52,6 +52,8 @@ async def open_session(call: Call, errand: Errand, means: Means) -> Reply:
     transport = errand.way.connected.transport
     if not isinstance(transport, Tunnels):
         raise NotOffered(f"the provider {errand.way.name!r} cannot be reached with a WebSocket")
+    if errand.health is not None:
+        errand.health.gate.take()
     account = Account(call, errand, means.clock)
     try:
         tunnel, protocol = await _shake_hands(call, errand, transport, means.random_bits)
@@ -237,7 +239,7 @@ class TwoWays:
             self._up.cancel()
         if self._expired is None:
             self._tunnel.close()
-        self._account.ended(error, cancelled=cancelled)
+        self._account.ended(error, cancelled=cancelled, blames=error is not self._expired)
         self._account.entry.usage = self._usage.usage
         if self._reply is not None:
             self._reply.streamed_bytes = self._sent_bytes
