@@ -34,8 +34,8 @@ def _one_word_of_each_deployment(models: Mapping[str, Tree], tell: Tell) -> None
         said = first.setdefault((deployment["model"], field), (name, deployment[field]))
         if said[1] != deployment[field]:
             tell(
-                f"{field} of {deployment['model']} is {said[1]} under models.{name}, as under "
-                f"models.{said[0]}, for it is one deployment; {deployment[field]} is left out"
+                f"{field} of {deployment['model']} is {said[1]} under models.{name}, as under models.{said[0]}, "
+                f"for it is one deployment; {deployment[field]} is left out"
             )
             deployment[field] = said[1]
 

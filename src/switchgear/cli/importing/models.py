@@ -27,6 +27,8 @@ class Models:
         self._settings = settings
         self._names: dict[str, str] = {}
         """What became of each name of theirs."""
+        self._of_vendors: set[str] = set()
+        """Names of providers that serve whatever model is named behind theirs."""
         self._tree: dict[str, dict[str, object]] = {}
         self.comments: dict[Path, list[str]] = {}
 
@@ -67,6 +69,7 @@ class Models:
             )
         else:
             self._providers.name_of(structs.replace(entry.wanted, name=prefix))
+            self._of_vendors.add(prefix)
             self._report.carried(path, f"the provider {prefix!r}: '{prefix}/MODEL' names any of its models")
 
     # ------------------------------------------------------------------------------------------------------ one name
@@ -133,7 +136,7 @@ class Models:
     def _add_aliases(self) -> None:
         for name, target in self._settings.aliases.items():
             path = self._settings.alias_paths[name]
-            ours = self._names.get(target)
+            ours = self._ours(target)
             if ours is None:
                 self._report.lost(path, "there is no model of the name that it stands for")
                 continue
@@ -175,7 +178,13 @@ class Models:
 
     def _known(self, targets: list[str]) -> Iterator[str]:
         """Our names of those targets that there are."""
-        return (self._names[target] for target in dict.fromkeys(targets) if target in self._names)
+        return (ours for ours in map(self._ours, dict.fromkeys(targets)) if ours is not None)
+
+    def _ours(self, name: str) -> str | None:
+        """Our name of a model of theirs: one that is listed, or any of a vendor that serves all of its models."""
+        provider, slash, rest = name.partition("/")
+        whole = slash and rest and provider in self._of_vendors and named(name) == name
+        return self._names.get(name) or (name if whole else None)
 
 
 def _share_by_limits(entries: list[Entry], deployments: list[dict[str, object]]) -> bool:

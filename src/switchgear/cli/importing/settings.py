@@ -158,13 +158,29 @@ def _read_chains(section: Section, key: str, cause: str, settings: Settings) -> 
         return
     for each in section.sections(key):
         for name in each.values:
-            targets = each.names(name)
+            targets = _names(each, name)
             if name == _EVERY_NAME:
                 settings.default_fallbacks += targets
                 each.carried(name, "fallbacks.any of each model, behind its own")
                 continue
             settings.chains.setdefault(name, {}).setdefault(cause, []).extend(targets)
             settings.chain_paths.append((each.at(name), name, cause))
+
+
+def _names(chain: Section, name: str) -> list[str]:
+    """The models of one chain; of those that bring a request of their own, the model alone."""
+    value = chain.get(name)
+    found: list[str] = []
+    for number, item in enumerate(cast("list[object]", value) if isinstance(value, list) else [value]):
+        path = f"{chain.at(name)}[{number}]"
+        model = cast("dict[str, object]", item).get("model") if isinstance(item, dict) else item
+        if not isinstance(model, str):
+            chain.report.lost(path, "must be the name of a model")
+            continue
+        found.append(model)
+        if isinstance(item, dict) and len(cast("dict[str, object]", item)) > 1:
+            chain.report.differs(path, f"{model}, with the request as it came: a fallback changes nothing of it")
+    return found
 
 
 def _read_aliases(section: Section, settings: Settings) -> None:

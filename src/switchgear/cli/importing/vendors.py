@@ -95,7 +95,25 @@ VENDORS: Final = {
 }
 
 _BARE: Final = (
-    (("gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-", "ft:gpt-"), "openai"),
+    (
+        (
+            "gpt-",
+            "chatgpt-",
+            "o1",
+            "o3",
+            "o4",
+            "text-embedding-",
+            "ft:gpt-",
+            "whisper-",
+            "tts-",
+            "dall-e-",
+            "omni-moderation-",
+            "text-moderation-",
+            "davinci-",
+            "babbage-",
+        ),
+        "openai",
+    ),
     (("claude-",), "anthropic"),
     (("gemini-",), "vertex_ai"),
     (("command", "embed-", "rerank-"), "cohere"),

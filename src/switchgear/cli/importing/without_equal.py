@@ -54,6 +54,10 @@ PARAMETERS: Final = {
     "configurable_clientside_auth_params": "clients cannot bring a vendor's key or address",
     "max_budget": _BUDGET,
     "budget_duration": _BUDGET,
+    "cooldown_time": "'breaker: {open_seconds: ...}' of the model, for all of its deployments",
+    "use_in_pass_through": "'passthrough: true' of the provider",
+    "region_name": "the provider's base_url or options say the region",
+    "merge_reasoning_content_in_choices": "answers come as the client's dialect has them, reasoning included",
 }  # fmt: skip
 
 MODEL_INFO: Final = {
@@ -80,6 +84,8 @@ ROUTER: Final = {
     ),
     **dict.fromkeys(("provider_budget_config", "deployment_budget"), _BUDGET),
     **dict.fromkeys(("alerting_config", "router_general_settings"), _ALERTS),
+    "enable_pre_call_check": "prompts are not counted before a call; where the upstream says that one is too long, "
+    "fallbacks.context_length goes on",
     "enable_pre_call_checks": "prompts are not counted before a call; where the upstream says that one is too long, "
     "fallbacks.context_length goes on",
     "optional_pre_call_checks": "'affinity: prompt' keeps a conversation where its prompt is cached",
@@ -129,6 +135,14 @@ LITELLM: Final = {
     "enable_preview_features": "there are none",
     "tag_budget_config": _BUDGET,
     "mcp_aliases": "tools' servers are not proxied",
+    "public_model_groups": "GET /v1/models lists what a key may call",
+    "disable_end_user_cost_tracking": _BUDGET,
+    "disable_end_user_cost_tracking_prometheus_only": _BUDGET,
+    "disable_hf_tokenizer_download": "prompts are not counted here; usage is the upstream's own word",
+    "enable_key_alias_format_validation": _ADMIN,
+    "use_chat_completions_url_for_anthropic_messages": "nothing to do: /v1/messages is translated to what "
+    "each provider speaks",
+    "max_parallel_requests": "max_in_flight of each deployment",
     "credential_list": "write the keys with the providers",
 }  # fmt: skip
 
@@ -140,14 +154,17 @@ GENERAL: Final = {
          "allow_requests_on_db_unavailable",
          "proxy_batch_write_at", "proxy_budget_rescheduler_min_time", "proxy_budget_rescheduler_max_time",
          "maximum_spend_logs_retention_period", "maximum_spend_logs_retention_interval", "disable_prisma_schema_update",
-         "use_redis_transaction_buffer", "supported_db_objects", "config_poll_interval"),
+         "salt_key", "control_plane_url", "proxy_batch_polling_interval", "use_redis_transaction_buffer",
+         "supported_db_objects", "config_poll_interval"),
         _STORE,
     ),
     **dict.fromkeys(
         ("custom_auth", "enable_jwt_auth", "litellm_jwtauth", "enable_oauth2_auth", "enable_oauth2_proxy_auth",
          "allowed_ips", "allowed_routes", "public_routes", "use_x_forwarded_for", "litellm_key_header_name",
          "user_header_name", "user_header_mappings", "enforce_user_param", "reject_clientside_metadata_tags",
-         "key_management_system", "key_management_settings", "use_google_kms", "use_azure_key_vault",
+         "oauth2_config_mappings", "allow_user_auth", "service_account_settings", "admin_only_routes",
+         "user_api_key_cache_ttl", "key_management_system", "key_management_settings", "use_google_kms",
+         "use_azure_key_vault",
          "role_permissions", "custom_key_generate", "custom_sso", "ui_access_mode"),
         _AUTH,
     ),
@@ -164,6 +181,20 @@ GENERAL: Final = {
     **dict.fromkeys(("max_budget", "budget_duration", "disable_reset_budget"), _BUDGET),
     "infer_model_from_keys": "each provider stands in the file; without a file, `serve` finds them by their keys",
     "pass_through_endpoints": "declare the target as a provider, and the path under 'passthrough'",
+    **dict.fromkeys(
+        ("image_generation_model", "embedding_model", "moderation_model"), "a call must name its model"
+    ),
+    "enforced_params": "fields are not asked for; what a call says of itself is recorded",
+    "max_request_size_mb": "server.max_body_bytes, and server.max_upload_bytes for files and forms",
+    "coordination_redis": _REDIS,
+    "default_team_disabled": _ADMIN,
+    "user_mcp_management_mode": "tools' servers are not proxied",
+    "litellm_license": "nothing to do: there is none",
+    "forward_openai_org_id": "each kind of provider forwards the headers that its vendor documents",
+    "allow_client_side_credentials": "clients cannot bring a vendor's key or address",
+    "use_client_credentials_pass_through_routes": "clients cannot bring a vendor's key or address",
+    "disable_responses_id_security": "a response is known to the key that asked for it",
+    "disable_retry_on_max_parallel_request_limit_error": "a full deployment has a line; see max_waiting",
     "completion_model": "a call must name its model",
     "forward_client_headers_to_llm_api": "each kind of provider forwards the headers that its vendor documents",
     "global_max_parallel_requests": "max_in_flight of each deployment",
