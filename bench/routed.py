@@ -54,7 +54,7 @@ def measure(stand: Stand, quick: bool) -> list[Bar]:
     """One round after the other; each starts every subject anew."""
     stand = replace(stand, effort=Effort(seconds=1.0 if quick else 2.0, warmup_seconds=0.5))
     found: dict[str, list[Saturation]] = {name: [] for name in SUBJECTS}
-    for _ in range(1 if quick else 5):
+    for _ in range(2 if quick else 6):
         for name, subject in SUBJECTS.items():
             with stand.running(subject) as running:
                 found[name].append(measure_saturation(stand, running))

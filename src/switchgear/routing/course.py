@@ -6,7 +6,7 @@ what they could not do goes on to the fallbacks declared for its cause, then to 
 the name, and no name is entered twice.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Final
 
@@ -48,6 +48,7 @@ _PRECISION: Final = 53
 _SHORTEST_SECONDS: Final = 0.001
 _SLACK_SECONDS: Final = 0.005
 """A first attempt begins a little later than its call, and its timers are not made anew for that."""
+_AT_ITS_PLACE: Final = Manner(has_place=True)
 _LONGEST_WAIT_SECONDS: Final = 30.0
 """A call that failed waits so long for a deployment to come back, and no longer."""
 
@@ -137,7 +138,10 @@ class Course:
         call = self._call
         resumes = alias.policy.resume == "prefill" and call.stream and call.dialect.family == "chat"
         telling = Telling() if resumes else None
-        manner = Manner(why=why, timers=self._timers(deployment), has_place=True, telling=telling)
+        timers = self._timers(deployment)
+        manner = _AT_ITS_PLACE
+        if why or telling is not None or timers is not deployment.timers:
+            manner = Manner(why=why, timers=timers, has_place=True, telling=telling)
         reply = await attempt(call, deployment, plan, self._means.clock, manner)
         if telling is None or reply.frames is None:
             return reply
@@ -219,6 +223,9 @@ class Course:
 
     async def _next(self, alias: Alias, made: int) -> tuple[Deployment, Plan]:
         """A deployment with a place at its gate taken. Raises when there is none, and none will be in time."""
+        if not self._failures and (first := self._first(alias)) is not None:
+            first[0].health.gate.take()
+            return first
         while True:
             now_ns = self._means.clock.monotonic_ns()
             able = self._able(alias)
@@ -240,17 +247,26 @@ class Course:
                 found.health.gate.take()
             return found, able[found]
 
+    def _first(self, alias: Alias) -> tuple[Deployment, Plan] | None:
+        """The choice that nearly every call has: one with room, of the lowest tier that has such; None: look again."""
+        call = self._call
+        now_ns = self._means.clock.monotonic_ns()
+        for tier in alias.tiers:
+            roomy = [each for each in tier if each.health.has_room(now_ns) and each.plan(call.operation, call.dialect)]
+            if roomy:
+                chosen = self._choose(alias, roomy, now_ns)
+                plan = chosen.plan(call.operation, call.dialect)
+                return None if plan is None else (chosen, plan)
+        return None
+
     def _able(self, alias: Alias) -> dict[Deployment, Plan]:
         """Those that offer the operation at all, in the order of their tiers.
 
         Raises NotOffered when there are none, or what went wrong before.
         """
         call = self._call
-        able: dict[Deployment, Plan] = {}
-        for deployment in alias.deployments:
-            plan = deployment.plan(call.operation, call.dialect)
-            if plan is not None:
-                able[deployment] = plan
+        plans = ((each, each.plan(call.operation, call.dialect)) for each in alias.deployments)
+        able = {deployment: plan for deployment, plan in plans if plan is not None}
         if not able and self._failures:
             raise worst(self._failures)
         if not able:
@@ -266,8 +282,6 @@ class Course:
 
         At a provider that has failed it under another key this is a second try, and needs the provider's budget.
         """
-        if not self._failures:
-            return self._first_free(alias, [each for each in able if each.health.admits(now_ns)], now_ns)
         tried = {failed.deployment.health for failed in self._failures}
         suspects = {failed.deployment.provider_name for failed in self._failures if failed.cause in COUNTED}
         untried = [each for each in able if each.health not in tried and each.health.admits(now_ns)]
@@ -277,7 +291,7 @@ class Course:
             found.budget.spend()
         return found
 
-    def _first_free(self, alias: Alias, candidates: Iterable[Deployment], now_ns: int) -> Deployment | None:
+    def _first_free(self, alias: Alias, candidates: Iterator[Deployment], now_ns: int) -> Deployment | None:
         """One from the first tier that has a place free, or else where the line is shortest."""
         waiting: Deployment | None = None
         for tier in _by_tier(candidates):
@@ -381,7 +395,7 @@ class Course:
         return min(rests, default=None)
 
 
-def _by_tier(deployments: Iterable[Deployment]) -> Iterator[list[Deployment]]:
+def _by_tier(deployments: Iterator[Deployment]) -> Iterator[list[Deployment]]:
     """Groups of the same tier, lowest first; the deployments come in that order."""
     group: list[Deployment] = []
     for deployment in deployments:

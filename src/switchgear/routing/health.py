@@ -37,8 +37,8 @@ class Health:
     """Of one deployment under one key of its provider; all times are monotonic nanoseconds."""
 
     __slots__ = ("_cools", "_first_tokens", "_last_ns", "_latency_ns", "_minute", "_others", "_p95_at", "_p95_ns",
-                 "_reading", "_reading_until_ns", "_streamed", "bounds", "breaker", "complaint", "cool_until_ns",
-                 "counts_tokens", "gate", "hinted_until_ns", "is_plain", "name", "observed", "used_ns")  # fmt: skip
+                 "_reading", "_reading_until_ns", "_streamed", "_well", "bounds", "breaker", "complaint",
+                 "cool_until_ns", "counts_tokens", "gate", "hinted_until_ns", "is_plain", "name", "observed", "used_ns")  # fmt: skip
 
     def __init__(self, name: str, rules: BreakerRules, bounds: Bounds) -> None:
         self.name = name
@@ -70,6 +70,7 @@ class Health:
         self._others = 0
         """Requests at the deployment's server that this gateway did not send there, when it was asked."""
         self._streamed = False
+        self._well = True
         self._look()
 
     def adopt(self, rules: BreakerRules, bounds: Bounds) -> None:
@@ -86,6 +87,10 @@ class Health:
         return self.is_plain or (
             self.breaker.admits(now_ns) and now_ns >= self.cool_until_ns and self.headroom(now_ns) > 0
         )
+
+    def has_room(self, now_ns: int) -> bool:
+        """Whether a call may be sent now and need not stand in line."""
+        return self.is_plain or (not self.gate.is_full and self.admits(now_ns))
 
     def wait_seconds(self, now_ns: int) -> float:
         """Until a call may be sent; 0: now."""
@@ -169,10 +174,10 @@ class Health:
         if self.cool_until_ns and now_ns >= self.cool_until_ns:
             self.cool_until_ns = 0
         slow_seconds = self.breaker.rules.slow_seconds
-        if self.is_plain and slow_seconds is None:
+        slow = slow_seconds is not None and elapsed_ns > slow_seconds * _NANOSECONDS
+        if self._well and not slow:
             self.breaker.successes += 1
             return
-        slow = slow_seconds is not None and elapsed_ns > slow_seconds * _NANOSECONDS
         self._succeeded(now_ns, slow=slow, probe=probe)
 
     def worked(self, now_ns: int, *, probe: bool) -> None:
@@ -184,7 +189,7 @@ class Health:
 
     def _succeeded(self, now_ns: int, *, slow: bool, probe: bool) -> None:
         self.breaker.succeeded(now_ns, slow=slow, probe=probe)
-        if not self.is_plain or self.breaker.state != "closed":
+        if not self._well or self.breaker.state != "closed":
             self.complaint = None
             self._look()
 
@@ -248,4 +253,5 @@ class Health:
         bounds = self.bounds
         bounded = bounds.max_in_flight or bounds.requests_per_minute or bounds.tokens_per_minute
         self.counts_tokens = bool(bounds.tokens_per_minute)
-        self.is_plain = not bounded and self.breaker.state == "closed" and not self.cool_until_ns
+        self._well = self.breaker.state == "closed" and not self.cool_until_ns
+        self.is_plain = not bounded and self._well
