@@ -41,7 +41,13 @@ class Heart:
         self._beats = array("q")
         self._cpu = time.thread_time_ns()
         self._due = time.monotonic_ns() + EVERY_NS
-        self._loop.call_later(EVERY_NS / 1e9, self._beat)
+        self._timer = self._loop.call_later(EVERY_NS / 1e9, self._beat)
+
+    def stop(self) -> None:
+        """Write down what is left."""
+        self._timer.cancel()
+        self._file.write(self._beats)
+        self._file.close()
 
     def _beat(self) -> None:
         now, cpu = time.monotonic_ns(), time.thread_time_ns()
@@ -53,7 +59,7 @@ class Heart:
         if len(self._beats) >= WRITE_AT:
             self._file.write(self._beats)
             del self._beats[:]
-        self._loop.call_later((self._due - now) / 1e9, self._beat)
+        self._timer = self._loop.call_later((self._due - now) / 1e9, self._beat)
 
 
 def watch(found: Path) -> None:
@@ -65,7 +71,7 @@ def watch(found: Path) -> None:
         try:
             return await main
         finally:
-            del heart
+            heart.stop()
 
     def run_with_heart(main: Coroutine[object, object, T]) -> T:
         return run(with_heart(main))

@@ -148,12 +148,12 @@ def measure_memory(stand: Stand, subject: UnderTest) -> Memory:
     stalled = stream_wishes(CHUNKS, stall_after=1)
     with open_streams(subject.target, 50, stalled):
         pass  # what is loaded and allocated once is not the price of a stream
-    _await_no_streams(stand)
+    await_no_streams(stand)
     before = subject.resident_kb()
     with open_streams(subject.target, count, stalled) as opened:
         still_open = stand.mock.stats().open_streams
         rss_open = subject.resident_kb()
-    left_open = _await_no_streams(stand)
+    left_open = await_no_streams(stand)
     return Memory(
         opened=min(opened, still_open),
         rss_before_kb=before,
@@ -164,7 +164,7 @@ def measure_memory(stand: Stand, subject: UnderTest) -> Memory:
     )
 
 
-def _await_no_streams(stand: Stand, seconds: float = 5.0) -> int:
+def await_no_streams(stand: Stand, seconds: float = 5.0) -> int:
     """How many upstream streams still stand after this time, though no client is left; 0 as soon as there are none."""
     deadline = time.perf_counter() + seconds
     left_open = stand.mock.stats().open_streams

@@ -4,6 +4,7 @@ What must hold is a count, or a time that cannot be shorter; nothing has to be q
 """
 
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -11,10 +12,11 @@ from typing import NamedTuple
 from bench.machine import CorePlan
 from bench.payloads import stream_wishes
 from bench.programs import LoadResult, Mock, Schedule
-from bench.scenarios import measure_memory
+from bench.scenarios import await_no_streams, measure_memory
 from bench.scripted import ScriptedServer
 from bench.stand import Direct, Effort, Stand, UnderTest
 from bench.subjects import Minimal
+from bench.timeline import ANSWERED, read_log
 
 SHORT = Effort(rounds=1, seconds=0.5, warmup_seconds=0.1, open_streams=40)
 CHUNKS = 20
@@ -27,6 +29,7 @@ def complaints(plan: CorePlan) -> list[str]:
     with Mock(plan) as mock, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         stand = Stand(plan, SHORT, mock, Path(folder), Path(folder))
         found = _of_subject(stand, "direct", Direct(mock.port)) + _of_failures(stand) + _of_framing(stand)
+        found += _of_leaving(stand) + _of_mock(stand)
         with stand.running(Minimal()) as proxy:
             found += _of_subject(stand, "proxy", proxy)
             found += [] if proxy.cpu_seconds() > 0 else ["the proxy's CPU time was not seen"]
@@ -66,6 +69,49 @@ def _of_failures(stand: Stand) -> list[str]:
         "an impossible rate is not achieved": overloaded.rps < IMPOSSIBLE_RATE * 0.98,
         "a request that waits for its turn pays for the wait": overloaded.latency_us.max > 10_000,
         "a stream that stalls is an error, counted as a timeout": unended.errors["timeout"] == 2,
+    }
+    return [f"not so: {what}" for what, holds in expected.items() if not holds]
+
+
+def _of_leaving(stand: Stand) -> list[str]:
+    """Clients that hang up after the first chunk leave nothing open, and every request has a line in the log."""
+    log = stand.folder / "requests.log"
+    schedule = Schedule(
+        0.5, 8, rate=40.0, warmup_seconds=0.0, stream=True, drain_seconds=PATIENCE_SECONDS, leave=True, log=log
+    )
+    left = stand.load(Direct(stand.mock.port).target, schedule, stream_wishes(CHUNKS, stall_after=1))
+    answers = read_log(log)
+    listed = stand.begin(Direct(stand.mock.port).target, Schedule(0.1, 1, rate=50.0, warmup_seconds=0.0), None).result()
+    expected = {
+        "20 clients hang up on streams that never end": left.completed_total == 20 and not _errors(left),
+        "their streams are closed": await_no_streams(stand) == 0,
+        "the log has a line for each": [answer.outcome for answer in answers] == [ANSWERED] * 20,
+        "a load without a body asks by GET": listed.completed_total == 5 and not _errors(listed),
+    }
+    return [f"not so: {what}" for what, holds in expected.items() if not holds]
+
+
+def _of_mock(stand: Stand) -> list[str]:
+    """A mock that was killed comes back where it was, and one that hangs answers when it wakes."""
+    with Mock(stand.plan) as mock:
+        port = mock.port
+        mock.kill()
+        refused = stand.load(Direct(port).target, Schedule(0.05, 1, rate=100.0, warmup_seconds=0.0, drain_seconds=0.1))
+        mock.start()
+        back = mock.port
+        mock.hang()
+        waiting = stand.begin(
+            Direct(port).target,
+            Schedule(0.05, 1, rate=20.0, warmup_seconds=0.0, drain_seconds=PATIENCE_SECONDS),
+            stand.body(Direct(port).target, Schedule(0.05)),
+        )
+        time.sleep(0.2)
+        mock.wake()
+        woken = waiting.result()
+    expected = {
+        "a dead mock refuses connections": refused.errors["connect"] > 0 and refused.completed_total == 0,
+        "it comes back on its port": back == port,
+        "a mock that hangs answers late, but answers": woken.completed_total == 1 and woken.latency_us.max > 100_000,
     }
     return [f"not so: {what}" for what, holds in expected.items() if not holds]
 
