@@ -38,7 +38,8 @@ class Health:
 
     __slots__ = ("_cools", "_first_tokens", "_last_ns", "_latency_ns", "_minute", "_others", "_p95_at", "_p95_ns",
                  "_reading", "_reading_until_ns", "_streamed", "_well", "bounds", "breaker", "complaint",
-                 "cool_until_ns", "counts_tokens", "gate", "hinted_until_ns", "is_plain", "name", "observed", "used_ns")  # fmt: skip
+                 "cool_until_ns", "counts_tokens", "gate", "hinted_until_ns", "is_plain", "name", "observed",
+                 "used_ns")  # fmt: skip
 
     def __init__(self, name: str, rules: BreakerRules, bounds: Bounds) -> None:
         self.name = name
