@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from switchgear.kernel import errors
 from switchgear.kernel.chat import Usage
@@ -42,6 +42,8 @@ REMEDIES: Final[Mapping[str, str]] = {
     "UnsupportedField": "Leave the field out, call a model whose provider speaks your client's dialect, or have the "
     "deployment [drop](configuration.md#fields-that-an-upstream-does-not-take) it.",
     "NotOffered": "Call a model that performs the operation ([Providers](providers.md) lists who does).",
+    "PriceUnknown": "Declare what the model costs under `prices` of its provider, or set `prices.unknown: flag` "
+    "([Prices](prices.md)).",
     "ContextTooLong": "Shorten the prompt, or call a model with a larger context window.",
     "PreviousNotFound": "Send the whole conversation as `input`; see [how long responses are kept](responses.md).",
     "ContentFiltered": "Change the prompt; the upstream decided, the gateway only reports.",
@@ -223,10 +225,22 @@ def make_table() -> str:
 
 def _sample_call() -> CallRecord:
     usage = Usage(input=1, output=1)
-    attempt = Attempt(deployment="d", provider="p", model="m", started_ns=0, status=200, duration_ns=1, usage=usage)
-    return CallRecord(
-        id="0", started_ns=0, door="openai", operation="chat", model="m", outcome="ok", attempts=[attempt]
+    told = Attempt(
+        deployment="d",
+        provider="p",
+        model="m",
+        started_ns=0,
+        status=200,
+        duration_ns=1,
+        usage=usage,
+        audio_seconds=1.0,
+        characters=1,
+        cost_nano_usd=1,
+        cost="settled",
     )
+    unpriced = replace(told, cost="unknown", cost_nano_usd=0)
+    attempts = [told, unpriced]
+    return CallRecord(id="0", started_ns=0, door="openai", operation="chat", model="m", outcome="ok", attempts=attempts)
 
 
 def _metrics_in(exposition: str) -> str:

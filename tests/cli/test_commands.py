@@ -193,3 +193,44 @@ def test_the_command_line_loads_fast_and_without_servers() -> None:
         assert loaded == ""
         seconds.append(float(taken))
     assert min(seconds) < 0.4
+
+
+def test_prices_are_listed_with_their_vendor_and_table() -> None:
+    done = run("prices", "list", "--vendor", "anthropic")
+    assert done.exit_code == 0
+    assert re.search(r"anthropic +claude-haiku-4-5 +1 +0\.1 +1\.25 +2 +5", done.stdout)
+    assert "gpt-" not in done.stdout
+    assert {line["vendor"] for line in json.decode(run("prices", "list", "--json").stdout)} >= {"openai", "anthropic"}
+    assert run("prices", "list", "--vendor", "acme").exit_code == 1
+
+
+def test_the_price_of_a_model_is_the_one_that_holds_under_the_configuration(folder: Path) -> None:
+    (folder / "switchgear.yaml").write_text(
+        "providers:\n  openai: {kind: openai, api_key: k, prices: {mine: {input: 1.5, output: 6}}}\n", encoding="utf-8"
+    )
+    own = run("prices", "show", "openai/mine")
+    assert own.exit_code == 0
+    assert "by declared" in own.stdout
+    assert re.search(r"input +1\.5", own.stdout)
+    listed = json.decode(run("prices", "show", "openai/gpt-5.4", "--json").stdout)
+    assert listed["rates"]["input"] == 2_500_000
+    assert listed["long_prompts"]["over 272,000"]["output"] == 22_500_000
+    unknown = run("prices", "show", "openai/nobody-knows")
+    assert unknown.exit_code == 1
+    assert "nobody knows what openai/nobody-knows costs" in unknown.stderr
+    assert "there are openai" in run("prices", "show", "acme/m").stderr
+
+
+def test_a_table_of_prices_is_checked_alone_and_with_the_configuration_that_names_it(folder: Path) -> None:
+    table = folder / "prices.json"
+    table.write_text('{"version": "1", "vendors": {}}', encoding="utf-8")
+    (folder / "switchgear.yaml").write_text(
+        "providers: {sim: {kind: simulator}}\nprices: {file: prices.json}\n", encoding="utf-8"
+    )
+    assert "good; version 1, 0 prices" in run("prices", "check", "prices.json").stdout
+    assert run("check").exit_code == 0
+    table.write_text('{"version": "1", "vendors": {"a": {}}}', encoding="utf-8")
+    for command in (("prices", "check", "prices.json"), ("check",)):
+        done = run(*command)
+        assert done.exit_code == 1
+        assert "prices.json is no table of prices" in done.stderr

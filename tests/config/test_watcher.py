@@ -142,3 +142,18 @@ async def test_it_watches_until_it_is_cancelled(path: Path, watcher: ConfigWatch
     with pytest.raises(asyncio.CancelledError):
         await task
     assert house.ports == [555]
+
+
+async def test_a_change_of_another_file_of_the_configuration_is_a_change_too(path: Path, tmp_path: Path) -> None:
+    prices, house = tmp_path / "prices.json", House()
+    path.write_text(f"providers: {{sim: {{kind: simulator}}}}\nprices: {{file: {prices}}}\n", encoding="utf-8")
+    watcher = ConfigWatcher(path, {}, load, house.apply, house.report)
+    watcher.follow(load(path, {}))
+
+    await watcher.look()
+    assert house.ports == []
+    prices.write_text("{}", encoding="utf-8")
+    await watcher.look()
+    assert house.ports == [4000]
+    await watcher.look()
+    assert house.ports == [4000]

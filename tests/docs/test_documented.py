@@ -79,7 +79,7 @@ def test_every_setting_is_documented_and_every_documented_setting_exists() -> No
     reference = page("configuration.md").split("\n## Reference\n")[1]
     names = [field.name for kind in set(structs(shape.type_info(Config))) for field in fields(kind)]
     assert len(names) > 20
-    documented = re.findall(r"^\| `([a-z_]+)` \|", reference, re.MULTILINE)
+    documented = re.findall(r"^\| `([a-z_0-9]+)` \|", reference, re.MULTILINE)
     assert sorted(documented) == sorted(names)
 
 

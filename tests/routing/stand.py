@@ -12,7 +12,8 @@ from typing import Final, TypeVar
 
 from msgspec import UNSET, Raw, Struct, convert
 
-from switchgear.app.routes import route_table
+from switchgear.app.prices import PriceBook
+from switchgear.app.routes import Grounds, route_table
 from switchgear.config.model import Config
 from switchgear.config.routing import ModelEntry, RoutingEntry
 from switchgear.kernel.call import Call, Caller, Head, Snapshot, StreamFlags
@@ -95,7 +96,7 @@ class Stand:
         for entry in entries.values():
             for deployment in entry.deployments:
                 self._connect(deployment.provider)
-        table = route_table(config, self._connected, self.fleet, [])
+        table = route_table(config, Grounds(lanes=self._connected, fleet=self.fleet, prices=PriceBook(config)), [])
         self.snapshot = Snapshot("v", {RouteTable: table})
         return self.snapshot
 

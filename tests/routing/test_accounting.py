@@ -1,11 +1,20 @@
 """What an attempt's entry says: estimates, marked as such, and an outcome that is said once."""
 
+import pytest
+
 from switchgear.kernel.chat import ChoiceStop, Delta, Usage, UsageReport
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.dialect import Tally
-from switchgear.kernel.errors import UpstreamTruncated
+from switchgear.kernel.errors import (
+    SwitchgearError,
+    UpstreamRefused,
+    UpstreamTimeout,
+    UpstreamTruncated,
+    UpstreamUnreachable,
+)
 from switchgear.kernel.estimate import estimate_tokens
 from switchgear.kernel.record import Attempt
+from switchgear.models.rate_card import PriceCard
 from switchgear.routing.accounting import see, untold_usage
 from switchgear.routing.attempt import AttemptLog
 from tests.routing.scripted import a_call, healthy
@@ -60,3 +69,56 @@ def test_the_first_byte_is_timed_from_the_start() -> None:
     clock.advance(0.5)
     log.first_byte()
     assert entry.first_byte_ns == 500_000_000
+
+
+PRICE = PriceCard(input="1", output="10", services={"priority": "2"}).price("2026-01")
+
+
+@pytest.mark.parametrize(
+    ("tally", "error", "cost"),
+    [
+        (Tally(usage=Usage(input=7, output=1)), None, ("settled", 17_000)),
+        (Tally(usage=Usage(input=7, output=1), service="priority"), None, ("settled", 34_000)),
+        (Tally(usage=Usage(input=7, output=1, estimated=True)), None, ("estimated", 17_000)),
+        (Tally(usage=Usage(estimated=True)), None, ("unknown", 0)),
+        (Tally(usage=Usage(input=7, output=1)), UpstreamTruncated("cut"), ("settled", 17_000)),
+        (None, UpstreamUnreachable("no"), ("void", 0)),
+        (None, UpstreamTimeout("late", phase="first_byte"), ("unknown", 0)),
+    ],
+    ids=["told", "told, of a dearer service", "estimated", "still to come", "told and cut", "never sent", "unanswered"],
+)
+def test_an_attempt_is_paid_for_by_what_is_known_of_it(
+    tally: Tally | None, error: SwitchgearError | None, cost: tuple[str, int]
+) -> None:
+    log, entry, _ = log_of()
+    log.price = PRICE
+    log.close(tally, error)
+    assert (entry.cost, entry.cost_nano_usd) == cost
+
+
+def test_what_the_upstream_refused_costs_nothing() -> None:
+    log, entry, _ = log_of()
+    log.price = PRICE
+    entry.status = 429
+    log.close(None, UpstreamRefused("slow down", status=429))
+    assert entry.cost == "void"
+
+
+def test_a_client_that_left_before_the_answer_leaves_a_cost_that_nobody_knows() -> None:
+    log, entry, _ = log_of()
+    log.price = PRICE
+    log.close(None, cancelled=True)
+    assert entry.cost == "unknown"
+
+
+def test_an_unknown_price_is_never_nothing() -> None:
+    log, entry, _ = log_of()
+    log.close(Tally(usage=Usage(input=7)))
+    assert (entry.cost, entry.price) == ("unknown", "")
+
+
+def test_the_price_that_was_paid_by_is_on_the_record() -> None:
+    log, entry, _ = log_of()
+    log.price = PRICE
+    log.close(Tally(usage=Usage(input=7)))
+    assert entry.price == "2026-01"

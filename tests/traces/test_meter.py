@@ -42,6 +42,16 @@ def test_calls_are_counted_by_door_operation_model_status_and_outcome() -> None:
     assert value(meter, "switchgear_calls_total", **labels, status="502", outcome="failed") == 1
 
 
+def test_costs_are_counted_in_nano_dollars_and_what_is_not_known_is_counted_too() -> None:
+    meter = Meter()
+    for cost, nano_usd in (("settled", 150_000), ("settled", 1), ("estimated", 7), ("unknown", 0), ("void", 0)):
+        meter.count(record(attempts=[attempt(cost=cost, cost_nano_usd=nano_usd)]))
+    labels = {"model": "small", "deployment": "openai/gpt-4o-mini"}
+    assert value(meter, "switchgear_cost_nano_usd_total", **labels, estimated="false") == 150_001
+    assert value(meter, "switchgear_cost_nano_usd_total", **labels, estimated="true") == 7
+    assert value(meter, "switchgear_unpriced_attempts_total", **labels) == 1
+
+
 def test_durations_first_bytes_and_overhead_are_histograms_in_seconds() -> None:
     meter = Meter()
     meter.count(record())

@@ -11,6 +11,7 @@ import pytest
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.record import CallRecord
+from switchgear.traces.tail import costs as costs_of
 from switchgear.traces.tail import follow, format_line
 from tests.traces.samples import attempt, numbers, record, write, writer
 
@@ -50,6 +51,28 @@ def utc() -> Iterator[None]:
 )
 def test_a_call_is_one_line_that_a_terminal_can_be_trusted_with(call: CallRecord, line: str) -> None:
     assert format_line(call) == line
+
+
+@pytest.mark.parametrize(
+    ("costs", "shown"),
+    [
+        ([("settled", 150_000)], "$0.00015"),
+        ([("void", 0), ("settled", 2_000_000_000)], "$2.00"),
+        ([("estimated", 1), ("settled", 1)], "~$0.000000002"),
+        ([("settled", 5_000_000), ("unknown", 0)], "$0.005+?"),
+        ([("unknown", 0)], "$?"),
+        ([("void", 0)], ""),
+        ([("", 0)], ""),
+        ([("settled", 0)], "$0.00"),
+    ],
+)
+def test_a_call_costs_what_its_attempts_cost_and_what_is_not_known_is_said(
+    costs: list[tuple[str, int]], shown: str
+) -> None:
+    call = record(attempts=[attempt(cost=cost, cost_nano_usd=nano_usd) for cost, nano_usd in costs])
+
+    assert costs_of(call) == shown
+    assert format_line(call).endswith(f"50 out  {shown}" if shown else "50 out")
 
 
 def test_following_from_the_start_tells_every_call_and_then_those_to_come(tmp_path: Path) -> None:

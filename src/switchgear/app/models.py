@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from switchgear.app.passthrough import pass_through
+from switchgear.app.prices import PriceBook
 from switchgear.app.queues import queues
-from switchgear.app.routes import route_table
+from switchgear.app.routes import Grounds, route_table
 from switchgear.app.transports import Fallbacks
 from switchgear.auth.model import KeyRing, VirtualKey, key_ring
 from switchgear.config.model import Config, ProviderEntry
@@ -44,14 +45,16 @@ class Outside(Struct, frozen=True, kw_only=True):
 def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
     """One immutable version of all that the data plane needs to know.
 
-    Raises ConfigError when a provider's settings cannot be used.
+    Raises ConfigError when a provider's settings or a table of prices cannot be used.
     """
     keys = [
         VirtualKey(name=key.name, digest=key.digest(), models=key.models, disabled=key.disabled) for key in config.keys
     ]
     ring = key_ring(keys, allow_anonymous_loopback=not keys)
     lanes = _lanes(config, outside)
-    table = route_table(config, lanes, outside.fleet, _simulated(lanes, outside))
+    prices = PriceBook(config)
+    grounds = Grounds(lanes=lanes, fleet=outside.fleet, prices=prices)
+    table = route_table(config, grounds, _simulated(lanes, outside))
     understood = Understood(
         litellm_headers=config.compatibility.litellm_headers, litellm_body=config.compatibility.litellm_body
     )
@@ -62,7 +65,7 @@ def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
         PassThrough: pass_through(config, lanes, outside.fleet),
         Queues: queues(config, lanes, table),
     }
-    return Snapshot(version, parts)
+    return Snapshot(prices.marked(version), parts)
 
 
 def _lanes(config: Config, outside: Outside) -> dict[str, tuple[Connected, ...]]:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from functools import partial
 
-from msgspec import structs
+from msgspec import Struct, structs
 
+from switchgear.app.prices import PriceBook
 from switchgear.config.model import Config
 from switchgear.config.routing import (
     BreakerEntry,
@@ -36,19 +37,29 @@ Lanes = Mapping[str, tuple[Connected, ...]]
 """Providers by name, each under all of its keys."""
 
 
-def route_table(config: Config, lanes: Lanes, fleet: Fleet, listed: list[str]) -> RouteTable:
+class Grounds(Struct, frozen=True, kw_only=True):
+    """What deployments stand on."""
+
+    lanes: Lanes
+    fleet: Fleet
+    prices: PriceBook
+
+
+def route_table(config: Config, grounds: Grounds, listed: list[str]) -> RouteTable:
     """The table of one configuration; the fleet forgets the deployments that are no more."""
     shared = Shared(config)
-    aliases = {name: _alias(name, entry, shared, lanes, fleet) for name, entry in config.models.items()}
-    fleet.keep((each.health.name for made in aliases.values() for each in made.deployments), lanes)
+    aliases = {name: _alias(name, entry, shared, grounds) for name, entry in config.models.items()}
+    grounds.fleet.keep((each.health.name for made in aliases.values() for each in made.deployments), grounds.lanes)
     common = _common(config.routing)
-    return RouteTable(aliases, lanes, listed=listed, deploy=partial(_undeclared, common, fleet), policy=common)
+    deploy = partial(_undeclared, common, grounds)
+    return RouteTable(aliases, grounds.lanes, listed=listed, deploy=deploy, policy=common)
 
 
-def _alias(name: str, entry: ModelEntry, shared: Shared, lanes: Lanes, fleet: Fleet) -> Alias:
+def _alias(name: str, entry: ModelEntry, shared: Shared, grounds: Grounds) -> Alias:
     policy = policy_of(entry, shared.common)
+    lanes, fleet = grounds.lanes, grounds.fleet
     deployments = [
-        _deployment(shared.terms(declared), connected, _ruled(policy, shared, declared), fleet)
+        _deployment(shared.terms(declared), connected, _ruled(policy, shared, declared), grounds)
         for declared in entry.deployments
         for connected in lanes[declared.provider]
     ]
@@ -58,7 +69,8 @@ def _alias(name: str, entry: ModelEntry, shared: Shared, lanes: Lanes, fleet: Fl
     return alias(name, deployments, policy, tuple(split(name, choice) for choice in policy.splits), hedges)
 
 
-def _deployment(entry: DeploymentEntry, connected: Connected, policy: Policy, fleet: Fleet) -> Deployment:
+def _deployment(entry: DeploymentEntry, connected: Connected, policy: Policy, grounds: Grounds) -> Deployment:
+    provider = connected.provider.name
     terms = Terms(
         weight=entry.weight,
         tier=entry.tier,
@@ -66,6 +78,8 @@ def _deployment(entry: DeploymentEntry, connected: Connected, policy: Policy, fl
         timers=entry.timers.timers(policy.total_seconds),
         drop=entry.drop,
         begins_answers=entry.prefill,
+        price=grounds.prices.price(provider, entry.upstream_model),
+        must_be_priced=grounds.prices.blocks_unknown,
     )
     bounds = Bounds(
         max_in_flight=entry.max_in_flight,
@@ -74,10 +88,10 @@ def _deployment(entry: DeploymentEntry, connected: Connected, policy: Policy, fl
         requests_per_minute=entry.requests_per_minute,
         tokens_per_minute=entry.tokens_per_minute,
     )
-    provider = connected.provider.name
     lane = lane_name(provider, entry.upstream_model, connected.key_number)
-    health = fleet.health(lane, policy.breaker, bounds)
-    return Deployment(connected, entry.upstream_model, terms, health, fleet.budget(provider, policy.retries.budget))
+    health = grounds.fleet.health(lane, policy.breaker, bounds)
+    budget = grounds.fleet.budget(provider, policy.retries.budget)
+    return Deployment(connected, entry.upstream_model, terms, health, budget)
 
 
 def _ruled(policy: Policy, shared: Shared, entry: DeploymentEntry) -> Policy:
@@ -86,10 +100,14 @@ def _ruled(policy: Policy, shared: Shared, entry: DeploymentEntry) -> Policy:
     return structs.replace(policy, breaker=_breaker(shared.breaker(entry)), retries=retries)
 
 
-def _undeclared(policy: Policy, fleet: Fleet, connected: Connected, model: str) -> Deployment:
+def _undeclared(policy: Policy, grounds: Grounds, connected: Connected, model: str) -> Deployment:
     """The deployment behind ``provider/model``, which no alias declares."""
-    terms = Terms(timers=Timers(total_seconds=policy.total_seconds))
-    provider = connected.provider.name
+    provider, fleet = connected.provider.name, grounds.fleet
+    terms = Terms(
+        timers=Timers(total_seconds=policy.total_seconds),
+        price=grounds.prices.price(provider, model),
+        must_be_priced=grounds.prices.blocks_unknown,
+    )
     lane = lane_name(provider, model, connected.key_number)
     health = fleet.health(lane, policy.breaker, UNBOUNDED, declared=False)
     budget = fleet.budget(provider, policy.retries.budget, declared=False)

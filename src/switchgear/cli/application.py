@@ -14,6 +14,7 @@ from switchgear.cli.import_config import litellm
 from switchgear.cli.init import init
 from switchgear.cli.key import new_key
 from switchgear.cli.output import show_error
+from switchgear.cli.prices import check_prices, list_prices, show_price
 from switchgear.cli.routes import routes
 from switchgear.cli.start import control, gateway, serve
 from switchgear.cli.tail import tail
@@ -48,6 +49,11 @@ def application() -> typer.Typer:
     batches = _group("batch", "Files of batches: many requests, one to a line.")
     batches.command("check")(reporting(check_batch))
     app.add_typer(batches, name="batch")
+    prices = _group("prices", "What models cost.")
+    prices.command("list")(reporting(list_prices))
+    prices.command("show")(reporting(show_price))
+    prices.command("check")(reporting(check_prices))
+    app.add_typer(prices, name="prices")
     imports = _group("import", "Configurations of other gateways, made into one of Switchgear.")
     imports.command("litellm")(reporting(litellm))
     app.add_typer(imports, name="import")

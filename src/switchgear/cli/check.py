@@ -6,6 +6,7 @@ import typer
 from msgspec import Struct
 
 from switchgear.app.listing import listed_models
+from switchgear.app.prices import PriceBook
 from switchgear.cli.output import show_json, show_table
 from switchgear.cli.settings import ConfigOption, chosen_file, effective_config
 from switchgear.config import Config, ProviderEntry, config_version, read_environment, schema
@@ -59,6 +60,7 @@ def check(
         return
     path = chosen_file(config)
     found = effective_config(config, read_environment())
+    PriceBook(found)
     summary = summarise(found, "the environment" if path is None else str(path))
     if as_json:
         show_json(summary)

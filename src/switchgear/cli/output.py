@@ -1,6 +1,7 @@
 """How commands speak: results on standard output, everything else on standard error."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import typer
 from msgspec import json
@@ -8,6 +9,9 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+_WIDTH_ELSEWHERE: Final = 200
+"""Of what is no terminal: nothing that a pipe reads is cut."""
 
 
 def show_error(message: str) -> None:
@@ -35,4 +39,7 @@ def show_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]
     table = Table(*headings, title=title, title_justify="left", box=SIMPLE, pad_edge=False)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_ELSEWHERE
+    console.print(table)

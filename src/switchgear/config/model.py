@@ -4,6 +4,7 @@ The descriptions are the reference: the JSON Schema, ``docs/configuration.md`` a
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
@@ -19,6 +20,7 @@ from switchgear.config.routing import (
 )
 from switchgear.config.secret import Secret
 from switchgear.kernel.upstream import ProviderSettings
+from switchgear.models.rate_card import USD, PriceCard
 
 HASH_PREFIX: Final = "sha256:"
 HIDDEN: Final = {"hidden": True}
@@ -36,6 +38,7 @@ IN_WORDS: Final[Mapping[str, str]] = {
     _HEADER: "the name of a header: letters, digits and '-'",
     _API_PATH: "a path that begins with '/', of letters, digits, '_', '.', '~' and '-', or a '*' between two slashes",
     _METRICS_PATH: "a path that begins with '/', such as /metrics",
+    USD: "a plain decimal amount of dollars, such as 0.15",
     MODEL_NAME: "visible ASCII characters without spaces, at most 256",
     FIELD_NAME: "the name of a top-level field: letters, digits, '_' and '-', without dots",
 }
@@ -46,6 +49,7 @@ HeaderName = Annotated[str, Meta(pattern=_HEADER)]
 Fsync = Literal["buffered", "strict"]
 WhenFull = Literal["refuse", "continue"]
 WhenUnread = Literal["keep", "delete"]
+WhenUnpriced = Literal["flag", "block"]
 StateEngine = Literal["files", "memory"]
 
 
@@ -232,6 +236,13 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "`openai-organization` tells clients whose account it is."
         ),
     ] = ()
+    prices: Annotated[
+        Mapping[ModelName, PriceCard],
+        Meta(
+            description="What its models cost, by their names there, before any table of prices; `*` is for all that "
+            "are not named."
+        ),
+    ] = {}
     proxy: Annotated[
         Secret | None, Meta(description="URL of an egress proxy, never shown; only with `transport: aiohttp`.")
     ] = None
@@ -250,6 +261,25 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             query=self.query,
             options={option: value.reveal() for option, value in self.options.items()},
         )
+
+
+class Prices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What calls cost, where their provider does not say so itself."""
+
+    file: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(
+            description="A table of prices that goes before the packaged one, in the form of its `prices.json`. A "
+            "change is taken up like one of this file.",
+        ),
+    ] = None
+    unknown: Annotated[
+        WhenUnpriced,
+        Meta(
+            description="Calls of a model of unknown price: `flag` them in records and metrics, or `block` them. They "
+            "never count as free."
+        ),
+    ] = "flag"
 
 
 class Compatibility(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -320,6 +350,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "Needed where several providers speak that API."
         ),
     ] = None
+    prices: Annotated[Prices, Meta(description="What calls cost.")] = Prices()
     routing: Annotated[RoutingEntry, Meta(description="How calls are routed to models that do not say otherwise.")] = (
         RoutingEntry()
     )
@@ -330,3 +361,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     compatibility: Annotated[Compatibility, Meta(description="For clients that were written for another gateway.")] = (
         Compatibility()
     )
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Other files that the configuration is made of."""
+        return () if self.prices.file is None else (Path(self.prices.file),)

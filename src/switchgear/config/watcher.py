@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ POLL_SECONDS: Final = 0.5
 
 Load = Callable[[Path, Mapping[str, str]], Config]
 Stamp = tuple[int, int, int]
+Stamps = tuple[Stamp | None, ...]
 
 
 class ConfigWatcher:
@@ -33,12 +34,18 @@ class ConfigWatcher:
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._path = path
+        self._files = (path,)
         self._environ = environ
         self._load = load
         self._apply = apply
         self._report = report
         self._poll_seconds = poll_seconds
-        self._stamp = _stamp(path)
+        self._stamp = _stamp(self._files)
+
+    def follow(self, config: Config) -> None:
+        """Watch the other files of ``config`` too; to be called before they are read."""
+        self._files = (self._path, *config.files)
+        self._stamp = (*self._stamp[:1], *_stamp(self._files[1:]))
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -48,27 +55,32 @@ class ConfigWatcher:
 
     async def look(self) -> None:
         """Look once, and act on what changed since the last look."""
-        stamp = await asyncio.to_thread(_stamp, self._path)
+        stamp = await asyncio.to_thread(_stamp, self._files)
         if stamp == self._stamp:
             return
         try:
             config = await asyncio.to_thread(self._load, self._path, self._environ)
             if await self._still(stamp):
+                self.follow(config)
                 self._apply(config)
         except ConfigError as error:
             if await self._still(stamp):
                 self._report(error)
 
-    async def _still(self, stamp: Stamp | None) -> bool:
+    async def _still(self, stamp: Stamps) -> bool:
         """Whether what was read is what ``stamp`` stood for; a file caught in the middle of a write is read again."""
-        settled = await asyncio.to_thread(_stamp, self._path) == stamp
+        settled = await asyncio.to_thread(_stamp, self._files) == stamp
         if settled:
             self._stamp = stamp
         return settled
 
 
-def _stamp(path: Path) -> Stamp | None:
-    """What changes when the file does; None while there is none."""
+def _stamp(paths: Iterable[Path]) -> Stamps:
+    """What changes when one of the files does; None stands for one that is not there."""
+    return tuple(_stamp_of(path) for path in paths)
+
+
+def _stamp_of(path: Path) -> Stamp | None:
     try:
         found = os.stat(path)  # noqa: PTH116 (follows links, as the reading does)
     except OSError:

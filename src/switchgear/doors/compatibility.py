@@ -13,6 +13,7 @@ from msgspec import DecodeError, Raw, Struct, json
 from switchgear.doors.endpoint import Request
 from switchgear.kernel.call import Call
 from switchgear.kernel.errors import BadRequest
+from switchgear.kernel.money import NanoUsd, format_usd
 from switchgear.kernel.reply import Headers
 from switchgear.wire.json_body import leave_out, members
 
@@ -102,8 +103,14 @@ def _litellm(call: Call, now_monotonic_ns: int, *, early: bool) -> Iterator[tupl
         yield b"x-litellm-model-id", call.attempts[-1].deployment.encode()
         # A name that led to an attempt is printable ASCII.
         yield b"x-litellm-model-group", call.head.model.encode()
+        if call.attempts[-1].cost in ("settled", "estimated"):
+            yield b"x-litellm-response-cost", _dollars(sum(attempt.cost_nano_usd for attempt in call.attempts))
         yield b"x-litellm-attempted-retries", b"%d" % _made(call, "retry")
         yield b"x-litellm-attempted-fallbacks", b"%d" % _made(call, "fallback")
+
+
+def _dollars(nano_usd: int) -> bytes:
+    return format_usd(NanoUsd(nano_usd)).removeprefix("$").replace(",", "").encode()
 
 
 def _helicone(call: Call, *, early: bool) -> Iterator[tuple[bytes, bytes]]:

@@ -26,6 +26,8 @@ class Tally(Struct, kw_only=True):
     usage_at_start: Usage | None = None
     """What a stream told as it began, of an answer that is translated: right about the input only."""
     finish: Finish | None = None
+    service: str | None = None
+    """The class of service that answered, as the upstream told it: it decides the price."""
     content_bytes: int = 0
     """UTF-8 bytes of content seen (text, thinking, arguments): the base of an estimate when no usage comes."""
     content_frames: int = 0

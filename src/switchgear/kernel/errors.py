@@ -5,6 +5,7 @@
     │   ├── BadRequest              400 invalid_request
     │   │   ├── UnsupportedField    400 unsupported_field
     │   │   ├── NotOffered          400 operation_not_offered
+    │   │   ├── PriceUnknown        400 price_unknown
     │   │   ├── ContextTooLong      400 context_length_exceeded
     │   │   ├── PreviousNotFound    400 previous_response_not_found
     │   │   └── ContentFiltered     400 content_filter
@@ -74,6 +75,12 @@ class NotOffered(BadRequest):
     """The model's provider cannot perform the operation: no embeddings, no token count."""
 
     code = "operation_not_offered"
+
+
+class PriceUnknown(BadRequest):
+    """Nobody knows what a call of the model costs, and ``prices.unknown`` is ``block``."""
+
+    code = "price_unknown"
 
 
 class ContextTooLong(BadRequest):

@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from switchgear.kernel.chat import Usage
+from switchgear.kernel.pricing import CostState
 
 Outcome = Literal["ok", "refused", "failed", "cancelled"]
 """``refused`` is the caller's fault, ``failed`` anybody else's; ``cancelled``: the client went away first."""
@@ -43,6 +44,12 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     """Of the recording that was heard, where the answer tells."""
     characters: int = 0
     """Of the text that was spoken."""
+    cost_nano_usd: int = 0
+    """What it cost, in nano-dollars, under ``price``."""
+    cost: CostState = ""
+    """How sure that is."""
+    price: str = ""
+    """The version of the price table, or ``declared``; empty when the price is not known."""
     upstream_id: str = ""
     dropped: tuple[str, ...] = ()
     """Fields of the request that the deployment's ``drop`` left out."""

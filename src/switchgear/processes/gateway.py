@@ -65,6 +65,7 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
     try:
         watch = _Watch(path, environ)
         config = _read(path, environ, options)
+        watch.follow(config)
         parts = build(config, options)
         watch.bind(parts)
         listener = _listener(config, options)
@@ -172,6 +173,11 @@ class _Watch:
 
     def bind(self, parts: Parts) -> None:
         self._parts = parts
+
+    def follow(self, config: Config) -> None:
+        """Watch what ``config`` is made of."""
+        if self._watcher is not None:
+            self._watcher.follow(config)
 
     async def run(self) -> None:
         if self._watcher is not None:

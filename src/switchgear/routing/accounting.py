@@ -19,6 +19,7 @@ def see(tally: Tally, event: Event) -> None:
         tally.finish = event.finish
     elif isinstance(event, Start):
         tally.usage_at_start = event.usage
+        tally.service = event.service_tier
     elif isinstance(event, Failure):
         tally.error = event.error
 

@@ -13,12 +13,13 @@ from switchgear.kernel.dialect import StreamOptions, Tally, Untelling
 from switchgear.kernel.errors import Internal, SwitchgearError, UpstreamError, UpstreamGarbled
 from switchgear.kernel.estimate import estimate_tokens
 from switchgear.kernel.fold import fold, unfold
+from switchgear.kernel.pricing import Price
 from switchgear.kernel.record import Attempt
 from switchgear.kernel.reply import Headers, Reply
 from switchgear.kernel.retrieval import Embed, Embeddings, Ranking
 from switchgear.kernel.upstream import Timers, UpstreamReply
 from switchgear.routing.accounting import see, untold_usage
-from switchgear.routing.causes import cause_of
+from switchgear.routing.causes import UNSENT, cause_of
 from switchgear.routing.credentials import classified
 from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream, no_content
@@ -57,13 +58,14 @@ class AttemptLog:
     """Writes one attempt's entry, and what it tells of the deployment: opened at its start, closed exactly once."""
 
     __slots__ = ("_call", "_clock", "_closed", "_health", "_is_probe", "_started_monotonic_ns", "asked", "entry",
-                 "telling")  # fmt: skip
+                 "price", "telling")  # fmt: skip
 
     def __init__(self, call: Call, clock: Clock, entry: Attempt, health: Health, *, has_place: bool = False) -> None:
         self.entry = entry
         self.asked: Chat | None = None
         """The request in its canonical form, of a call that is translated."""
         self.telling: Telling | None = None
+        self.price: Price | None = None
         self._call = call
         self._clock = clock
         self._health = health
@@ -129,7 +131,26 @@ class AttemptLog:
             entry.outcome = "cancelled"
             health.left(probe=self._is_probe)
         usage = entry.usage
+        self._settle(usage, None if tally is None else tally.service)
         health.end(usage.total_input + usage.total_output if usage is not None and health.counts_tokens else 0, now_ns)
+
+    def _settle(self, usage: Usage | None, service: str | None) -> None:
+        """Say what the attempt cost: an answer that broke off is paid as far as it came."""
+        entry = self.entry
+        price = self.price
+        if self._call.dialect.family == "count_tokens":
+            entry.cost = "void"
+        elif usage is None:
+            # Sent, and not refused: the upstream may have worked on it, and may send a bill.
+            refused = entry.status >= _FIRST_OTHER_STATUS or entry.cause in UNSENT
+            entry.cost = "void" if refused else "unknown"
+        elif price is None or (usage.estimated and not usage.total_input):
+            # Nothing is read by no model: such a usage stands for one that is still to come.
+            entry.cost = "unknown"
+        else:
+            entry.cost = "estimated" if usage.estimated else "settled"
+            entry.price = price.version
+            entry.cost_nano_usd = price.cost(usage, service or "")
 
 
 def _answered(tally: Tally, error: SwitchgearError | None) -> bool:
@@ -161,7 +182,7 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         dropped=dropped,
     )
     log = AttemptLog(call, clock, entry, health, has_place=how.has_place)
-    log.asked, log.telling = asked, how.telling
+    log.asked, log.telling, log.price = asked, how.telling, deployment.price
     upstream: UpstreamReply | None = None
     try:
         provider = deployment.connected.provider

@@ -1,6 +1,6 @@
 """Which of several deployments takes a call: a function for each way, in a table under the configuration's words."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from switchgear.kernel.ids import RandomBits
@@ -69,3 +69,15 @@ BALANCERS: Final[Mapping[Balance, Balancer]] = {
     "cheapest": cheapest,
     "headroom": headroom,
 }
+
+
+def by_tier(deployments: Iterator[Deployment]) -> Iterator[list[Deployment]]:
+    """Groups of the same tier, lowest first; the deployments come in that order."""
+    group: list[Deployment] = []
+    for deployment in deployments:
+        if group and group[0].tier != deployment.tier:
+            yield group
+            group = []
+        group.append(deployment)
+    if group:
+        yield group

@@ -47,6 +47,8 @@ COUNTED: Final[frozenset[Cause]] = frozenset(
     ("unreachable", "unanswered", "timeout", "overloaded", "server_error", "garbled", "truncated")
 )
 """Says something about the deployment's health. A rate limit does not: it has its own clock."""
+UNSENT: Final[frozenset[Cause]] = frozenset(("unreachable", "overloaded", "busy"))
+"""Without an answer's status: the request never left the gateway."""
 SENT_AWAY: Final[frozenset[Cause]] = frozenset(("auth", "rate_limited", "quota"))
 """The upstream says not to come, or not yet: calls that are not sent then fail with its words."""
 ONLY_DECLARED: Final[frozenset[Cause]] = frozenset(("content_filter", "context_length", "refused", "unsupported"))

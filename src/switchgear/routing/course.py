@@ -16,7 +16,6 @@ from switchgear.kernel.call import Call
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import (
     BadRequest,
-    NotOffered,
     SwitchgearError,
     UpstreamError,
     UpstreamRefused,
@@ -27,11 +26,11 @@ from switchgear.kernel.reply import Reply
 from switchgear.kernel.upstream import Timers
 from switchgear.routing.affinity import Bindings, conversation
 from switchgear.routing.attempt import Manner, attempt
-from switchgear.routing.balance import BALANCERS, unqueued
+from switchgear.routing.balance import BALANCERS, by_tier, unqueued
 from switchgear.routing.budget import Budget
 from switchgear.routing.causes import AGAIN, COUNTED, ELSEWHERE, ONLY_DECLARED, cause_of
 from switchgear.routing.deployment import Deployment, Plan
-from switchgear.routing.failures import Failed, all_rest, latest, worst
+from switchgear.routing.failures import Failed, all_rest, latest, none_able, worst
 from switchgear.routing.hedge import Racing, race
 from switchgear.routing.model import Alias, RouteTable
 from switchgear.routing.policy import ANY, Cause
@@ -262,7 +261,7 @@ class Course:
     def _able(self, alias: Alias) -> dict[Deployment, Plan]:
         """Those that offer the operation at all, in the order of their tiers.
 
-        Raises NotOffered when there are none, or what went wrong before.
+        Raises NotOffered or PriceUnknown when there are none, or what went wrong before.
         """
         call = self._call
         plans = ((each, each.plan(call.operation, call.dialect)) for each in alias.deployments)
@@ -270,11 +269,7 @@ class Course:
         if not able and self._failures:
             raise worst(self._failures)
         if not able:
-            raise NotOffered(
-                f"no provider of {call.head.model[:200]!r} offers {call.operation.replace('_', ' ')}; "
-                "choose another model",
-                param="model",
-            )
+            raise none_able(call.head.model, call.operation, alias.deployments)
         return able
 
     def _fresh(self, alias: Alias, able: dict[Deployment, Plan], now_ns: int) -> Deployment | None:
@@ -294,7 +289,7 @@ class Course:
     def _first_free(self, alias: Alias, candidates: Iterator[Deployment], now_ns: int) -> Deployment | None:
         """One from the first tier that has a place free, or else where the line is shortest."""
         waiting: Deployment | None = None
-        for tier in _by_tier(candidates):
+        for tier in by_tier(candidates):
             free = [each for each in tier if not each.health.gate.is_full]
             if free:
                 return self._choose(alias, free, now_ns)
@@ -393,15 +388,3 @@ class Course:
             if seconds is not None:
                 rests.append(seconds)
         return min(rests, default=None)
-
-
-def _by_tier(deployments: Iterator[Deployment]) -> Iterator[list[Deployment]]:
-    """Groups of the same tier, lowest first; the deployments come in that order."""
-    group: list[Deployment] = []
-    for deployment in deployments:
-        if group and group[0].tier != deployment.tier:
-            yield group
-            group = []
-        group.append(deployment)
-    if group:
-        yield group

@@ -6,6 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from switchgear.kernel.dialect import Dialect
+from switchgear.kernel.pricing import Price
 from switchgear.kernel.upstream import Provider, Target, Timers, Transport
 from switchgear.routing.budget import Budget
 from switchgear.routing.health import Health
@@ -59,13 +60,17 @@ class Terms(Struct, frozen=True, kw_only=True):
     """Top-level fields that clients send and that this upstream is not told."""
     begins_answers: bool | None = None
     """Whether the model goes on with an answer that was begun for it; None: as the provider's quirks say."""
+    price: Price | None = None
+    """What calls cost; None: nobody knows."""
+    must_be_priced: bool = False
+    """Calls of an unknown price are not made."""
 
 
 class Deployment:
     """Somewhere to send calls; ``health`` outlives it, the rest is of one snapshot."""
 
-    __slots__ = ("_drop", "begins_answers", "budget", "connected", "cost", "health", "model", "name", "plans",
-                 "provider_name", "tier", "timers", "weight")  # fmt: skip
+    __slots__ = ("_drop", "begins_answers", "budget", "connected", "cost", "health", "is_withheld", "model", "name",
+                 "plans", "price", "provider_name", "tier", "timers", "weight")  # fmt: skip
 
     def __init__(self, connected: Connected, model: str, terms: Terms, health: Health, budget: Budget) -> None:
         self.connected = connected
@@ -79,6 +84,9 @@ class Deployment:
         self._drop = tuple(dict.fromkeys((*connected.drop, *terms.drop)))
         own = terms.begins_answers
         self.begins_answers = connected.provider.quirks.begins_answers if own is None else own
+        self.price = terms.price
+        self.is_withheld = terms.must_be_priced and terms.price is None
+        """Not used, because nobody knows what it costs."""
         self.health = health
         self.budget = budget
         """What may be tried again at the provider."""
@@ -86,7 +94,7 @@ class Deployment:
         """By operation and the client's dialect; see :meth:`plan`."""
 
     def plan(self, operation: str, dialect: Dialect) -> Plan | None:
-        """The plan for an operation, made on first use; None when the provider does not offer it."""
+        """The plan for an operation, made on first use; None when the provider does not offer it, or it is withheld."""
         key = (operation, dialect.name)
         plan = self.plans.get(key)
         if plan is None and key not in self.plans:
@@ -95,7 +103,7 @@ class Deployment:
 
     def _make_plan(self, operation: str, dialect: Dialect) -> Plan | None:
         target = self.connected.provider.target(operation, dialect.name, self.model)
-        if target is None:
+        if target is None or self.is_withheld:
             return None
         spoken = self.connected.dialects(target.dialect, self.connected.provider)
         same_dialect = spoken.name == dialect.name

@@ -4,7 +4,15 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from switchgear.kernel.errors import Overloaded, SwitchgearError, UpstreamRefused, UpstreamUnauthorized
+from switchgear.kernel.errors import (
+    BadRequest,
+    NotOffered,
+    Overloaded,
+    PriceUnknown,
+    SwitchgearError,
+    UpstreamRefused,
+    UpstreamUnauthorized,
+)
 from switchgear.routing.deployment import Deployment
 from switchgear.routing.policy import Cause
 
@@ -51,4 +59,18 @@ def all_rest(model: str, resting: Mapping[Deployment, float]) -> SwitchgearError
     return Overloaded(
         f"every deployment of {model[:_MAX_NAME]!r} is resting after failures or a rate limit",
         retry_after_seconds=seconds or 1.0,
+    )
+
+
+def none_able(model: str, operation: str, deployments: Sequence[Deployment]) -> BadRequest:
+    """The refusal of a call that none of the deployments can take, well as they may be."""
+    if any(each.is_withheld for each in deployments):
+        return PriceUnknown(
+            f"nobody knows what {model[:_MAX_NAME]!r} costs, and calls of unknown price are not made here; "
+            "declare it under 'prices' of its provider",
+            param="model",
+        )
+    return NotOffered(
+        f"no provider of {model[:_MAX_NAME]!r} offers {operation.replace('_', ' ')}; choose another model",
+        param="model",
     )

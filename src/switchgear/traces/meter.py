@@ -143,6 +143,12 @@ class Meter:
             "switchgear_audio_seconds_total", "Seconds of recordings, where the answer told them.", ("model",)
         )
         self._spoken = Counts("switchgear_characters_total", "Characters of text to be spoken.", ("model",))
+        self._cost = Counts(
+            "switchgear_cost_nano_usd_total", "Cost in nano-dollars (1e-9 USD).", ("model", "deployment", "estimated")
+        )
+        self._unpriced = Counts(
+            "switchgear_unpriced_attempts_total", "Attempts that cost nobody knows what.", ("model", "deployment")
+        )
 
     def watch(self, counts: Callable[[], Mapping[str, int]]) -> None:
         """Show a journal's counts too: those of a writer, of a reader, or of several together."""
@@ -171,6 +177,11 @@ class Meter:
             self._heard.add((model,), attempt.audio_seconds)
         if attempt.characters:
             self._spoken.add((model,), attempt.characters)
+        if attempt.cost == "unknown":
+            self._unpriced.add((model, deployment))
+        elif attempt.cost_nano_usd:
+            estimated = "true" if attempt.cost == "estimated" else "false"
+            self._cost.add((model, deployment, estimated), attempt.cost_nano_usd)
         usage = attempt.usage
         if usage is None:
             return
@@ -201,6 +212,8 @@ class Meter:
             self._tokens,
             self._heard,
             self._spoken,
+            self._cost,
+            self._unpriced,
         )
         own = "".join(family.render() for family in families) + "".join(self._journal_counts())
         return own + "".join(exposition() for exposition in self._others)

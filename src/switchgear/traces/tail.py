@@ -7,6 +7,7 @@ from threading import Event
 from typing import Final
 
 from switchgear.kernel.chat import Usage
+from switchgear.kernel.money import NanoUsd, format_usd
 from switchgear.kernel.record import CallRecord
 from switchgear.traces.journal_reader import JournalReader
 from switchgear.traces.offsets import Position
@@ -38,7 +39,7 @@ def follow(directory: Path, from_start: bool, stop: Event) -> Iterator[CallRecor
 
 
 def format_line(record: CallRecord) -> str:
-    """Time, status, key, door, model → deployment, durations, tokens (``~``: estimated), error."""
+    """Time, status, key, door, model → deployment, durations, tokens and cost (``~``: estimated), error."""
     moment = datetime.fromtimestamp(record.started_ns / 1e9, tz=UTC).astimezone()
     attempt = record.attempts[-1] if record.attempts else None
     usage = attempt.usage if attempt is not None else None
@@ -55,6 +56,8 @@ def format_line(record: CallRecord) -> str:
         parts.append(f"first byte {record.first_byte_ns / 1e6:.1f} ms")
     if usage is not None:
         parts.append(tokens(usage))
+    if cost := costs(record):
+        parts.append(cost)
     if record.error:
         parts.append(_shown(record.error))
     return "  ".join(parts)
@@ -64,6 +67,17 @@ def tokens(usage: Usage) -> str:
     """Tokens in and out, with ``~`` where they are estimated."""
     mark = "~" if usage.estimated else ""
     return f"{mark}{usage.total_input} in {mark}{usage.total_output} out"
+
+
+def costs(record: CallRecord) -> str:
+    """What the attempts cost together: ``~`` before what is estimated in part, ``+?`` after what is unknown in part."""
+    states = {attempt.cost for attempt in record.attempts}
+    if not states - {"", "void"}:
+        return ""
+    if states <= {"", "void", "unknown"}:
+        return "$?"
+    amount = format_usd(NanoUsd(sum(attempt.cost_nano_usd for attempt in record.attempts)))
+    return f"{'~' if 'estimated' in states else ''}{amount}{'+?' if 'unknown' in states else ''}"
 
 
 def _shown(text: str) -> str:

@@ -13,7 +13,7 @@ from switchgear.kernel.errors import UpstreamError, UpstreamGarbled
 from switchgear.kernel.estimate import estimate_output_tokens
 from switchgear.wire.anthropic_errors import read_stream_error
 from switchgear.wire.anthropic_stream import WireEvent, read_event
-from switchgear.wire.anthropic_usage import WireUsage, merged_usage, read_finish, read_usage
+from switchgear.wire.anthropic_usage import WireUsage, merged_usage, read_finish, read_tier, read_usage
 from switchgear.wire.sse import read_events
 
 _MESSAGE: Final = b'"message_'
@@ -100,6 +100,7 @@ class AnthropicRelay:
             self._usage = merged_usage(self._usage, event.usage)
             self._untold = None
             self.tally.usage = read_usage(self._usage)
+            self.tally.service = read_tier(self._usage)
 
     def _estimated(self, known: Usage) -> Usage:
         tally = self.tally

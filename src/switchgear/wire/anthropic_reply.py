@@ -96,6 +96,7 @@ def glance(body: bytes) -> Tally:
     return Tally(
         usage=None if wire.usage is None else read_usage(wire.usage),
         finish=None if wire.stop_reason is None else read_finish(wire.stop_reason),
+        service=read_tier(wire.usage),
         complete=True,
     )
 

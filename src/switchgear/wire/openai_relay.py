@@ -116,6 +116,7 @@ class ChatRelay:
         if chunk.usage is None:
             return frame
         self.tally.usage = read_usage(chunk.usage)
+        self.tally.service = chunk.service_tier
         return b"" if not chunk.choices and not self._options.include_usage else frame
 
     def _fail(self, error: SwitchgearError, frame: bytes, data: bytes) -> bytes:

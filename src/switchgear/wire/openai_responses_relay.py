@@ -76,3 +76,4 @@ class ResponsesRelay:
         self.tally.finish = read_finish(kind.removeprefix("response."), response.incomplete_details, calls=calls)
         self.tally.complete = True
         self.tally.usage = usage
+        self.tally.service = response.service_tier

@@ -99,6 +99,7 @@ class WireGlance(Struct):
     incomplete_details: Incomplete | None = None
     usage: WireUsage | None = None
     object: str | None = None
+    service_tier: str | None = None
 
 
 def read_reply(body: bytes) -> Completion:
@@ -137,6 +138,7 @@ def glance(body: bytes) -> Tally:
     return Tally(
         usage=usage,
         finish=read_finish(seen.status or "completed", seen.incomplete_details, calls=calls),
+        service=seen.service_tier,
         content_bytes=0 if usage is not None else _content_bytes(read_reply(body)),
         complete=True,
     )

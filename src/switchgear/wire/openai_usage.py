@@ -147,6 +147,7 @@ class _Glance(Struct):
     usage: WireUsage | None = None
     error: Raw = ABSENT
     object: str | None = None
+    service_tier: str | None = None
 
 
 _READ_GLANCE: Final = json.Decoder(_Glance).decode
@@ -166,7 +167,13 @@ def glance(body: bytes, content_bytes: Callable[[bytes], int]) -> Tally:
     if seen.choices and (reason := seen.choices[0].finish_reason) is not None:
         finish = read_finish(reason, read_stop_sequence(seen.choices[0].stop_reason))
     usage = None if seen.usage is None else read_usage(seen.usage)
-    return Tally(usage=usage, finish=finish, content_bytes=0 if usage else content_bytes(body), complete=True)
+    return Tally(
+        usage=usage,
+        finish=finish,
+        service=seen.service_tier,
+        content_bytes=0 if usage else content_bytes(body),
+        complete=True,
+    )
 
 
 def refuse_disguised(body: bytes) -> None:

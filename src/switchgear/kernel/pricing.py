@@ -1,0 +1,87 @@
+"""What the tokens of an answer cost: rates in pico-dollars (10⁻¹² USD) a token, amounts in nano-dollars.
+
+A price of $0.0375 for a million tokens is 37,500 pico-dollars for one: every published price is a whole number, and an
+amount is rounded once, when it is summed.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from switchgear.kernel.chat import Usage
+from switchgear.kernel.money import NanoUsd
+
+CostState = Literal["", "settled", "estimated", "void", "unknown"]
+"""``settled``: of counts that the upstream told. ``estimated``: of the gateway's own. ``void``: nothing to pay for was
+done. ``unknown``: the price is not known, or what was done is not. Empty: nothing was asked of a model."""
+
+PICO_PER_NANO: Final = 1000
+
+
+class Rates(Struct, frozen=True, kw_only=True):
+    """Pico-dollars for a token of each of :class:`Usage`'s buckets, and for a call."""
+
+    input: int
+    cache_read: int
+    cache_write_5m: int
+    cache_write_1h: int
+    output: int
+    reasoning: int
+    audio_input: int
+    audio_output: int
+    image_input: int
+    call: int = 0
+
+    def cost(self, usage: Usage) -> NanoUsd:
+        """The cost of one call, to the nearest nano-dollar, halves up."""
+        pico = (
+            self.call
+            + usage.input * self.input
+            + usage.cache_read * self.cache_read
+            + usage.cache_write_5m * self.cache_write_5m
+            + usage.cache_write_1h * self.cache_write_1h
+            + usage.output * self.output
+            + usage.reasoning * self.reasoning
+            + usage.audio_input * self.audio_input
+            + usage.audio_output * self.audio_output
+            + usage.image_input * self.image_input
+        )
+        return NanoUsd((pico + PICO_PER_NANO // 2) // PICO_PER_NANO)
+
+
+class Tier(Struct, frozen=True, kw_only=True):
+    """Other rates for the whole of a call that reads more than so many tokens."""
+
+    above_input_tokens: int
+    rates: Rates
+
+
+class Schedule(Struct, frozen=True, kw_only=True):
+    """The rates of one class of service; ``tiers`` from the highest bound down."""
+
+    rates: Rates
+    tiers: tuple[Tier, ...] = ()
+
+    def cost(self, usage: Usage) -> NanoUsd:
+        """The cost of one call under the tier that it falls in."""
+        if self.tiers:
+            read = usage.total_input
+            for tier in self.tiers:
+                if read > tier.above_input_tokens:
+                    return tier.rates.cost(usage)
+        return self.rates.cost(usage)
+
+
+class Price(Struct, frozen=True, kw_only=True):
+    """What one deployment's calls cost."""
+
+    version: str
+    """Of the table it stands in, or ``declared`` by the operator."""
+    standard: Schedule
+    services: Mapping[str, Schedule] = {}
+    """Of other classes of service, by the vendors' names: ``batch``, ``flex``, ``priority``."""
+
+    def cost(self, usage: Usage, service: str = "") -> NanoUsd:
+        """The cost of one call that was given ``service``; one without rates of its own is paid as standard."""
+        return self.services.get(service, self.standard).cost(usage)

@@ -1,0 +1,1 @@
+"""The registry of models: what they are called, what they can do, and what they cost."""

@@ -1,0 +1,80 @@
+"""Whose price counts: the provider's own, then the operator's table, then the packaged one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from switchgear.app.prices import PriceBook
+from switchgear.config.model import Config, Prices, ProviderEntry
+from switchgear.kernel.chat import Usage
+from switchgear.kernel.errors import ConfigError
+from switchgear.models.rate_card import PriceCard
+
+MILLION = Usage(input=1_000_000)
+
+
+def write(path: Path, dollars: str, model: str = "gpt-4o") -> None:
+    vendor = {"kinds": ["openai"], "source": "", "models": {model: {"input": dollars, "output": "1"}}}
+    path.write_text(json.dumps({"version": "own", "vendors": {"openai": vendor}}), encoding="utf-8")
+
+
+def book(file: Path | None = None, /, **cards: PriceCard) -> PriceBook:
+    openai = ProviderEntry(kind="openai", prices=dict(cards))
+    return PriceBook(Config(providers={"openai": openai}, prices=Prices(file=None if file is None else str(file))))
+
+
+def dollars(found: PriceBook, model: str) -> float | None:
+    price = found.price("openai", model)
+    return None if price is None else price.cost(MILLION) / 1e9
+
+
+def test_the_packaged_table_is_the_last_word(tmp_path: Path) -> None:
+    write(tmp_path / "prices.json", "7", model="gpt-4o-mini")
+
+    assert dollars(book(tmp_path / "prices.json"), "gpt-4o") == 2.5
+
+
+def test_the_operators_table_goes_before_it(tmp_path: Path) -> None:
+    write(tmp_path / "prices.json", "7")
+
+    assert dollars(book(tmp_path / "prices.json"), "gpt-4o") == 7
+
+
+def test_what_the_provider_itself_declares_goes_before_both(tmp_path: Path) -> None:
+    write(tmp_path / "prices.json", "7")
+    found = book(tmp_path / "prices.json", **{"gpt-4o": PriceCard(input="9", output="1")})
+
+    assert dollars(found, "gpt-4o") == 9
+    price = found.price("openai", "gpt-4o")
+    assert price is not None
+    assert price.version == "declared"
+
+
+def test_a_star_is_for_all_models_that_the_provider_does_not_name() -> None:
+    found = book(**{"*": PriceCard(input="4", output="1"), "a": PriceCard(input="5", output="1")})
+
+    assert (dollars(found, "a"), dollars(found, "gpt-4o"), dollars(found, "never-seen")) == (5, 4, 4)
+
+
+def test_what_nobody_knows_has_no_price() -> None:
+    assert dollars(book(), "never-seen") is None
+
+
+def test_a_table_that_is_not_there_is_told_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"prices\.file: .*none\.json cannot be read: No such file"):
+        book(tmp_path / "none.json")
+
+
+def test_a_declared_price_that_is_too_fine_is_told_with_its_place() -> None:
+    with pytest.raises(ConfigError, match=r"providers\.openai\.prices\.m: output: "):
+        book(m=PriceCard(input="1", output="0.0000001"))
+
+
+def test_another_table_is_another_version_of_the_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "prices.json"
+    write(path, "7")
+    first = book(path).marked("abc")
+    write(path, "8")
+
+    assert "abc" == book().marked("abc") != first != book(path).marked("abc")
