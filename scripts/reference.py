@@ -21,7 +21,7 @@ from switchgear.providers.kind import Environment, Kind
 from switchgear.providers.registry import discover
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.providers.simulator.script import Parameters
-from switchgear.routing.report import BudgetReport, DeploymentReport, FleetReport
+from switchgear.routing.report import BudgetReport, DeploymentReport, FleetReport, Word
 from switchgear.traces.gauges import exposition
 from switchgear.traces.journal import JournalSettings, JournalWriter
 from switchgear.traces.journal_reader import FileOffsets, JournalReader
@@ -211,7 +211,13 @@ def deployment_metrics_table() -> str:
     budget = BudgetReport(name="p", left=1, spent=1)
     return _metrics_in(
         exposition(
-            [FleetReport(gateway="g", deployments=(deployment,), retry_budgets=(budget,), hedge_budgets=(budget,))]
+            Word(
+                reports=(
+                    FleetReport(
+                        gateway="g", deployments=(deployment,), retry_budgets=(budget,), hedge_budgets=(budget,)
+                    ),
+                )
+            )
         )
     )
 

@@ -1,20 +1,24 @@
 """`switchgear routes`: what a file says of models, and the state that a gateway adds."""
 
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
 from pathlib import Path
 from typing import Final, cast
 
 import pytest
 from msgspec import json
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from switchgear.app.listing import Routes, listed_models, routes
 from switchgear.cli import application
-from switchgear.cli.routes import lines
+from switchgear.cli.output import draw, plain
+from switchgear.cli.routes import blocks
 from switchgear.config import parse
-from switchgear.routing.report import BudgetReport, DeploymentReport, FleetReport
+from switchgear.routing.report import BudgetReport, DeploymentReport, FleetReport, SilentGateway, Word
 
 NOW_NS: Final = 1_700_000_000_000_000_000
 FILE: Final = """
@@ -109,7 +113,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(application(), ["routes", *arguments])
 
 
-REPORTS: Final = [
+REPORTS: Final = (
     FleetReport(
         gateway="g0",
         deployments=(
@@ -119,8 +123,21 @@ REPORTS: Final = [
             DeploymentReport(name="sim/other", breaker="half_open", opened=1),
         ),
         retry_budgets=(BudgetReport(name="keyed", left=4, spent=6),),
-    )
-]
+    ),
+)
+WORD: Final = Word(reports=REPORTS)
+
+
+def lines(found: Routes) -> list[str]:
+    """What a pipe gets."""
+    return list(plain(blocks(found, NOW_NS)))
+
+
+def drawn(found: Routes, width: int = 160) -> str:
+    """What a terminal shows, with its colours."""
+    console = Console(file=StringIO(), force_terminal=True, color_system="standard", width=width, highlight=False)
+    draw(blocks(found, NOW_NS), console)
+    return cast("StringIO", console.file).getvalue()
 
 
 def test_a_file_alone_says_where_calls_go(folder: Path) -> None:
@@ -143,7 +160,7 @@ def test_without_a_gateway_at_its_address_the_file_is_shown_with_a_note(folder: 
 
 def test_the_gateway_at_the_files_address_adds_the_state(folder: Path, gateway: Gateway) -> None:
     write(folder, gateway.server_port)
-    gateway.answer = Routes(models=[], deployments=list(REPORTS[0].deployments), gateways=REPORTS)
+    gateway.answer = Routes(models=[], deployments=list(REPORTS[0].deployments), gateways=list(REPORTS))
     done = run()
     assert done.exit_code == 0
     assert gateway.asked == ["/api/v1/routes"]
@@ -162,14 +179,14 @@ def test_a_gateway_that_is_named_must_answer(folder: Path, gateway: Gateway) -> 
 
 def test_the_json_is_what_the_gateway_answers(folder: Path, gateway: Gateway) -> None:
     config = parse(FILE.replace("PORT", "0"), "file", {})
-    answer = gateway.answer = routes(config, REPORTS)
+    answer = gateway.answer = routes(config, WORD)
     done = run("--json", "--url", f"http://127.0.0.1:{gateway.server_port}/v1")
     assert json.decode(done.stdout, type=Routes) == answer
 
 
 def test_the_state_stands_beside_each_deployment() -> None:
     config = parse(FILE.replace("PORT", "0"), "file", {})
-    told = list(lines(routes(config, REPORTS), NOW_NS))
+    told = lines(routes(config, WORD))
     rows = {line.split()[1]: line for line in told if line.startswith("  0")}
     assert "  open for 4.2 s  " in rows["keyed/gpt-4o#1"]
     assert "  closed, failed 1× in a row, rate limited for 1.5 s  " in rows["keyed/gpt-4o#2"]
@@ -182,4 +199,40 @@ def test_the_state_stands_beside_each_deployment() -> None:
 
 def test_a_configuration_without_models_says_so() -> None:
     config = parse("providers: {sim: {kind: simulator}}", "file", {})
-    assert next(lines(Routes(models=listed_models(config)), NOW_NS)).startswith("No models are declared")
+    assert lines(Routes(models=listed_models(config)))[0].startswith("No models are declared")
+
+
+def test_what_servers_say_has_a_column_where_one_says_something() -> None:
+    config = parse(FILE.replace("PORT", "0"), "file", {})
+    busy = DeploymentReport(name="sim/echo", server_running=114, server_waiting=186, server_cache_usage=0.314)
+    silent = DeploymentReport(name="sim/openai:echo", server_running=1, server_waiting=0)
+    told = lines(routes(config, Word(reports=(FleetReport(gateway="g0", deployments=(busy, silent)),))))
+    assert told[1].endswith("  opened  at its server")
+    assert [line.rpartition("  ")[2].strip() for line in told if "closed" in line] == [
+        "1 running, 0 waiting",
+        "114 running, 186 waiting, cache 31% full",
+        "114 running, 186 waiting, cache 31% full",
+    ]
+
+
+def test_a_gateway_that_fell_silent_is_named_and_what_it_told_is_left_out() -> None:
+    config = parse(FILE.replace("PORT", "0"), "file", {})
+    silent = SilentGateway(gateway="g1-abcd", age_seconds=42.4)
+    told = lines(routes(config, Word(silent=(silent,))))
+    assert told == [*DECLARED.splitlines(), "gateway g1-abcd has told nothing for 42 s: its part is left out"]
+    assert "g1-abcd" not in "\n".join(lines(routes(config, WORD)))
+
+
+def test_a_terminal_gets_tables_in_colour_with_the_same_words() -> None:
+    found = routes(parse(FILE.replace("PORT", "0"), "file", {}), WORD)
+    shown = drawn(found)
+    assert "\x1b[31mopen for 4.2 s" in shown
+    assert "\x1b[33mhalf open, probing" in shown
+    assert "\x1b[32mclosed" in shown
+    bare = re.sub(r"\x1b\[[0-9;]*m|[─│╷╵]", "", shown)
+    assert bare.split() == " ".join(lines(found)).split()
+
+
+def test_a_narrow_terminal_is_not_overrun() -> None:
+    found = routes(parse(FILE.replace("PORT", "0"), "file", {}), WORD)
+    assert all(len(line) <= 60 for line in re.sub(r"\x1b\[[0-9;]*m", "", drawn(found, 60)).splitlines())

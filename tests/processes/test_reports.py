@@ -13,7 +13,7 @@ from switchgear.processes.sharing import Sharing
 from switchgear.routing.fleet import Fleet
 from switchgear.routing.health import Health
 from switchgear.routing.policy import UNBOUNDED, BreakerRules
-from switchgear.routing.report import DeploymentReport, FleetReport
+from switchgear.routing.report import DeploymentReport, FleetReport, SilentGateway, word
 
 
 def told(gateway: str, *names: str) -> FleetReport:
@@ -102,6 +102,25 @@ async def test_nothing_is_written_while_nothing_changes(tmp_path: Path) -> None:
     await one.sharing.round()
     assert living_reports(tmp_path) == [one.sharing.last]
     one.file.close()
+
+
+async def test_what_still_holds_is_said_again_every_other_second_so_that_a_frozen_gateway_is_known(
+    tmp_path: Path,
+) -> None:
+    clock = FrozenClock(monotonic_ns=1)
+    one, frozen = Worker(tmp_path, "g0", clock), Worker(tmp_path, "g1", clock)
+    one.fail()
+    frozen.fail()
+    await frozen.sharing.round()
+    for _ in range(24):
+        await one.sharing.round()
+        assert clock.wall_ns() - living_reports(tmp_path)[0].told_ns < 2_000_000_000
+        clock.advance(0.5)
+    found = word(living_reports(tmp_path), clock.wall_ns())
+    assert [told.gateway for told in found.reports] == ["g0"]
+    assert found.silent == (SilentGateway(gateway="g1", age_seconds=12.0),)
+    one.file.close()
+    frozen.file.close()
 
 
 async def test_a_folder_that_cannot_be_written_is_told_once_and_is_no_end(

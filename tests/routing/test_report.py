@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 import pytest
+from msgspec import structs
 
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.errors import UpstreamUnreachable
@@ -15,11 +16,15 @@ from switchgear.routing.report import (
     BudgetReport,
     DeploymentReport,
     FleetReport,
+    SilentGateway,
+    Word,
     merged,
     merged_budgets,
     report,
     take_hints,
+    word,
 )
+from switchgear.wire.queue_metrics import QueueReading
 
 RULES: Final = BreakerRules(consecutive_failures=2, open_seconds=5.0)
 SECOND_NS: Final = 1_000_000_000
@@ -68,7 +73,7 @@ def clock() -> FrozenClock:
 
 
 async def test_a_gateway_tells_nothing_of_deployments_it_knows_nothing_of(clock: FrozenClock) -> None:
-    assert await Gateway("g0", clock).tells() == FleetReport(gateway="g0")
+    assert await Gateway("g0", clock).tells() == FleetReport(gateway="g0", told_ns=clock.wall_ns())
 
 
 async def test_a_report_says_how_a_deployment_stands_in_wall_time(clock: FrozenClock) -> None:
@@ -101,7 +106,9 @@ async def test_equal_states_make_equal_reports(clock: FrozenClock) -> None:
     one.fail("a/m")
     first = await one.tells()
     clock.advance(1)
-    assert await one.tells() == first
+    again = await one.tells()
+    assert again.told_ns - first.told_ns == SECOND_NS
+    assert structs.replace(again, told_ns=first.told_ns) == first
 
 
 async def test_a_breaker_that_opened_elsewhere_is_taken_over_for_as_long(clock: FrozenClock) -> None:
@@ -172,6 +179,25 @@ async def test_a_full_fleet_forgets_made_up_names_before_declared_ones(clock: Fr
         one.health(f"a/{number}")
     assert one.fleet.find("a/m") is declared
     assert one.fleet.find("a/0") is None
+
+
+async def test_a_gateway_that_has_told_nothing_for_too_long_is_silent(clock: FrozenClock) -> None:
+    frozen = await Gateway("g0", clock).tells()
+    clock.advance(10)
+    working = await Gateway("g1", clock).tells()
+    assert word([frozen, working], clock.wall_ns()) == Word(reports=(frozen, working))
+    clock.advance(0.5)
+    silent = SilentGateway(gateway="g0", age_seconds=10.5)
+    assert word([frozen, working], clock.wall_ns()) == Word(reports=(working,), silent=(silent,))
+
+
+async def test_what_a_server_told_is_told_on_until_it_is_old(clock: FrozenClock) -> None:
+    one = Gateway("g0", clock)
+    one.health("a/m").heard(QueueReading(running=4, waiting=2, cache_usage=0.5), clock.monotonic_ns())
+    (told,) = (await one.tells()).deployments
+    assert told == DeploymentReport(name="a/m", server_running=4, server_waiting=2, server_cache_usage=0.5)
+    clock.advance(5)
+    assert (await one.tells()).deployments == ()
 
 
 def test_reports_of_several_gateways_become_one() -> None:

@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from switchgear.routing.report import BudgetReport, DeploymentReport, FleetReport
+from switchgear.routing.report import BudgetReport, DeploymentReport, FleetReport, SilentGateway, Word
 from switchgear.traces.gauges import exposition
 
 
@@ -10,8 +10,9 @@ def samples(*reports: FleetReport) -> dict[tuple[str, str], float]:
     """Values by name and the one label's value."""
     return {
         (sample.name, next(iter(sample.labels.values()))): sample.value
-        for family in text_string_to_metric_families(exposition(reports))
+        for family in text_string_to_metric_families(exposition(Word(reports=reports)))
         for sample in family.samples
+        if sample.labels
     }
 
 
@@ -42,6 +43,26 @@ def test_second_tries_are_shown_for_each_provider_and_hedges_for_each_model() ->
         ("switchgear_hedge_budget_left", "m"): 3,
         ("switchgear_hedge_budget_spent", "m"): 1,
     }
+
+
+def test_what_servers_say_of_their_queues_is_shown_where_they_say_something() -> None:
+    one = DeploymentReport(name="a/m", server_running=4, server_waiting=0, server_cache_usage=0.25)
+    other = DeploymentReport(name="a/m", server_running=3, server_waiting=2)
+    found = samples(
+        FleetReport(gateway="g0", deployments=(one, DeploymentReport(name="b/m"))),
+        FleetReport(gateway="g1", deployments=(other,)),
+    )
+    assert {key: value for key, value in found.items() if "_server_" in key[0]} == {
+        ("switchgear_deployment_server_running", "a/m"): 4,
+        ("switchgear_deployment_server_waiting", "a/m"): 2,
+        ("switchgear_deployment_server_cache_usage", "a/m"): 0.25,
+    }
+
+
+def test_gateways_that_fell_silent_are_counted() -> None:
+    assert "\nswitchgear_silent_gateways 0\n" in exposition(Word())
+    silent = SilentGateway(gateway="g0", age_seconds=12.0)
+    assert "\nswitchgear_silent_gateways 1\n" in exposition(Word(silent=(silent,)))
 
 
 def test_without_gateways_nothing_is_shown() -> None:

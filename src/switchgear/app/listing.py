@@ -9,7 +9,15 @@ from switchgear.config.model import Config
 from switchgear.config.routing import DeploymentEntry
 from switchgear.routing.deployment import lane_name
 from switchgear.routing.policy import Policy
-from switchgear.routing.report import BudgetReport, DeploymentReport, FleetReport, merged, merged_budgets
+from switchgear.routing.report import (
+    BudgetReport,
+    DeploymentReport,
+    FleetReport,
+    SilentGateway,
+    Word,
+    merged,
+    merged_budgets,
+)
 
 
 class ListedDeployment(Struct, frozen=True, kw_only=True):
@@ -39,13 +47,15 @@ class Routes(Struct, frozen=True, kw_only=True):
 
     models: list[ListedModel]
     deployments: list[DeploymentReport] = []
-    """Over all living gateways; those of which none knows anything are left out."""
+    """Over all gateways that tell; those of which none knows anything are left out."""
     retry_budgets: list[BudgetReport] = []
     """By provider."""
     hedge_budgets: list[BudgetReport] = []
     """By model."""
     gateways: list[FleetReport] = []
-    """Each living gateway's own word."""
+    """Each gateway's own word."""
+    silent: list[SilentGateway] = []
+    """Gateways that live and have told nothing for ten seconds: what they told last is in none of the above."""
 
 
 def listed_models(config: Config) -> list[ListedModel]:
@@ -60,14 +70,16 @@ def listed_models(config: Config) -> list[ListedModel]:
     ]
 
 
-def routes(config: Config, reports: Sequence[FleetReport]) -> Routes:
+def routes(config: Config, word: Word) -> Routes:
     """The models of ``config`` and how their deployments stand."""
+    reports = word.reports
     return Routes(
         models=listed_models(config),
         deployments=merged(reports),
         retry_budgets=merged_budgets(told for one in reports for told in one.retry_budgets),
         hedge_budgets=merged_budgets(told for one in reports for told in one.hedge_budgets),
         gateways=list(reports),
+        silent=list(word.silent),
     )
 
 

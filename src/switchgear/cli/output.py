@@ -1,10 +1,11 @@
 """How commands speak: results on standard output, everything else on standard error."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import typer
-from msgspec import json
+from msgspec import Struct, json
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -43,3 +44,58 @@ def show_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]
     if not console.is_terminal:
         console.width = _WIDTH_ELSEWHERE
     console.print(table)
+
+
+class Cell(Struct, frozen=True):
+    """A cell of a table, and how a terminal shows it."""
+
+    text: str
+    style: str = ""
+
+
+class Grid(Struct, frozen=True, kw_only=True):
+    """A table among lines of text."""
+
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str | Cell]]
+
+
+Block = str | Grid
+"""A line, or a table."""
+
+
+def show_blocks(blocks: Iterable[Block]) -> None:
+    """Tables and colours for a terminal; for a pipe, columns of plain text."""
+    if sys.stdout.isatty():
+        draw(blocks, Console(highlight=False))
+        return
+    for line in plain(blocks):
+        typer.echo(line)
+
+
+def plain(blocks: Iterable[Block]) -> Iterator[str]:
+    """The blocks as lines; tables as indented columns."""
+    for block in blocks:
+        if isinstance(block, str):
+            yield block
+            continue
+        rows = [block.headings, *([_text(cell) for cell in row] for row in block.rows)]
+        widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+        for row in rows:
+            yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def draw(blocks: Iterable[Block], console: Console) -> None:
+    """The blocks on a terminal; all text is plain, whatever brackets it holds."""
+    for block in blocks:
+        if isinstance(block, str):
+            console.print(Text(block))
+            continue
+        table = Table(*block.headings, box=SIMPLE, pad_edge=False)
+        for row in block.rows:
+            table.add_row(*(Text(_text(cell), style="" if isinstance(cell, str) else cell.style) for cell in row))
+        console.print(table)
+
+
+def _text(cell: str | Cell) -> str:
+    return cell if isinstance(cell, str) else cell.text

@@ -1,25 +1,28 @@
 """``switchgear routes``: where calls to each model go, and how its deployments stand in a running gateway."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from msgspec import DecodeError, json, structs
 
 from switchgear.app.listing import ListedDeployment, ListedModel, Routes, listed_models
 from switchgear.cli.conversation import Server
-from switchgear.cli.output import note, show_json
+from switchgear.cli.output import Block, Cell, Grid, note, show_blocks, show_json
 from switchgear.cli.settings import ConfigOption, effective_config
 from switchgear.config import Config, read_environment
 from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import SwitchgearError, UpstreamGarbled
 from switchgear.processes.banner import reachable_url
+from switchgear.routing.breaker import State
 from switchgear.routing.policy import Choice, Policy
 from switchgear.routing.report import BudgetReport, DeploymentReport
 
 _PATH = "/api/v1/routes"
 _DECLARED = ("tier", "deployment", "share")
 _LIVE = ("state", "in flight", "waiting", "first token", "p95", "opened")
+_SERVER = "at its server"
+_STYLES: Final[Mapping[State, str]] = {"closed": "green", "half_open": "yellow", "open": "red"}
 
 
 def routes(
@@ -40,27 +43,29 @@ def routes(
     if as_json:
         show_json(found)
         return
-    for line in lines(found, SystemClock().wall_ns()):
-        typer.echo(line)
+    show_blocks(blocks(found, SystemClock().wall_ns()))
 
 
-def lines(found: Routes, now_ns: int) -> Iterator[str]:
-    """All of it as text; the state is left out where no gateway told any."""
-    states = {told.name: told for told in found.deployments}
+def blocks(found: Routes, now_ns: int) -> Iterator[Block]:
+    """All of it; the state is left out where no gateway told any."""
+    live = _Live(found, now_ns) if found.gateways else None
     if not found.models:
         yield "No models are declared; provider/model names any model of a provider."
     for model in found.models:
         yield f"{model.name}: {_policy(model.policy)}"
-        yield from _aligned(_rows(model.deployments, states if found.gateways else None, now_ns))
+        yield _grid(model.deployments, live)
         yield from (f"  {line}" for line in _other_names(model))
         yield ""
     declared = {deployment.name for model in found.models for deployment in model.deployments}
     others = [told for told in found.deployments if told.name not in declared]
-    if others:
+    if others and live is not None:
         yield "Called by provider/model:"
-        yield from _aligned([("deployment", *_LIVE), *((told.name, *_state(told, now_ns)) for told in others)])
+        rows = [(told.name, *live.state(told.name)) for told in others]
+        yield Grid(headings=("deployment", *live.headings), rows=rows)
     yield from (_budget("second tries at", budget) for budget in found.retry_budgets)
     yield from (_budget("hedges of", budget) for budget in found.hedge_budgets)
+    for silent in found.silent:
+        yield f"gateway {silent.gateway} has told nothing for {silent.age_seconds:.0f} s: its part is left out"
 
 
 def _declared(config: Config) -> Routes:
@@ -103,26 +108,42 @@ def _hedge(policy: Policy) -> str:
     return "after its own p95" if late is None else f"after {late:g} s"
 
 
-def _rows(
-    deployments: Sequence[ListedDeployment], states: Mapping[str, DeploymentReport] | None, now_ns: int
-) -> Iterator[Sequence[str]]:
-    yield _DECLARED if states is None else (*_DECLARED, *_LIVE)
-    for each in deployments:
-        declared = (str(each.tier), each.name, f"{each.share:.0%}")
-        yield declared if states is None else (*declared, *_state(states.get(each.name), now_ns))
+def _grid(deployments: Sequence[ListedDeployment], live: "_Live | None") -> Grid:
+    rows = [(str(each.tier), each.name, f"{each.share:.0%}") for each in deployments]
+    if live is None:
+        return Grid(headings=_DECLARED, rows=rows)
+    return Grid(headings=(*_DECLARED, *live.headings), rows=[(*row, *live.state(row[1])) for row in rows])
 
 
-def _state(told: DeploymentReport | None, now_ns: int) -> Sequence[str]:
-    if told is None:
-        return ("nothing known yet", "0", "0", "", "", "0")
-    return (
-        _breaker(told, now_ns),
-        str(told.in_flight),
-        str(told.waiting),
-        _seconds(told.first_token_seconds),
-        _seconds(told.first_token_p95_seconds),
-        str(told.opened),
-    )
+class _Live:
+    """How deployments stand; what servers say of themselves has a column where any of them says something."""
+
+    def __init__(self, found: Routes, now_ns: int) -> None:
+        self._told = {told.name: told for told in found.deployments}
+        self._now_ns = now_ns
+        self._has_servers = any(told.server_running is not None for told in found.deployments)
+        self.headings = (*_LIVE, _SERVER) if self._has_servers else _LIVE
+
+    def state(self, name: str) -> tuple[str | Cell, ...]:
+        """The cells under the headings."""
+        told = self._told.get(name, DeploymentReport(name=name))
+        words = _breaker(told, self._now_ns) if name in self._told else "nothing known yet"
+        cells: tuple[str | Cell, ...] = (
+            Cell(words, style=_STYLES[told.breaker] if name in self._told else "dim"),
+            str(told.in_flight),
+            str(told.waiting),
+            _seconds(told.first_token_seconds),
+            _seconds(told.first_token_p95_seconds),
+            str(told.opened),
+        )
+        return (*cells, _server(told)) if self._has_servers else cells
+
+
+def _server(told: DeploymentReport) -> str:
+    if told.server_running is None:
+        return ""
+    cache = "" if told.server_cache_usage is None else f", cache {told.server_cache_usage:.0%} full"
+    return f"{told.server_running} running, {told.server_waiting} waiting{cache}"
 
 
 def _breaker(told: DeploymentReport, now_ns: int) -> str:
@@ -159,11 +180,3 @@ def _split(choice: Choice) -> str:
 
 def _budget(what: str, budget: BudgetReport) -> str:
     return f"{what} {budget.name}: {budget.spent} made, {budget.left} may be made now"
-
-
-def _aligned(rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows as indented columns."""
-    found = list(rows)
-    widths = [max(len(cell) for cell in column) for column in zip(*found, strict=True)]
-    for row in found:
-        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -23,6 +23,7 @@ from switchgear.processes.options import ControlOptions, read_options
 from switchgear.processes.reports import living_reports
 from switchgear.processes.signals import stop_event
 from switchgear.providers.simulator.catalogue import MODELS
+from switchgear.routing.report import word
 
 
 class _Server(uvicorn.Server):
@@ -65,14 +66,15 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
         log.error("%s", error)  # noqa: TRY400 (the message is for the operator; a traceback would bury it)
         return 1
     journal = Path(file.config.journal.directory)
-    follower = Follower(journal, SystemClock())
+    clock = SystemClock()
+    follower = Follower(journal, clock)
     app = control(
         Sources(
             version=version("switchgear"),
             models=lambda: _models(file.config),
             metrics=follower.metrics,
             newest=follower.newest,
-            routes=lambda: routes(file.config, living_reports(journal)),
+            routes=lambda: routes(file.config, word(living_reports(journal), clock.wall_ns())),
         )
     )
     server = _Server(

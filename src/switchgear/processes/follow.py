@@ -9,6 +9,7 @@ from typing import Final
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.record import CallRecord
 from switchgear.processes.reports import living_reports
+from switchgear.routing.report import word
 from switchgear.traces.gauges import exposition
 from switchgear.traces.journal_reader import FileOffsets, JournalReader
 from switchgear.traces.meter import Meter
@@ -28,7 +29,7 @@ class Follower:
         self._directory = directory
         self._monotonic_ns = clock.monotonic_ns
         self._meter = Meter()
-        self._meter.show(lambda: exposition(living_reports(directory)))
+        self._meter.show(lambda: exposition(word(living_reports(directory), clock.wall_ns())))
         self._log = logging.getLogger("switchgear.control")
         self._recent: deque[CallRecord] = deque(maxlen=_REMEMBERED)
         self._unkept: Position | None = None

@@ -32,6 +32,7 @@ from switchgear.processes.signals import stop_event
 from switchgear.processes.sockets import bind
 from switchgear.processes.state import GatewayState
 from switchgear.routing.queues import Queues, QueueWatch
+from switchgear.routing.report import Word
 from switchgear.traces.gauges import exposition
 from switchgear.traces.journal import JournalSettings, JournalWriter
 from switchgear.traces.meter import Meter
@@ -109,7 +110,7 @@ def build(config: Config, options: GatewayOptions) -> Parts:
     if options.control_socket is None:
         meter = Meter()
         meter.watch(journal.counts)
-        meter.show(lambda: exposition([sharing.last]))
+        meter.show(lambda: exposition(Word(reports=(sharing.last,))))
     state = GatewayState(snapshots, journal, meter)
     forward: Forward = ForwardToNobody(state)
     if options.control_socket is not None:

@@ -4,22 +4,28 @@ import asyncio
 import logging
 from typing import Final
 
+from msgspec import structs
+
 from switchgear.kernel.clock import Clock
 from switchgear.processes.reports import ReportFile
 from switchgear.routing.fleet import Fleet
 from switchgear.routing.report import FleetReport, report, take_hints
 
 _PERIOD_SECONDS: Final = 0.5
+_SAY_AGAIN_NS: Final = 2_000_000_000
+"""So often a gateway says that it still stands by what it told."""
 
 
 class Sharing:
-    """Writes only what changed, and never on the loop; a breaker that opened is known to all gateways within a second.
+    """Writes what changed, or was told a while ago, and never on the loop.
+
+    A breaker that opened is known to all gateways within a second.
 
     Without the files each gateway finds out by itself: a folder that cannot be written costs a line in the log.
     """
 
     def __init__(self, fleet: Fleet, file: ReportFile, gateway: str, clock: Clock) -> None:
-        self.last = FleetReport(gateway=gateway)
+        self.last = FleetReport(gateway=gateway, told_ns=clock.wall_ns())
         """What was told last."""
         self._fleet = fleet
         self._file = file
@@ -51,10 +57,17 @@ class Sharing:
         take_hints(self._fleet, others, self._clock)
 
     def _exchange(self, told: FleetReport) -> list[FleetReport]:
-        if told != self._written:
+        if self._is_news(told):
             self._file.write(told)
             self._written = told
         return self._file.changed()
+
+    def _is_news(self, told: FleetReport) -> bool:
+        written = self._written
+        # Wall time may be set back: what was told in the future is told again too.
+        if written is None or abs(told.told_ns - written.told_ns) >= _SAY_AGAIN_NS:
+            return True
+        return structs.replace(told, told_ns=written.told_ns) != written
 
     def _close(self) -> None:
         try:

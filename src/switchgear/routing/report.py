@@ -15,6 +15,7 @@ from switchgear.routing.budget import Budget
 from switchgear.routing.fleet import Fleet
 from switchgear.routing.health import Health
 
+SILENT_SECONDS: Final = 10.0
 MOST_TOLD: Final = 2000
 """Declared deployments before others: callers may name any model of a provider."""
 _AT_A_TIME: Final = 128
@@ -72,6 +73,24 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     """By provider."""
     hedge_budgets: tuple[BudgetReport, ...] = ()
     """By model."""
+    told_ns: int = 0
+    """Wall time."""
+
+
+class SilentGateway(Struct, frozen=True, kw_only=True):
+    """One that lives, and has told nothing for too long: frozen, stopped, or without a disk to write to."""
+
+    gateway: str
+    age_seconds: float
+    """Of its last word."""
+
+
+class Word(Struct, frozen=True, kw_only=True):
+    """What is known of all living gateways at one moment."""
+
+    reports: tuple[FleetReport, ...] = ()
+    silent: tuple[SilentGateway, ...] = ()
+    """Their last reports are of no use any more."""
 
 
 async def report(fleet: Fleet, gateway: str, clock: Clock) -> FleetReport:
@@ -94,6 +113,16 @@ async def report(fleet: Fleet, gateway: str, clock: Clock) -> FleetReport:
         deployments=tuple(deployments),
         retry_budgets=_budgets(fleet.budgets),
         hedge_budgets=_budgets(fleet.hedge_budgets),
+        told_ns=clock.wall_ns(),
+    )
+
+
+def word(reports: Iterable[FleetReport], wall_ns: int) -> Word:
+    """Reports by their age: a gateway that works tells something every other second."""
+    found = [(one, (wall_ns - one.told_ns) / _NANOSECONDS) for one in reports]
+    return Word(
+        reports=tuple(one for one, age in found if age <= SILENT_SECONDS),
+        silent=tuple(SilentGateway(gateway=one.gateway, age_seconds=age) for one, age in found if age > SILENT_SECONDS),
     )
 
 

@@ -7,7 +7,7 @@ from switchgear.routing.report import (
     SEVERITY,
     BudgetReport,
     DeploymentReport,
-    FleetReport,
+    Word,
     merged,
     merged_budgets,
 )
@@ -67,11 +67,14 @@ _HEDGES: Final = (
     ("switchgear_hedge_budget_left", "Calls of the model that may be made twice now, once one was."),
     ("switchgear_hedge_budget_spent", "Calls of the model made twice, by the gateways that live now."),
 )
+_SILENT: Final = "Gateways that live and have told nothing for ten seconds; all that follows leaves them out."
 
 
-def exposition(reports: Sequence[FleetReport]) -> str:
+def exposition(word: Word) -> str:
     """All gauges; none for a deployment of which no gateway knows anything yet."""
-    text = ""
+    reports = word.reports
+    silent = Family("switchgear_silent_gateways", "gauge", _SILENT, ())
+    text = silent.text([silent.line((), len(word.silent))])
     deployments = merged(reports)
     for name, about, number in _DEPLOYMENTS:
         family = Family(name, "gauge", about, ("deployment",))
