@@ -6,7 +6,6 @@ whole. Which server it is shows in the names. Series of the same name are engine
 
 import re
 from collections.abc import Iterator
-from math import isfinite
 from typing import Final
 
 from msgspec import Struct
@@ -49,6 +48,8 @@ SERVERS: Final = (
 
 _REST: Final = re.compile(rb'(?P<labels>\{(?:[^"{}\n]|"(?:[^"\\\n]|\\.)*")*\})?[ \t]+(?P<value>[^ \t\r\n]+)')
 """What follows a name: labels, whose quoted values may hold anything, and a value; a time may come after it."""
+_MOST: Final = 1e9
+"""More is no count of requests."""
 _OF_ONE_PRIORITY: Final = re.compile(rb'[{,] *priority="[^"]')
 """SGLang tells the whole under an empty priority, and each priority's part of it beside that."""
 
@@ -82,4 +83,4 @@ def _number(text: bytes) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if isfinite(value) and value >= 0 else None
+    return value if 0 <= value <= _MOST else None
