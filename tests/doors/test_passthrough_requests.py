@@ -21,7 +21,8 @@ NARROW = {"authorization": f"Bearer {KEY}-narrow"}
     [
         "..", ".", "%2e%2e", ".%2e", "%2E.", "..;", "..;a=b", "..%3b", "%2e%2e%3Bx", "..%2f", "..%5c", "a%5c..%5cb",
         "%252e%252e", "%25252e%25252e", "..%253b", "a%252f..", "..%20", "%09..", "..%00", ".%0d.", "%c2%85..",
-        "%ef%bc%8e%ef%bc%8e", "%e2%80%a5", "a%ef%bc%8f..", ";/..", "%2525252525252e",
+        "%ef%bc%8e%ef%bc%8e", "%e2%80%a5", "a%ef%bc%8f..", ";/..", "%2525252525252e", "..%00.png", "..%3fx", "..%23x",
+        "%25u002e%25u002e", "a%0db",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("below", ["/v1/files/", "/passthrough/vendor/files/", "/my/vendor/"])

@@ -84,6 +84,14 @@ def test_attempts_and_tokens_are_counted() -> None:
     assert not [key for key in samples(meter) if ("bucket", "reasoning") in key[1]]
 
 
+def test_seconds_that_were_heard_and_characters_that_were_spoken_are_counted() -> None:
+    meter = Meter()
+    meter.count(record(attempts=[attempt(usage=None, audio_seconds=8.5), attempt(usage=None, characters=7)]))
+    meter.count(record(attempts=[attempt(usage=None, audio_seconds=1.0)]))
+    assert value(meter, "switchgear_audio_seconds_total", model="small") == 9.5
+    assert value(meter, "switchgear_characters_total", model="small") == 7
+
+
 def test_names_that_clients_make_up_do_not_become_labels() -> None:
     meter = Meter()
     for number in range(500):

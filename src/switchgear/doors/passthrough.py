@@ -239,6 +239,8 @@ class MountedPath:
             if mount.takes(self._method) and (mount.websocket or not call.tunnels):
                 return mount, path
         methods = sorted({method for mount, _ in found for method in mount.methods})
+        if not methods:
+            raise NotFound("no WebSocket is passed through at this path any more")
         raise MethodNotAllowed(f"this path takes {' and '.join(methods)}, not {self._method}")
 
 

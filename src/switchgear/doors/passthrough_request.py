@@ -38,9 +38,13 @@ _QUERY_CHARACTERS: Final = "!$&'()*+,;=:@/?%[]"
 _KEY_PARAMETER: Final = "key"
 _PROVIDER_HEADER: Final = PROVIDER_HEADER.encode()
 _MOST_DECODINGS: Final = 3
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _SEPARATORS: Final = re.compile(r"[/\\]")
-_CLIMBING: Final = re.compile(r"[\s\x00-\x1f\x7f]*\.[\s\x00-\x1f\x7f]*(\.[\s\x00-\x1f\x7f]*)?")
-"""Servers may cut white space and control characters off before they climb."""
+_SEGMENT_END: Final = re.compile(r"[;?#]")
+"""What stands behind a semicolon is a parameter of the segment (RFC 3986 §3.3), which servers may drop."""
+_CLIMBING: Final = re.compile(r"\s*\.\s*(\.\s*)?")
+_WIDE_ESCAPE: Final = re.compile(r"%u([0-9A-Fa-f]{4})")
+"""No standard's, but some servers'."""
 
 
 def target_below(way: Way, method: str, path: str, query: str) -> Target:
@@ -59,11 +63,12 @@ def _refuse_climbing(path: str) -> None:
     """Raise BadRequest for a path that some server on the way could read as one that leads out, however dressed."""
     for _ in range(_MOST_DECODINGS):
         plain = path if path.isascii() else normalize("NFKC", path)
+        if _CONTROL.search(plain) is not None:
+            raise BadRequest("the path has a control character")
         segments = _SEPARATORS.split(plain)
-        # What stands behind a semicolon is a parameter of the segment (RFC 3986 §3.3), which servers may drop.
-        if any(_CLIMBING.fullmatch(segment.partition(";")[0]) for segment in segments):
+        if any(_CLIMBING.fullmatch(_SEGMENT_END.split(segment, maxsplit=1)[0]) for segment in segments):
             raise BadRequest("the path has a segment that leads out of it ('.' or '..')")
-        decoded = unquote(plain)
+        decoded = unquote(_WIDE_ESCAPE.sub(lambda found: chr(int(found[1], 16)), plain))
         if decoded == plain:
             return
         path = decoded
