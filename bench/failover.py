@@ -93,15 +93,15 @@ class Outcome:
         return counts[first:]
 
     @property
-    def probes(self) -> float | None:
-        """Times it was tried before it had its share; none when it never had."""
+    def probes(self) -> float:
+        """Times it was tried before it had its share; without end when it never had."""
         settled = SETTLED_SHARE * RATE * SLICE_NS / 1e9
         tries = 0
         for count in self.return_slices:
             if count >= settled:
                 return max(1, tries)
             tries += count > 0
-        return None
+        return float("inf")
 
     @property
     def first_try_seconds(self) -> float | None:
