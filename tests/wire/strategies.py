@@ -16,6 +16,7 @@ from switchgear.kernel.chat import (
     Completion,
     Delta,
     Event,
+    Finish,
     Image,
     Media,
     Message,
@@ -160,9 +161,15 @@ answer_parts = st.builds(
 
 def numbered(choices: Sequence[Choice]) -> tuple[Choice, ...]:
     return tuple(
-        Choice(index=index, parts=choice.parts, finish=choice.finish, logprobs=choice.logprobs)
+        Choice(index=index, parts=choice.parts, finish=ended(choice), logprobs=choice.logprobs)
         for index, choice in enumerate(choices)
     )
+
+
+def ended(choice: Choice) -> Finish | None:
+    """How the choice ends: in calls, and in no mere stop, where it holds any."""
+    calls = any(isinstance(part, ToolCall) for part in choice.parts)
+    return "tool_calls" if calls and choice.finish == "stop" else choice.finish
 
 
 def completions(

@@ -116,10 +116,12 @@ def read_reply(body: bytes) -> Completion:
 
 def _read_choice(wire: WireChoice, position: int) -> Choice:
     stop_sequence = read_stop_sequence(wire.stop_reason, wire.matched_stop)
-    finish = None if wire.finish_reason is None else read_finish(wire.finish_reason, stop_sequence)
+    parts = tuple(_read_answer(wire.message))
+    calls = any(isinstance(part, ToolCall) for part in parts)
+    finish = None if wire.finish_reason is None else read_finish(wire.finish_reason, stop_sequence, calls=calls)
     return Choice(
         index=position if wire.index is None else wire.index,
-        parts=tuple(_read_answer(wire.message)),
+        parts=parts,
         finish=finish,
         stop_sequence=stop_sequence if finish == "stop_sequence" else None,
         logprobs=said(wire.logprobs),

@@ -101,7 +101,7 @@ class _OpenChoice:
         for tool in self._tools:
             yield PartStop(part=tool.part, choice=self._index)
         self.stopped = True
-        finish = read_finish(reason, stop_sequence)
+        finish = read_finish(reason, stop_sequence, calls=bool(self._tools))
         told = stop_sequence if finish == "stop_sequence" else None
         yield ChoiceStop(finish=finish, choice=self._index, stop_sequence=told)
 

@@ -27,7 +27,11 @@ _TOO_LONG: Final = re.compile(
 """vLLM has OpenAI's words for a prompt that is too long, but not its code: all mistakes are a BadRequestError."""
 _TOO_LONG_KINDS: Final = ("exceed_context_size_error",)
 """llama.cpp's type for it, which has no code beside it."""
+_BAD_REQUEST: Final = 400
 _BAD_GATEWAY: Final = 502
+# vLLM has no code for a prompt that is too long; it names what it measured, in its Messages API only in the text.
+_MEASURED: Final = re.compile(r"\(parameter=(\w+), value=")
+_MEASURED_PROMPTS: Final = ("input_tokens", "input_text")
 
 Fields = dict[str, object]
 
@@ -111,14 +115,21 @@ def _refusal(found: Fields, status: int, retry_after_seconds: float | None) -> U
     error = found.get("error")
     inner = cast("Fields", error) if isinstance(error, dict) and error else found
     message = _message(inner)
+    param = _word(inner.get("param")) or _measured(message)
+    too_long = (status == _BAD_REQUEST and param in _MEASURED_PROMPTS) or _is_too_long(inner, message or "")
     return UpstreamRefused(
         message or f"the upstream answered {status} without saying why",
         status=status,
-        code=_code(inner, status) or (TOO_LONG_CODE if _is_too_long(inner, message or "") else None),
+        code=TOO_LONG_CODE if too_long else _code(inner, status),
         kind=_word(inner.get("type")) or _word(inner.get("status")),
-        param=_word(inner.get("param")),
+        param=param,
         retry_after_seconds=retry_after_seconds,
     )
+
+
+def _measured(message: str | None) -> str | None:
+    found = _MEASURED.search(message or "")
+    return found[1] if found else None
 
 
 def _message(fields: Fields) -> str | None:

@@ -124,9 +124,10 @@ def write_usage(usage: Usage) -> WireUsage:
 
 
 def read_finish(status: str, incomplete: Incomplete | None, *, calls: bool) -> Finish | None:
-    """How a response ended; None while it has not."""
-    if status == "incomplete":
-        return _FINISHES.get((incomplete or Incomplete()).reason or "", "length")
+    """How a response ended; None while it has not. vLLM ends the stream of an incomplete one as completed."""
+    reason = (incomplete or Incomplete()).reason
+    if status == "incomplete" or reason:
+        return _FINISHES.get(reason or "", "length")
     if status != "completed":
         return None
     return "tool_calls" if calls else "stop"

@@ -121,10 +121,18 @@ def write_usage(usage: Usage) -> WireUsage:
     )
 
 
-def read_finish(reason: str, stop_sequence: str | None = None) -> Finish:
-    """The canonical finish; a reason nobody knows is a stop, and vLLM's stop string makes it a stop sequence."""
+def read_finish(reason: str, stop_sequence: str | None = None, *, calls: bool = False) -> Finish:
+    """The canonical finish; a reason nobody knows is a stop.
+
+    vLLM's stop string makes it a stop sequence. A call that was demanded by its name ends in a stop here, and in every
+    other dialect in calls.
+    """
     finish = _FINISHES.get(reason, "stop")
-    return "stop_sequence" if finish == "stop" and stop_sequence is not None else finish
+    if finish != "stop":
+        return finish
+    if stop_sequence is not None:
+        return "stop_sequence"
+    return "tool_calls" if calls else "stop"
 
 
 def write_finish(finish: Finish) -> str:
