@@ -13,7 +13,7 @@ PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make lock" PIP_CONFIG_FILE=/dev/null PIP_F
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-.PHONY: help run test test-long lint format bench bench-peers bench-profile docs real-model lock clean
+.PHONY: help run test test-long lint format bench bench-peers bench-profile docs real-model real-vllm lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1mmake %-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ docs: $(READY) ## Render the generated parts of docs/ and check every link
 
 real-model: ## Serve SmolLM2-135M on http://127.0.0.1:8081/v1 (compiles once, for minutes; ARGS=--prebuilt does not)
 	@exec scripts/real-model $(ARGS)
+
+real-vllm: ## Serve it and a LoRA adapter with vLLM on http://127.0.0.1:8000/v1 (fetches 3.5 GB once; ARGS=--setup only that)
+	@exec scripts/real-vllm $(ARGS)
 
 lock: $(READY) ## Renew requirements/*.txt from pyproject.toml (ARGS="--upgrade" takes newer versions)
 	@$(PIP_COMPILE) $(ARGS) --extra aiohttp --extra bedrock --output-file requirements/run.txt pyproject.toml

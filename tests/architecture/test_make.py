@@ -5,7 +5,19 @@ import subprocess
 
 from tests.architecture.sources import ROOT
 
-PROMISED = {"run", "test", "test-long", "lint", "format", "bench", "bench-peers", "bench-profile", "docs", "real-model"}
+PROMISED = {
+    "run",
+    "test",
+    "test-long",
+    "lint",
+    "format",
+    "bench",
+    "bench-peers",
+    "bench-profile",
+    "docs",
+    "real-model",
+    "real-vllm",
+}
 
 
 def test_make_alone_lists_every_promised_target_with_its_help() -> None:
