@@ -10,7 +10,7 @@ from itertools import pairwise
 import httptools
 from hypothesis import strategies as st
 
-from switchgear.doors.intake import Bounds
+from switchgear.doors.bounds import Bounds
 from tests.doors.house import KEY, House, chat, running
 
 HASTY = Bounds(

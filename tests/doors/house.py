@@ -13,9 +13,9 @@ from switchgear.app.models import Outside, build_snapshot
 from switchgear.config.model import Config, Key, ProviderEntry
 from switchgear.config.routing import DeploymentEntry, ModelEntry, RetriesEntry, RoutingEntry
 from switchgear.config.secret import Secret
+from switchgear.doors.bounds import Bounds
 from switchgear.doors.endpoint import Request
 from switchgear.doors.gateway import Snapshots
-from switchgear.doors.intake import Bounds
 from switchgear.doors.response_store import ResponseStore
 from switchgear.doors.server import GatewayServer
 from switchgear.engines.memory import MemoryKeyValue

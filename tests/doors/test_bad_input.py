@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from switchgear.doors.intake import Bounds
+from switchgear.doors.bounds import Bounds
 from tests.doors.house import KEY, chat, parse, running
 from tests.doors.told import ANTHROPIC, BOTH_DOORS, EVERY_PAIR, OPENAI, only_record, openai_error, still_alive, worded
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from switchgear.doors.intake import Bounds
+from switchgear.doors.bounds import Bounds
 from tests.doors.house import KEY, chat, parse, running
 
 OPENAI = "/v1/chat/completions"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchgear.doors.intake import Bounds
+from switchgear.doors.bounds import Bounds
 from tests.doors.fuzzing import VALUES, request, siege
 from tests.doors.house import parse, running
 from tests.doors.test_fuzz import SHORT

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from switchgear.doors.intake import Bounds
+from switchgear.doors.bounds import Bounds
 from tests.doors.fuzzing import HASTY, PATHS, bodies, onslaughts, request, siege
 
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example)

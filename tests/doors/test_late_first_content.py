@@ -11,7 +11,7 @@ from msgspec import Struct
 from switchgear.config.model import ProviderEntry
 from switchgear.config.routing import DeploymentEntry, FallbacksEntry, ModelEntry
 from switchgear.config.secret import Secret
-from switchgear.doors.intake import Bounds
+from switchgear.doors.bounds import Bounds
 from switchgear.kernel.clock import FrozenClock
 from switchgear.testing.scripted_upstream import Peer, ScriptedUpstream
 from switchgear.wire.bedrock_converse import BedrockConverse

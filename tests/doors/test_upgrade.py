@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from switchgear.doors.bounds import Bounds, Room
 from switchgear.doors.endpoint import Request
-from switchgear.doors.intake import Bounds, Intake
+from switchgear.doors.intake import Intake
 from tests.doors.house import KEY, chat, parse, running
 
 OPENAI = "/v1/chat/completions"
@@ -89,7 +90,7 @@ class Read:
         self.requests: list[tuple[str, str, bytes, bool]] = []
         self.refused: str | None = None
         intake = Intake(
-            Bounds(max_body_bytes=1000),
+            Room(Bounds(max_body_bytes=1000)),
             lambda _: None,
             deliver=self._take,
             invite=lambda: None,

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from switchgear.config.model import ProviderEntry
 from switchgear.config.routing import DeploymentEntry, ModelEntry
 from switchgear.config.secret import Secret
-from switchgear.doors.intake import Bounds
+from switchgear.doors.bounds import Bounds
 from switchgear.testing.scripted_upstream import Peer, Script, ScriptedUpstream
 from tests.doors.house import KEY, House, parse, running
 

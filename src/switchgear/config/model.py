@@ -75,6 +75,15 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="The same for files and forms, which are passed on while they arrive and never held whole.",
         ),
     ] = 536_870_912
+    max_arriving_bytes: Annotated[
+        int,
+        Meta(
+            ge=1024 * 1024,
+            le=1 << 40,
+            description="What requests may take up in one gateway while they arrive, all together; more are refused "
+            "with 503.",
+        ),
+    ] = 1_073_741_824
     hold_seconds: Annotated[
         float,
         Meta(

@@ -12,10 +12,11 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final, Protocol, cast
 
+from switchgear.doors.bounds import Bounds, Room
 from switchgear.doors.early import OnlyFailure, behind_its_head
 from switchgear.doors.endpoint import Request
 from switchgear.doors.gateway import Gateway
-from switchgear.doors.intake import Bounds, Intake
+from switchgear.doors.intake import Intake
 from switchgear.doors.response import CONTINUE, LAST_CHUNK, NO_BODY, SWITCHING, chunk
 from switchgear.kernel.call import Call
 from switchgear.kernel.errors import BodyTimeout, Overloaded, SwitchgearError
@@ -23,6 +24,8 @@ from switchgear.kernel.reply import Frames, Reply
 
 _LINGER_SECONDS: Final = 2.0
 _NEVER: Final = float("inf")
+_SLOWEST_BYTES_PER_SECOND: Final = 1024
+"""A client that sends more slowly runs out of time, however small its pauses: connections are not for the keeping."""
 _CHUNKED: Final = b"transfer-encoding: chunked\r\n"
 
 
@@ -32,6 +35,7 @@ class Hub(Protocol):
     loop: asyncio.AbstractEventLoop
     gateway: Gateway
     bounds: Bounds
+    room: Room
     status_lines: Mapping[int, bytes]
     draining: bool
 
@@ -69,7 +73,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         hub = self._hub
         self._intake = Intake(
-            hub.bounds,
+            hub.room,
             hub.gateway.find,
             deliver=self._accept,
             invite=self._invite,
@@ -81,21 +85,31 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._hub.closed(self)
         self._waiting.clear()
+        self._intake.close()
         if self._task is not None:
             self._task.cancel()
+            self._task = None
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
         if self._discarding:
             return
+        begun = self._intake.receiving
         refused = self._intake.feed(data)
         if refused is not None:
             self._accept_last(refused)
         elif not self._busy or self._uploading():
-            self._deadline = self._now() + self._hub.bounds.request_seconds
+            self._put_off(len(data), begun=begun)
         elif self._request is not None and self._request.upload is not None and self._writable is None:
             # The client has done its part, or is made to wait.
             self._deadline = _NEVER
+
+    def _put_off(self, byte_count: int, *, begun: bool) -> None:
+        """More of a request has arrived; line ends before one are nothing."""
+        if self._intake.receiving:
+            latest = self._now() + self._hub.bounds.request_seconds
+            earned = self._deadline + byte_count / _SLOWEST_BYTES_PER_SECOND
+            self._deadline = min(latest, earned) if begun else latest
 
     def _invite(self) -> None:
         if not self._busy:
@@ -160,9 +174,9 @@ class Connection(asyncio.Protocol):
     async def _work(self) -> None:
         """Answer one request after another until the connection is lost, which cancels this."""
         while True:
-            request = self._request
-            if self._busy and request is not None:
-                await self._serve(request)
+            # No name for the request here: it would keep it, with its body, as long as the connection is idle.
+            if self._busy and self._request is not None:
+                await self._serve(self._request)
             else:
                 self._idle = idle = self._hub.loop.create_future()
                 await idle
@@ -264,6 +278,7 @@ class Connection(asyncio.Protocol):
 
     def _answered(self, request: Request) -> None:
         self._busy = False
+        self._request = None
         transport = self._transport
         if transport.is_closing():
             return

@@ -16,11 +16,18 @@ from typing import Final
 from urllib.parse import unquote
 
 import httptools
-from msgspec import Struct
 
+from switchgear.doors.bounds import Room
 from switchgear.doors.endpoint import Endpoint, Request, Taken
 from switchgear.doors.incoming import Incoming
-from switchgear.kernel.errors import BadRequest, BodyTooLarge, HeadersTooLarge, MethodNotAllowed, SwitchgearError
+from switchgear.kernel.errors import (
+    BadRequest,
+    BodyTooLarge,
+    HeadersTooLarge,
+    MethodNotAllowed,
+    Overloaded,
+    SwitchgearError,
+)
 
 _SINGULAR: Final = frozenset(
     (
@@ -37,26 +44,10 @@ _SINGULAR: Final = frozenset(
 )
 """Headers of which two would leave open which one counts."""
 _VERSIONS: Final = ("1.1", "1.0")
+_UNCOUNTED_BYTES: Final = 16 * 1024
+"""Taking room for every head and every small body would cost most calls more than it is worth."""
 _HEADER_OVERHEAD_BYTES: Final = 4
 """The colon, the space and the line end: headers of no length cost memory too."""
-
-
-class Bounds(Struct, frozen=True, kw_only=True):
-    """What one client may take up."""
-
-    max_body_bytes: int = 32 * 1024 * 1024
-    max_upload_bytes: int = 512 * 1024 * 1024
-    """Of a body that is passed on while it arrives."""
-    max_head_bytes: int = 64 * 1024
-    max_headers: int = 200
-    max_pipelined: int = 8
-    request_seconds: float = 60.0
-    """For a request to arrive after its first byte, counted anew with each piece of it."""
-    keepalive_seconds: float = 75.0
-    stalled_seconds: float = 60.0
-    """For a client to take what was written for it."""
-    hold_seconds: float = 15.0
-    """For the head of a stream to wait for the first content; 0: as long as that takes."""
 
 
 Find = Callable[[Request], Endpoint | None]
@@ -68,12 +59,12 @@ class Intake:
 
     __slots__ = ("_body", "_bounds", "_deliver", "_find", "_framing", "_head_bytes", "_header_count", "_headers",
                  "_invite", "_loopback", "_max_head_bytes", "_max_headers", "_over", "_parser", "_pause", "_refusal",
-                 "_request", "_tunnel", "_unparsed_bytes", "_url", "_version",
+                 "_request", "_room", "_taken_bytes", "_tunnel", "_unparsed_bytes", "_url", "_version",
                  "receiving")  # fmt: skip
 
     def __init__(
         self,
-        bounds: Bounds,
+        room: Room,
         find: Find,
         *,
         deliver: Callable[[Request], None],
@@ -82,13 +73,15 @@ class Intake:
         loopback: bool,
     ) -> None:
         """``deliver`` takes each request, ``invite`` answers ``Expect: 100-continue``, ``pause`` stops the client."""
-        self._bounds = bounds
+        bounds = self._bounds = room.bounds
         self._max_head_bytes = bounds.max_head_bytes
         self._max_headers = bounds.max_headers
         self._find = find
         self._deliver = deliver
         self._invite = invite
         self._pause = pause
+        self._room = room
+        self._taken_bytes = 0
         self._loopback = loopback
         self._parser = httptools.HttpRequestParser(self)
         self._headers: dict[bytes, bytes] = {}
@@ -127,9 +120,33 @@ class Intake:
             if self._over:
                 return None
             self._refusal = self._refusal or BadRequest(f"the request is not well-formed HTTP/1.1: {error}")
-        if self._request is None and self.receiving:
-            self._count_unparsed(len(data))
+        if self.receiving:
+            self._count_arriving(len(data))
         return self.refuse(self._refusal) if self._refusal is not None else None
+
+    def _count_arriving(self, byte_count: int) -> None:
+        if self._request is None:
+            self._count_unparsed(byte_count)
+        more = self._head_bytes + len(self._body) - self._taken_bytes
+        if more < _UNCOUNTED_BYTES:
+            return
+        if self._room.take(more):
+            self._taken_bytes += more
+            return
+        self._refusal = self._refusal or Overloaded(
+            f"requests that arrive take up all the room there is for them, {self._bounds.max_arriving_bytes} bytes "
+            "(server.max_arriving_bytes)",
+            retry_after_seconds=1,
+        )
+
+    def _leave_room(self) -> None:
+        self._room.give_back(self._taken_bytes)
+        self._taken_bytes = 0
+
+    def close(self) -> None:
+        """Nothing more will come. Whoever holds this in turn is let go, so that what has arrived is freed at once."""
+        self._leave_room()
+        del self._parser, self._deliver, self._invite, self._pause
 
     def _take_tunnelled(self, tunnel: Incoming, data: bytes) -> None:
         if data and tunnel.arrived(data):
@@ -169,6 +186,8 @@ class Intake:
         """The request as far as it came, with its refusal."""
         request = self._request or self._make_request("POST")
         request.refusal = refusal
+        self._body = b""
+        self._leave_room()
         if request.upload is not None:
             request.upload.fail(refusal)
         if request.endpoint is None and request.path:
@@ -350,6 +369,8 @@ class Intake:
         self._url = b""
         self._request = None
         self.receiving = False
+        if self._taken_bytes:
+            self._leave_room()
         if request.upload is not None:
             request.upload.end()
         else:

@@ -6,10 +6,10 @@ import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from switchgear.doors.bounds import Bounds, Room
 from switchgear.doors.connection import Connection, Hub
 from switchgear.doors.endpoint import KEEPALIVE_SILENCE_SECONDS
 from switchgear.doors.gateway import Gateway
-from switchgear.doors.intake import Bounds
 from switchgear.doors.response import status_lines
 
 TICK_SECONDS: Final = 0.5
@@ -32,6 +32,7 @@ class GatewayServer:
         self.loop = asyncio.get_running_loop()
         self.gateway = gateway
         self.bounds = bounds
+        self.room = Room(bounds)
         self.status_lines: Mapping[int, bytes] = status_lines()
         self.draining = False
         self._tick_seconds = tick_seconds

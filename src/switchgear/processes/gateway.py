@@ -15,9 +15,9 @@ from switchgear.app.gateway import Machinery, gateway, outside
 from switchgear.app.models import Outside, build_snapshot
 from switchgear.app.state import key_value
 from switchgear.config import Config, ConfigWatcher, config_version, discover, listening, load, read_environment
+from switchgear.doors.bounds import Bounds
 from switchgear.doors.forward import ForwardToControl, ForwardToNobody
 from switchgear.doors.gateway import Forward, Snapshots
-from switchgear.doors.intake import Bounds
 from switchgear.doors.response_store import ResponseStore
 from switchgear.doors.server import GatewayServer
 from switchgear.kernel.clock import SystemClock
@@ -135,6 +135,7 @@ def _bounds(config: Config) -> Bounds:
     return Bounds(
         max_body_bytes=server.max_body_bytes,
         max_upload_bytes=server.max_upload_bytes,
+        max_arriving_bytes=server.max_arriving_bytes,
         hold_seconds=server.hold_seconds,
     )
 
