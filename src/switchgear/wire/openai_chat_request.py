@@ -30,7 +30,7 @@ class WireStreamOptions(Struct, forbid_unknown_fields=True):
     """Padding against eavesdroppers on one connection; it does not travel."""
 
 
-class WireFunction(Struct, omit_defaults=True):
+class WireFunction(Struct, omit_defaults=True, forbid_unknown_fields=True):
     name: str
     description: str | None = None
     parameters: Raw = ABSENT
@@ -43,7 +43,7 @@ class WireTool(Struct, omit_defaults=True, forbid_unknown_fields=True):
     cache_control: CacheControl | None = None
 
 
-class FunctionName(Struct):
+class FunctionName(Struct, forbid_unknown_fields=True):
     name: str
 
 
