@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import cast
@@ -13,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchgear.kernel.chat import Chat, ChoiceStop, Completion, Delta, Done, Event, Failure, Message, Start, Text, Tool
+from switchgear.kernel.chat import Chat, ChoiceStop, Completion, Delta, Done, Event, Message, Start, Text, Tool
 from switchgear.kernel.dialect import Dialect, StreamOptions
 from switchgear.kernel.errors import BadRequest, ConfigError, UnsupportedField, UpstreamGarbled, UpstreamRefused
 from switchgear.kernel.upstream import Provider, ProviderSettings
+from switchgear.testing.dialect_contract import DialectContract
 
 PAGE = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 STREAM = b'{"text":"Hal"}\n{"text":"lo \xe2\x98\x80"}\n{"finish":"stop"}\n'
@@ -108,11 +108,14 @@ def test_a_request_is_read_back_as_it_was_written(text: str, stream: bool, limit
     assert PLAIN.read_request(PLAIN.write_request(said)) == said
 
 
-@given(st.lists(st.integers(0, len(STREAM)), max_size=8))
-def test_any_split_of_the_bytes_gives_the_same_events(cuts: list[int]) -> None:
-    edges = [0, *sorted(cuts), len(STREAM)]
-    pieces = [STREAM[start:end] for start, end in pairwise(edges)]
-    assert read_all(*pieces) == read_all(STREAM)
+class TestTheDialect(DialectContract):
+    calls_tools = False
+    thinks = False
+    tells_usage = False
+
+    @pytest.fixture
+    def dialect(self) -> Dialect:
+        return PLAIN
 
 
 def test_events_are_written_as_the_stream_they_were_read_from() -> None:
@@ -123,13 +126,6 @@ def test_events_are_written_as_the_stream_they_were_read_from() -> None:
     assert events[-1] == Done()
     writer = PLAIN.writer(OPTIONS)
     assert read_all(b"".join(writer.write(event) for event in events)) == events
-
-
-@pytest.mark.parametrize("cut", range(0, len(STREAM), 7))
-def test_a_stream_that_breaks_off_never_looks_complete(cut: int) -> None:
-    events = read_all(STREAM[:cut])
-    assert isinstance(events[-1], Failure)
-    assert Done() not in events
 
 
 def test_a_relay_passes_bytes_untouched_and_counts_what_passes() -> None:

@@ -1,6 +1,6 @@
 """A member that no dialect knows, wherever it stands in a request, is refused by its name where it is translated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from typing import Any, Final, cast
 
@@ -9,17 +9,17 @@ from msgspec import json
 
 from switchgear.kernel.errors import UnsupportedField
 from switchgear.wire.registry import discover
-from tests.matrix.subject import Body
+from tests.matrix.subject import CALLS, SCHEMA, TOOLS, Body
 from tests.matrix.table import wires
 from tests.matrix.wire import Wire
 
 DIALECTS: Final = discover()
 WIRES: Final = wires()
 STRANGER: Final = "stranger"
-FREE: Final = frozenset(("args", "input_schema", "json", "parameters", "parametersJsonSchema", "responseJsonSchema"))
-"""What holds whatever the caller likes: schemas, and arguments that are an object."""
-FREE_PLACES: Final = frozenset(("response", "input", "schema", "json_schema", "additionalModelRequestFields"))
-"""Likewise, where the member itself is no part of the dialect's own grammar."""
+FREE: Final = (SCHEMA, *(schema for _, _, schema in TOOLS), *(call.arguments for call in CALLS))
+"""What holds whatever the caller likes."""
+OPEN: Final = ("response", "additionalModelRequestFields")
+"""Likewise: what a function of Gemini's gave, and what a model on Bedrock may understand."""
 REPEATED: Final = ("tool_calls", "thinking_blocks", "summary")
 """What a client says again of an answer, as it got it: what else stands there means nothing to another model."""
 
@@ -28,17 +28,16 @@ Step = str | int
 
 def places(value: object, before: tuple[Step, ...] = ()) -> Iterator[tuple[Step, ...]]:
     """Where an object stands that is the dialect's own."""
-    if isinstance(value, dict):
-        found = cast("Body", value)
+    inner: Iterable[tuple[Step, object]] = ()
+    if isinstance(value, dict) and value not in FREE:
         if before:
             yield before
-        for name, inner in found.items():
-            is_grammar = isinstance(inner, list) or (name == "json_schema" and "schema" in inner)
-            if name not in FREE and (name not in FREE_PLACES or is_grammar):
-                yield from places(inner, (*before, name))
+        inner = cast("dict[Step, object]", value).items()
     elif isinstance(value, list):
-        for at, inner in enumerate(cast("list[object]", value)):
-            yield from places(inner, (*before, at))
+        inner = enumerate(cast("list[object]", value))
+    for step, item in inner:
+        if step not in OPEN:
+            yield from places(item, (*before, step))
 
 
 def with_stranger(body: Body, place: tuple[Step, ...]) -> bytes:
