@@ -55,7 +55,7 @@ docs: $(READY) ## Render the generated parts of docs/ and check every link
 real-model: ## Serve SmolLM2-135M on http://127.0.0.1:8081/v1 (compiles once, for minutes; ARGS=--prebuilt does not)
 	@exec scripts/real-model $(ARGS)
 
-real-vllm: ## Serve it and a LoRA adapter with vLLM on http://127.0.0.1:8000/v1 (fetches 3.5 GB once; ARGS=--setup only that)
+real-vllm: ## Serve SmolLM2-135M and a LoRA adapter with vLLM on http://127.0.0.1:8000/v1 (fetches 3.5 GB, once)
 	@exec scripts/real-vllm $(ARGS)
 
 lock: $(READY) ## Renew requirements/*.txt from pyproject.toml (ARGS="--upgrade" takes newer versions)

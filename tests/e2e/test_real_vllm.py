@@ -50,7 +50,7 @@ MESSAGES = pytest.mark.parametrize("model", ["smollm2", "messages/smollm2"], ids
 RESPONSES = pytest.mark.parametrize("model", ["translated/smollm2", "smollm2"], ids=["translated", "as_it_is"])
 
 # `make test` must end in minutes, and its tests of timers need the cores that vLLM takes.
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
