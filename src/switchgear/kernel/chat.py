@@ -161,9 +161,9 @@ class Chat(Struct, frozen=True, kw_only=True):
     metadata: Raw | None = None
     service_tier: str | None = None
     own: tuple[tuple[str, Raw], ...] = ()
-    """Fields that have a meaning in the dialect of origin and no place here: whoever does not know one refuses it."""
+    """Fields without a place here that are for the dialect of origin alone: whoever does not know one refuses it."""
     extra: tuple[tuple[str, Raw], ...] = ()
-    """Fields that the dialect of origin does not know either, in their order."""
+    """Fields that the dialect of origin does not know either, but servers of OpenAI's may; in their order."""
     echo: tuple[tuple[str, Raw], ...] = ()
     """What answers in the dialect of origin repeat of the request, as it came; no upstream is told of it."""
 
