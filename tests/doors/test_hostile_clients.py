@@ -105,7 +105,7 @@ async def arriving(house: House, data: bytes) -> tuple[asyncio.StreamReader, asy
     left_bytes = house.server.room.left_bytes
     reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
     writer.write(data)
-    await until(lambda: house.server.room.left_bytes <= left_bytes - 50_000)
+    await until(lambda: house.server.room.left_bytes <= left_bytes - 40_000)
     return reader, writer
 
 
@@ -135,3 +135,49 @@ async def test_a_request_that_is_refused_gives_its_room_back() -> None:
         answer = await house.raw(AUTHORIZED + b"transfer-encoding: chunked\r\n\r\n" + chunks)
         assert parse(answer)[0] == 413
         assert house.server.room.left_bytes == 100_000
+
+
+async def test_a_flood_of_requests_on_one_connection_is_answered_in_full() -> None:
+    async with running() as house:
+        calls = b"".join(request("echo", content=f"number {number}.") for number in range(500))
+        answer = await house.raw(calls + request("echo", content="the last", close=True))
+        assert answer.count(b"HTTP/1.1 200 OK") == 501
+        places = [answer.index(b"number %d." % number) for number in range(500)]
+        assert places == sorted(places)
+        assert len(house.journal.records) == 501
+
+
+async def test_a_flood_of_requests_lets_other_clients_come_between() -> None:
+    async with running() as house:
+        writers = [(await asyncio.open_connection("127.0.0.1", house.port))[1] for _ in range(20)]
+        await until(lambda: house.server.connection_count == 20)
+        for writer in writers:
+            writer.write(f"GET /v1/models HTTP/1.1\r\nhost: x\r\nx-api-key: {KEY}\r\n\r\n".encode() * 100)
+        await until(lambda: house.server.busy_count == 20)
+        assert parse(await house.raw(request("echo", content="in between", close=True)))[0] == 200
+        assert len(house.journal.records) < 1000
+        for writer in writers:
+            writer.transport.abort()
+        await until(lambda: house.server.connection_count == 0)
+        assert parse(await house.raw(request("echo") * 3 + request("echo", close=True)))[0] == 200
+
+
+async def test_requests_of_a_flood_are_read_when_their_turn_is_near() -> None:
+    async with running(Bounds(max_pipelined=4)) as house:
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write(request("sim/stall-first") + request("echo") * 1000)
+        await until(lambda: alive(Request) > 4)
+        await until(lambda: house.server.busy_count == 1)
+        assert alive(Request) < 100
+        writer.close()
+        del reader
+
+
+@pytest.mark.parametrize("size", [100, 8_000, 9_000, 300_000])
+async def test_a_large_body_between_others_is_read_whole(size: int) -> None:
+    async with running() as house:
+        bodies = ["a" * size, "b" * size, "c" * size]
+        sent = [request("echo", content=body, close=body[0] == "c") for body in bodies]
+        answer = await house.raw(b"".join(sent))
+        assert answer.count(b"HTTP/1.1 200 OK") == 3
+        assert all(body.encode() in answer for body in bodies)

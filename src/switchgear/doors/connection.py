@@ -17,7 +17,9 @@ from switchgear.doors.early import OnlyFailure, behind_its_head
 from switchgear.doors.endpoint import Request
 from switchgear.doors.gateway import Gateway
 from switchgear.doors.intake import Intake
+from switchgear.doors.loopback import is_loopback
 from switchgear.doors.response import CONTINUE, LAST_CHUNK, NO_BODY, SWITCHING, chunk
+from switchgear.doors.turns import Turns
 from switchgear.kernel.call import Call
 from switchgear.kernel.errors import BodyTimeout, Overloaded, SwitchgearError
 from switchgear.kernel.reply import Frames, Reply
@@ -26,6 +28,7 @@ _LINGER_SECONDS: Final = 2.0
 _NEVER: Final = float("inf")
 _SLOWEST_BYTES_PER_SECOND: Final = 1024
 """A client that sends more slowly runs out of time, however small its pauses: connections are not for the keeping."""
+_SLICE_BYTES: Final = 8 * 1024
 _CHUNKED: Final = b"transfer-encoding: chunked\r\n"
 
 
@@ -36,6 +39,7 @@ class Hub(Protocol):
     gateway: Gateway
     bounds: Bounds
     room: Room
+    turns: Turns
     status_lines: Mapping[int, bytes]
     draining: bool
 
@@ -49,8 +53,9 @@ class Hub(Protocol):
 class Connection(asyncio.Protocol):
     """The protocol object of one client connection."""
 
-    __slots__ = ("_busy", "_deadline", "_discarding", "_expired", "_hub", "_idle", "_intake", "_keepalive_frame",
-                 "_now", "_request", "_task", "_transport", "_waiting", "_writable", "_wrote_at")  # fmt: skip
+    __slots__ = ("_backlog", "_busy", "_deadline", "_discarding", "_expired", "_hub", "_idle", "_intake",
+                 "_keepalive_frame", "_now", "_request", "_task", "_transport", "_waiting", "_writable",
+                 "_wrote_at")  # fmt: skip
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -62,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._idle: asyncio.Future[None] | None = None
         self._busy = False
         self._waiting: deque[Request] = deque()
+        self._backlog = b""
         self._writable: asyncio.Future[None] | None = None
         self._discarding = False
         self._expired = False
@@ -78,13 +84,14 @@ class Connection(asyncio.Protocol):
             deliver=self._accept,
             invite=self._invite,
             pause=self._transport.pause_reading,
-            loopback=_is_loopback(transport),
+            loopback=is_loopback(transport),
         )
         hub.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._hub.closed(self)
         self._waiting.clear()
+        self._backlog = b""
         self._intake.close()
         if self._task is not None:
             self._task.cancel()
@@ -92,6 +99,17 @@ class Connection(asyncio.Protocol):
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
+        if len(data) <= _SLICE_BYTES and not self._backlog:
+            self._read(data)
+            return
+        self._backlog += data
+        # Thousands of requests at once must neither hold up all other clients while they are read, nor pile up.
+        while self._backlog and len(self._waiting) < self._hub.bounds.max_pipelined:
+            size = max(_SLICE_BYTES, self._intake.expected_bytes)
+            piece, self._backlog = self._backlog[:size], self._backlog[size:]
+            self._read(piece)
+
+    def _read(self, data: bytes) -> None:
         if self._discarding:
             return
         begun = self._intake.receiving
@@ -196,9 +214,8 @@ class Connection(asyncio.Protocol):
                     await self._write_frames(request, reply, reply.frames)
             finally:
                 reply.close()
-            # Answers to a client that does not read them must not pile up: the next request waits.
-            if self._writable is not None:
-                await self._writable
+            if self._writable is not None or self._waiting:
+                await self._before_the_next()
         except asyncio.CancelledError:
             if not self._expired:
                 raise
@@ -210,6 +227,13 @@ class Connection(asyncio.Protocol):
             if reply.status == SWITCHING:
                 request.keep_alive = False
         self._answered(request)
+
+    async def _before_the_next(self) -> None:
+        """Answers to a client that does not read must not pile up, nor those to one that asks fast hold up others."""
+        if self._writable is not None:
+            await self._writable
+        else:
+            await self._hub.turns.wait()
 
     async def _give_up(self, request: Request) -> None:
         """The call was cancelled before it was answered, because the server stops."""
@@ -288,6 +312,8 @@ class Connection(asyncio.Protocol):
             self._start(self._waiting.popleft())
             if len(self._waiting) < self._hub.bounds.max_pipelined:
                 transport.resume_reading()
+                if self._backlog:
+                    self.data_received(b"")
         else:
             bounds = self._hub.bounds
             seconds = bounds.request_seconds if self._intake.receiving else bounds.keepalive_seconds
@@ -373,11 +399,3 @@ class Connection(asyncio.Protocol):
             return
         self._expired = True
         self._task.cancel()
-
-
-def _is_loopback(transport: asyncio.BaseTransport) -> bool:
-    peer: object = transport.get_extra_info("peername")
-    if not isinstance(peer, tuple) or not peer:
-        return False
-    address = str(cast("tuple[object, ...]", peer)[0])
-    return address.startswith("127.") or address in ("::1", "::ffff:127.0.0.1")

@@ -148,6 +148,15 @@ class Intake:
         self._leave_room()
         del self._parser, self._deliver, self._invite, self._pause
 
+    @property
+    def expected_bytes(self) -> int:
+        """How much must still come of a body that said how long it is."""
+        request = self._request
+        if request is None or b"content-length" not in request.headers:
+            return 0
+        received = len(self._body) if request.upload is None else request.upload.received_bytes
+        return int(request.headers[b"content-length"]) - received
+
     def _take_tunnelled(self, tunnel: Incoming, data: bytes) -> None:
         if data and tunnel.arrived(data):
             self._pause()

@@ -11,6 +11,7 @@ from switchgear.doors.connection import Connection, Hub
 from switchgear.doors.endpoint import KEEPALIVE_SILENCE_SECONDS
 from switchgear.doors.gateway import Gateway
 from switchgear.doors.response import status_lines
+from switchgear.doors.turns import Turns
 
 TICK_SECONDS: Final = 0.5
 _IDLE_LINGER_SECONDS: Final = 1.0
@@ -33,6 +34,7 @@ class GatewayServer:
         self.gateway = gateway
         self.bounds = bounds
         self.room = Room(bounds)
+        self.turns = Turns(self.loop)
         self.status_lines: Mapping[int, bytes] = status_lines()
         self.draining = False
         self._tick_seconds = tick_seconds
