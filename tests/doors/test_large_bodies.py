@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from switchgear.config.model import Key, PassThroughEntry
 from switchgear.config.secret import Secret
-from switchgear.doors.intake import Bounds
+from switchgear.doors.bounds import Bounds
 from switchgear.testing.scripted_upstream import Peer, ScriptedUpstream
 from switchgear.testing.transport_upload_contract import chunked_request
 from tests.doors.house import KEY, configured, parse, running, serving
