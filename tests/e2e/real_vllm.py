@@ -41,14 +41,20 @@ class RealVllm:
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
+            status = self._ended()
             words = self._log.read_text(errors="replace").strip()
-            if self._process.poll() == NOT_SET_UP:
+            if status == NOT_SET_UP:
                 raise NotSetUp(words)
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if status is not None or time.monotonic() > deadline:
                 self._stop()
                 raise AssertionError(f"vLLM does not serve:\n{words[-4000:]}")
-            time.sleep(POLL_SECONDS)
         return self
+
+    def _ended(self) -> int | None:
+        """Its exit status, once it has ended; it is waited for, for a moment."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(POLL_SECONDS)
+        return self._process.returncode
 
     def _answers(self) -> bool:
         try:

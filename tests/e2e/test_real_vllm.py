@@ -264,23 +264,23 @@ async def test_sixteen_streams_at_once_all_come_whole(vllm: RealVllm, live: Live
     assert vllm.metric("vllm:request_success_total.*length") - asked == STREAMS
 
 
-def test_a_client_that_leaves_frees_the_model(vllm: RealVllm, openai_client: openai.OpenAI) -> None:
+async def test_a_client_that_leaves_frees_the_model(vllm: RealVllm, openai_client: openai.OpenAI) -> None:
     with openai_client.chat.completions.create(
         model="smollm2", messages=[QUESTION], max_tokens=4000, stream=True, extra_body={"ignore_eos": True}
     ) as stream:
         next(iter(stream))
-        running_becomes(vllm, 1)
+        await running_becomes(vllm, 1)
     ended = vllm.metric("vllm:request_success_total")
-    running_becomes(vllm, 0)
+    await running_becomes(vllm, 0)
     assert vllm.metric("vllm:request_success_total") == ended
 
 
-def running_becomes(vllm: RealVllm, expected: int) -> None:
+async def running_becomes(vllm: RealVllm, expected: int) -> None:
     """Wait until vLLM works on so many calls."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while vllm.metric("vllm:num_requests_running") != expected:
         assert time.monotonic() < deadline
-        time.sleep(0.1)
+        await asyncio.sleep(0.1)
 
 
 @MESSAGES
