@@ -1,8 +1,7 @@
 """One client connection: requests in, a call to the gateway for each, HTTP/1.1 out.
 
-A request is whole before its call begins, so a connection is a small machine: the intake delivers requests, a task
-that lives as long as the connection answers one at a time (a task for each would cost two microseconds more), pipelined
-ones wait their turn. Losing the connection cancels the task, which closes the
+The intake delivers requests, a task that lives as long as the connection answers one at a time (a task for each would
+cost two microseconds more), pipelined ones wait their turn. Losing the connection cancels the task, which closes the
 upstream. Whatever breaks a bound is refused and the connection closed, after a moment in which the client's own bytes
 are read and thrown away: closing at once would reset the connection and destroy the answer on its way.
 """
