@@ -20,14 +20,14 @@ WHOLE = AUTHORIZED + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
 
 
 async def drip(house: House, start: bytes, drop: bytes) -> bytes:
-    """Send ``drop`` again and again, without a pause that is long, until the server has had enough."""
+    """Send ``drop`` again and again, far below a kibibyte a second, until the server has had enough."""
     reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
     writer.write(start)
     answered = asyncio.create_task(reader.read())
     async with asyncio.timeout(10):
         while not answered.done():
             writer.write(drop)
-            await asyncio.wait((answered,), timeout=0.005)
+            await asyncio.wait((answered,), timeout=0.02)
     writer.close()
     return answered.result()
 

@@ -138,9 +138,12 @@ async def test_a_key_for_some_models_reaches_no_other_this_way(body: str, status
 async def test_it_keeps_to_the_bound_of_bodies() -> None:
     bounds = Bounds(max_body_bytes=2_000_000, max_upload_bytes=50_000_000)
     body = json.dumps({"model": "picture", "image": PADDING * 2}).encode()
-    told = Told()
+
+    async def patient(peer: Peer) -> None:
+        await chunked_request(peer)
+
     async with (
-        ScriptedUpstream(told) as upstream,
+        ScriptedUpstream(patient) as upstream,
         running(bounds, providers=vendor(upstream), models={"picture": PICTURE}) as house,
     ):
         answer = await house.raw(head(len(body)) + body)
