@@ -116,11 +116,11 @@ def _refusal(found: Fields, status: int, retry_after_seconds: float | None) -> U
     inner = cast("Fields", error) if isinstance(error, dict) and error else found
     message = _message(inner)
     param = _word(inner.get("param")) or _measured(message)
-    too_long = (status == _BAD_REQUEST and param in _MEASURED_PROMPTS) or _is_too_long(inner, message or "")
+    code = _code(inner, status) or (TOO_LONG_CODE if _is_too_long(inner, message or "") else None)
     return UpstreamRefused(
         message or f"the upstream answered {status} without saying why",
         status=status,
-        code=TOO_LONG_CODE if too_long else _code(inner, status),
+        code=TOO_LONG_CODE if status == _BAD_REQUEST and param in _MEASURED_PROMPTS else code,
         kind=_word(inner.get("type")) or _word(inner.get("status")),
         param=param,
         retry_after_seconds=retry_after_seconds,
