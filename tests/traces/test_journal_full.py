@@ -142,7 +142,8 @@ def test_a_limit_on_file_size_is_known_before_anything_is_lost_and_a_new_segment
     assert facts["healthy_at_once"] is False
     assert facts["healthy_later"] is True
     assert facts["error"] == ""
-    assert 190_000 < int(facts["full"]) < 200_000
+    # A try to grow that is under way may stand at the limit itself.
+    assert 190_000 < int(facts["full"]) <= 200_000
     assert facts["segments"] == 2
     source = reader(tmp_path / "journal")
     assert numbers(drained(source)) == [number for number in range(int(facts["last"]) + 1) if number != facts["lost"]]
