@@ -41,6 +41,24 @@ async def test_clients_of_litellm_are_told_the_cost() -> None:
         assert float(headers["x-litellm-response-cost"]) == cost / 1e9
 
 
+async def test_a_cost_that_is_not_wholly_known_is_not_told_as_if_it_were() -> None:
+    async def cut(peer: Peer) -> None:
+        await peer.request()
+
+    async with ScriptedUpstream(cut) as upstream:
+        url = f"http://127.0.0.1:{upstream.origin.port}/v1"
+        providers = {
+            "sim": ProviderEntry(kind="simulator", prices=DEAR),
+            "cuts": ProviderEntry(kind="openai_compatible", base_url=url, prices={"m": DEAR["echo"]}),
+        }
+        first = ModelEntry(deployments=(DeploymentEntry(model="cuts/m"),), fallbacks=FallbacksEntry(any=("echo",)))
+        async with running(providers=providers, models={"first": first}) as house:
+            status, headers, _ = await house.post("/v1/chat/completions", chat("first"), **{"x-litellm-tags": "a"})
+            costs = [attempt.cost for attempt in house.journal.records[0].attempts]
+            assert (status, costs) == (200, ["unknown", "settled"])
+            assert "x-litellm-response-cost" not in headers
+
+
 async def completion(peer: Peer) -> None:
     while True:
         await peer.request()

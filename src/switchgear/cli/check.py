@@ -60,7 +60,7 @@ def check(
         return
     path = chosen_file(config)
     found = effective_config(config, read_environment())
-    PriceBook(found)
+    PriceBook(found)  # raises what a gateway would meet when it reads the prices
     summary = summarise(found, "the environment" if path is None else str(path))
     if as_json:
         show_json(summary)

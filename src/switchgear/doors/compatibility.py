@@ -27,6 +27,7 @@ _FIELDS: Final[Mapping[str, bytes]] = {
     "litellm_session_id": b"x-litellm-session-id",
 }
 _WITHOUT_EFFECT: Final = ("cache",)
+_KNOWN_COSTS: Final = frozenset(("settled", "estimated", "void"))
 _LONGEST_ECHO: Final = 128
 _HELICONE_REQUEST_ID: Final = b"helicone-request-id"
 
@@ -103,7 +104,7 @@ def _litellm(call: Call, now_monotonic_ns: int, *, early: bool) -> Iterator[tupl
         yield b"x-litellm-model-id", call.attempts[-1].deployment.encode()
         # A name that led to an attempt is printable ASCII.
         yield b"x-litellm-model-group", call.head.model.encode()
-        if call.attempts[-1].cost in ("settled", "estimated"):
+        if {attempt.cost for attempt in call.attempts} <= _KNOWN_COSTS:
             yield b"x-litellm-response-cost", _dollars(sum(attempt.cost_nano_usd for attempt in call.attempts))
         yield b"x-litellm-attempted-retries", b"%d" % _made(call, "retry")
         yield b"x-litellm-attempted-fallbacks", b"%d" % _made(call, "fallback")

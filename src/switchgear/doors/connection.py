@@ -101,12 +101,13 @@ class Connection(asyncio.Protocol):
         if len(data) <= _SLICE_BYTES and not self._backlog:
             self._read(data)
             return
-        self._backlog += data
+        backlog, at = self._backlog + data, 0
         # Thousands of requests at once must neither hold up all other clients while they are read, nor pile up.
-        while self._backlog and len(self._waiting) < self._hub.bounds.max_pipelined:
-            size = max(_SLICE_BYTES, self._intake.expected_bytes)
-            piece, self._backlog = self._backlog[:size], self._backlog[size:]
-            self._read(piece)
+        while at < len(backlog) and len(self._waiting) < self._hub.bounds.max_pipelined:
+            end = at + max(_SLICE_BYTES, self._intake.expected_bytes)
+            self._read(backlog[at:end])
+            at = end
+        self._backlog = backlog[at:]
 
     def _read(self, data: bytes) -> None:
         if self._discarding:
@@ -246,8 +247,7 @@ class Connection(asyncio.Protocol):
         body = reply.body
         bodiless = request.method == "HEAD" or reply.status in NO_BODY
         # The length of an answer to HEAD is told where it is known.
-        framing = b"" if bodiless and not body else b"content-length: %d\r\n" % len(body)
-        head = self._head(request, reply, framing)
+        head = self._head(request, reply, b"" if bodiless and not body else b"content-length: %d\r\n" % len(body))
         self._transport.write(head if bodiless else head + body)
 
     def _head(self, request: Request, reply: Reply, framing: bytes) -> bytes:
