@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
 ARGS ?=
+# What the default set-up installs.
+EXTRAS := $(foreach extra,aiohttp bedrock duckdb postgres redis sso,--extra $(extra))
 PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make lock" PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= \
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
@@ -59,8 +61,8 @@ real-vllm: ## Serve SmolLM2-135M and a LoRA adapter with vLLM on http://127.0.0.
 	@exec scripts/real-vllm $(ARGS)
 
 lock: $(READY) ## Renew requirements/*.txt from pyproject.toml (ARGS="--upgrade" takes newer versions)
-	@$(PIP_COMPILE) $(ARGS) --extra aiohttp --extra bedrock --output-file requirements/run.txt pyproject.toml
-	@$(PIP_COMPILE) $(ARGS) --extra aiohttp --extra bedrock --extra dev --constraint requirements/run.txt \
+	@$(PIP_COMPILE) $(ARGS) $(EXTRAS) --output-file requirements/run.txt pyproject.toml
+	@$(PIP_COMPILE) $(ARGS) $(EXTRAS) --extra dev --constraint requirements/run.txt \
 		--output-file requirements/dev.txt pyproject.toml
 
 clean: ## Remove .venv, caches and build results

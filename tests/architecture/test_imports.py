@@ -76,26 +76,26 @@ def test_every_floor_is_kept() -> None:
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
-def test_the_data_path_loads_no_web_framework_and_loads_fast() -> None:
+def test_the_data_path_loads_little_and_no_web_framework() -> None:
+    """How long that takes is the bench's to say; how much it is decides that, and is the same on every machine."""
     # The fallback transport is loaded only where the configuration asks for it.
     always = [source for source in data_path_sources() if "aiohttp" not in packages_imported(source)]
     program = IMPORT_PROGRAM.format(names=[module_name(source.path) for source in always])
-    seconds: list[float] = []
-    for _ in range(3):
-        finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-        assert finished.returncode == 0, finished.stderr
-        taken, *banned = finished.stdout.split()
-        assert banned == []
-        seconds.append(float(taken))
-    assert min(seconds) < 0.5
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    foreign, *banned = finished.stdout.split()
+    assert banned == []
+    assert int(foreign) < MAX_FOREIGN_MODULES
 
+
+MAX_FOREIGN_MODULES = 400
+"""Of the standard library and other packages."""
 
 IMPORT_PROGRAM = """
-import importlib, sys, time
-began = time.process_time()
+import importlib, sys
 for name in {names}:
     importlib.import_module(name)
-taken = time.process_time() - began
+foreign = [name for name in sys.modules if not name.startswith("switchgear")]
 banned = "fastapi starlette pydantic httpx httpx2 sqlalchemy typer rich litellm tokenizers aiohttp".split()
-print(taken, *(name for name in banned if name in sys.modules))
+print(len(foreign), *(name for name in banned if name in sys.modules))
 """

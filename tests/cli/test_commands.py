@@ -180,19 +180,19 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
     assert help_text(path).startswith(f"Usage: switchgear {' '.join(path)}")
 
 
-def test_the_command_line_loads_fast_and_without_servers() -> None:
+MAX_MODULES = 700
+"""What typer and rich load is most of it."""
+
+
+def test_the_command_line_loads_little_and_no_server() -> None:
     program = (
-        "import sys, time; began = time.process_time(); import switchgear.cli; print(time.process_time() - began);"
-        "print(*(name for name in ('fastapi', 'pydantic', 'uvicorn', 'aiohttp') if name in sys.modules))"
+        "import sys; import switchgear.cli; print(len(sys.modules),"
+        "*(name for name in ('fastapi', 'pydantic', 'uvicorn', 'aiohttp', 'sqlalchemy') if name in sys.modules))"
     )
-    seconds: list[float] = []
-    for _ in range(3):
-        taken, loaded = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True
-        ).stdout.split("\n")[:2]
-        assert loaded == ""
-        seconds.append(float(taken))
-    assert min(seconds) < 0.4
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded, *servers = done.stdout.split()
+    assert servers == []
+    assert int(loaded) < MAX_MODULES
 
 
 def test_prices_are_listed_with_their_vendor_and_table() -> None:

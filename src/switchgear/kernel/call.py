@@ -43,6 +43,13 @@ class Caller(Struct, frozen=True, kw_only=True):
     key: str
     models: tuple[str, ...] = ()
     """Names of the models the key may use; empty means all."""
+    organisation: str = ""
+    project: str = ""
+    team: str = ""
+    user: str = ""
+    """Whose key it is: a user, or a service account. For whom a call is made is the caller's own word (`Labels`)."""
+    tags: tuple[str, ...] = ()
+    """Of every call under the key, beside what the caller says."""
 
 
 def model_allowed(allowed: tuple[str, ...], model: str) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
-from switchgear.kernel.call import Call
+from switchgear.kernel.call import Call, Caller
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import Overloaded, SwitchgearError
 from switchgear.kernel.pipeline import Next, Stage
@@ -15,6 +15,7 @@ _CLIENT_GONE: Final = 499
 """The status recorded for a client that left before it was answered, as nginx writes it."""
 _STREAM: Final = 200
 """The status of a stream whose head went out before its answer was there, whatever became of it."""
+_NOBODY: Final = Caller(key="")
 _MAX_NAME: Final = 256
 _MAX_ERROR: Final = 2000
 """What clients and upstreams wrote is kept to a length, so that a record stays a record."""
@@ -151,6 +152,7 @@ class Record:
         duration_ns = self._clock.monotonic_ns() - call.started_monotonic_ns
         head = call.head
         labels = call.labels()
+        caller = call.caller or _NOBODY
         call.recorded = True
         record = CallRecord(
             id=call.id,
@@ -158,7 +160,11 @@ class Record:
             door=call.door,
             operation=call.operation,
             model=head.model[:_MAX_NAME],
-            key=call.caller.key if call.caller is not None else "",
+            key=caller.key,
+            organisation=caller.organisation,
+            project=caller.project,
+            team=caller.team,
+            owner=caller.user,
             user=labels.user,
             session=labels.session,
             tags=labels.tags,
