@@ -38,6 +38,13 @@ def fastest(candidates: Sequence[Deployment], now_ns: int, random_bits: RandomBi
     """The better of two drawn at random (Mitzenmacher 2001), by expected time to the first token."""
     if len(candidates) == 1:
         return candidates[0]
+    if len(candidates) == 2:
+        # Both are drawn: only whom a tie favours is left to chance.
+        one, other = candidates
+        difference = one.health.load(now_ns) - other.health.load(now_ns)
+        if difference:
+            return one if difference < 0 else other
+        return weighted(candidates, now_ns, random_bits)
     first = weighted(candidates, now_ns, random_bits)
     second = weighted([each for each in candidates if each is not first], now_ns, random_bits)
     return first if first.health.load(now_ns) <= second.health.load(now_ns) else second
@@ -58,6 +65,11 @@ def headroom(candidates: Sequence[Deployment], now_ns: int, random_bits: RandomB
 
 def unqueued(candidates: Sequence[Deployment], now_ns: int) -> Sequence[Deployment]:
     """Those whose servers hold no request back, as far as is known; all, where every server does."""
+    for each in candidates:
+        if each.health.told is not None:
+            break
+    else:
+        return candidates
     free = [each for each in candidates if (told := each.health.reading(now_ns)) is None or not told.waiting]
     return free or candidates
 

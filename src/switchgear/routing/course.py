@@ -6,14 +6,13 @@ what they could not do goes on to the fallbacks declared for its cause, then to 
 the name, and no name is entered twice.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from switchgear.kernel.call import Call
-from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import (
     BadRequest,
     SwitchgearError,
@@ -21,14 +20,13 @@ from switchgear.kernel.errors import (
     UpstreamRefused,
     UpstreamTimeout,
 )
-from switchgear.kernel.ids import RandomBits
 from switchgear.kernel.reply import Reply
 from switchgear.kernel.upstream import Timers
-from switchgear.routing.affinity import Bindings, conversation
 from switchgear.routing.attempt import Manner, attempt
-from switchgear.routing.balance import BALANCERS, by_tier, unqueued
+from switchgear.routing.balance import by_tier
 from switchgear.routing.budget import Budget
 from switchgear.routing.causes import AGAIN, COUNTED, ELSEWHERE, ONLY_DECLARED, cause_of
+from switchgear.routing.choice import Means, binding_of, choose, first_choice
 from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.failures import Failed, all_rest, latest, none_able, worst
 from switchgear.routing.hedge import Racing, race
@@ -37,8 +35,6 @@ from switchgear.routing.policy import ANY, Cause
 from switchgear.routing.resume import ResumedFrames
 from switchgear.routing.telling import Telling
 from switchgear.routing.wishes import Wishes
-
-Sleep = Callable[[float], Awaitable[None]]
 
 MAX_ATTEMPTS: Final = 12
 """Of one call, over all names and whatever they declare."""
@@ -50,15 +46,6 @@ _SLACK_SECONDS: Final = 0.005
 _AT_ITS_PLACE: Final = Manner(has_place=True)
 _LONGEST_WAIT_SECONDS: Final = 30.0
 """A call that failed waits so long for a deployment to come back, and no longer."""
-
-
-class Means(Struct, frozen=True, kw_only=True):
-    """What all courses share."""
-
-    clock: Clock
-    random_bits: RandomBits
-    sleep: Sleep
-    bindings: Bindings
 
 
 class Course:
@@ -75,8 +62,7 @@ class Course:
         self._left: list[tuple[Alias, Cause]] = []
         seconds = wishes.timeout_seconds or alias.policy.total_seconds
         self._deadline_ns = call.started_monotonic_ns + round(min(seconds, alias.policy.total_seconds) * _NANOSECONDS)
-        affinity = alias.policy.affinity
-        self._binding = None if affinity == "none" else conversation(call, affinity)
+        self._binding = binding_of(call, alias)
 
     async def run(self, alias: Alias, after: Failed | None = None) -> Reply:
         """The reply of the first attempt that succeeds; ``after`` is one that was made already and failed."""
@@ -222,9 +208,11 @@ class Course:
 
     async def _next(self, alias: Alias, made: int) -> tuple[Deployment, Plan]:
         """A deployment with a place at its gate taken. Raises when there is none, and none will be in time."""
-        if not self._failures and (first := self._first(alias)) is not None:
-            first[0].health.gate.take()
-            return first
+        if not self._failures:
+            first = first_choice(self._call, alias, self._binding, self._means)
+            if first is not None:
+                first[0].health.gate.take()
+                return first
         while True:
             now_ns = self._means.clock.monotonic_ns()
             able = self._able(alias)
@@ -245,18 +233,6 @@ class Course:
             else:
                 found.health.gate.take()
             return found, able[found]
-
-    def _first(self, alias: Alias) -> tuple[Deployment, Plan] | None:
-        """The choice that nearly every call has: one with room, of the lowest tier that has such; None: look again."""
-        call = self._call
-        now_ns = self._means.clock.monotonic_ns()
-        for tier in alias.tiers:
-            roomy = [each for each in tier if each.health.has_room(now_ns) and each.plan(call.operation, call.dialect)]
-            if roomy:
-                chosen = self._choose(alias, roomy, now_ns)
-                plan = chosen.plan(call.operation, call.dialect)
-                return None if plan is None else (chosen, plan)
-        return None
 
     def _able(self, alias: Alias) -> dict[Deployment, Plan]:
         """Those that offer the operation at all, in the order of their tiers.
@@ -292,7 +268,7 @@ class Course:
         for tier in by_tier(candidates):
             free = [each for each in tier if not each.health.gate.is_full]
             if free:
-                return self._choose(alias, free, now_ns)
+                return choose(alias, free, now_ns, self._binding, self._means)
             waiting = waiting or min(tier, key=lambda each: each.health.gate.waiting)
         return waiting
 
@@ -306,13 +282,6 @@ class Course:
             if failed.cause in AGAIN and deployment.health.admits(now_ns) and deployment.budget.spend():
                 return deployment
         return None
-
-    def _choose(self, alias: Alias, free: list[Deployment], now_ns: int) -> Deployment:
-        if len(free) == 1:
-            return free[0]
-        if self._binding is not None:
-            return self._means.bindings.pick(alias.name, self._binding, free, now_ns)
-        return BALANCERS[alias.policy.balance](unqueued(free, now_ns), now_ns, self._means.random_bits)
 
     async def _wait_for_any(self, able: dict[Deployment, Plan], now_ns: int) -> None:
         """Wait for the first that rests to come back, if a failed call may wait so long. Raises when it may not."""

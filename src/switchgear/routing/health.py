@@ -24,6 +24,7 @@ _MINUTE_SECONDS: Final = 60.0
 _REQUESTS: Final = 0
 _TOKENS: Final = 1
 _NANOSECONDS: Final = 1_000_000_000
+_NO_BOUND: Final = 1 << 62
 _COOL_SECONDS: Final = 1.0
 _LONGEST_COOL_SECONDS: Final = 60.0
 _MOST_DOUBLINGS: Final = 6
@@ -37,9 +38,9 @@ class Health:
     """Of one deployment under one key of its provider; all times are monotonic nanoseconds."""
 
     __slots__ = ("_cools", "_first_tokens", "_last_ns", "_latency_ns", "_minute", "_others", "_p95_at", "_p95_ns",
-                 "_reading", "_reading_until_ns", "_streamed", "_well", "bounds", "breaker", "complaint",
+                 "_reading_until_ns", "_streamed", "_surely_free", "_well", "bounds", "breaker", "complaint",
                  "cool_until_ns", "counts_tokens", "gate", "hinted_until_ns", "is_plain", "name", "observed",
-                 "used_ns")  # fmt: skip
+                 "told", "used_ns")  # fmt: skip
 
     def __init__(self, name: str, rules: BreakerRules, bounds: Bounds) -> None:
         self.name = name
@@ -66,12 +67,14 @@ class Health:
         self._p95_ns = 0
         self._p95_at = 0
         self._minute = Window(_MINUTE_SECONDS, 2)
-        self._reading: QueueReading | None = None
+        self.told: QueueReading | None = None
+        """What the server said last of its queue; it counts for a while (:meth:`reading`)."""
         self._reading_until_ns = 0
         self._others = 0
         """Requests at the deployment's server that this gateway did not send there, when it was asked."""
         self._streamed = False
         self._well = True
+        self._surely_free = _NO_BOUND
         self._look()
 
     def adopt(self, rules: BreakerRules, bounds: Bounds) -> None:
@@ -91,7 +94,14 @@ class Health:
 
     def has_room(self, now_ns: int) -> bool:
         """Whether a call may be sent now and need not stand in line."""
-        return self.is_plain or (not self.gate.is_full and self.admits(now_ns))
+        if self.is_plain:
+            return True
+        gate = self.gate
+        if 0 < gate.bounds.max_in_flight <= gate.in_flight:
+            return False
+        if self._well and self._minute.sums[_REQUESTS] < self._surely_free and not self.counts_tokens:
+            return True
+        return self.admits(now_ns)
 
     def wait_seconds(self, now_ns: int) -> float:
         """Until a call may be sent; 0: now."""
@@ -121,19 +131,19 @@ class Health:
 
     def calls(self, now_ns: int) -> int:
         """Calls under way: this gateway's own, and those of others as far as the server told of them lately."""
-        if self._reading is None or now_ns >= self._reading_until_ns:
+        if self.told is None or now_ns >= self._reading_until_ns:
             return self.gate.in_flight
         return self.gate.in_flight + self._others
 
     def reading(self, now_ns: int) -> QueueReading | None:
         """The server's last word on its queue; None when it has said nothing lately, or is not asked."""
-        if self._reading is not None and now_ns >= self._reading_until_ns:
-            self._reading = None
-        return self._reading
+        if self.told is not None and now_ns >= self._reading_until_ns:
+            self.told = None
+        return self.told
 
     def heard(self, reading: QueueReading, now_ns: int) -> None:
         """The deployment's server told of its queue. What this gateway has in flight is in that number already."""
-        self._reading = reading
+        self.told = reading
         self._reading_until_ns = now_ns + _READING_NS
         self._others = max(0, reading.running + reading.waiting - self.gate.in_flight)
 
@@ -254,5 +264,7 @@ class Health:
         bounds = self.bounds
         bounded = bounds.max_in_flight or bounds.requests_per_minute or bounds.tokens_per_minute
         self.counts_tokens = bool(bounds.tokens_per_minute)
+        # What is counted is never too little: it only falls while nobody counts.
+        self._surely_free = bounds.requests_per_minute or _NO_BOUND
         self._well = self.breaker.state == "closed" and not self.cool_until_ns
         self.is_plain = not bounded and self._well

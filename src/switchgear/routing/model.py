@@ -37,6 +37,8 @@ class Alias(Struct, frozen=True, kw_only=True):
     """How many of its calls may be made twice, where its policy hedges."""
     only: Deployment | None = None
     """The one deployment of a name whose policy asks for nothing else."""
+    asks_once: bool = False
+    """An attempt stands alone: nothing races it, and nothing goes on with what it began."""
 
     @property
     def deployments(self) -> tuple[Deployment, ...]:
@@ -64,7 +66,8 @@ def alias(
     )
     simple = len(found) == 1 and not splits and policy.shadow is None and policy.resume == "none"
     only = found[0] if simple else None
-    return Alias(name=name, tiers=tiers, policy=policy, splits=splits, hedges=hedges, only=only)
+    asks_once = hedges is None and policy.resume == "none"
+    return Alias(name=name, tiers=tiers, policy=policy, splits=splits, hedges=hedges, only=only, asks_once=asks_once)
 
 
 class RouteTable:

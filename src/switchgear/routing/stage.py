@@ -1,6 +1,7 @@
 """The Route stage, last of the pipeline: a model name becomes a deployment, and the call one attempt or several.
 
-A plain call, the only deployment of a name that is well, is attempted at once; all else is a :class:`Course`.
+A call is attempted at once where one deployment can take it and the name asks for one attempt at a time; all else, and
+what comes after a failure, is a :class:`Course`.
 """
 
 from switchgear.kernel.call import Call
@@ -8,7 +9,9 @@ from switchgear.kernel.errors import SwitchgearError
 from switchgear.kernel.reply import Reply
 from switchgear.routing.attempt import attempt
 from switchgear.routing.causes import cause_of
-from switchgear.routing.course import Course, Means
+from switchgear.routing.choice import Means, binding_of, first_choice
+from switchgear.routing.course import Course
+from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.failures import Failed
 from switchgear.routing.model import Alias, RouteTable
 from switchgear.routing.shadow import Shadows
@@ -38,24 +41,40 @@ class Route:
         if call.pinned:
             alias = alias.at(call.pinned)
         only = alias.only
-        if only is not None and only.health.is_plain and self._unwished(call.headers):
+        unwished = self._unwished(call.headers)
+        if only is not None and unwished and only.health.is_plain:
             plan = only.plans.get((call.operation, call.dialect.name))
             if plan is not None:
-                only.budget.calls += 1
-                try:
-                    return await attempt(call, only, plan, self._means.clock)
-                except SwitchgearError as error:
-                    answered = bool(call.attempts) and call.attempts[-1].status != 0
-                    failed = Failed(deployment=only, error=error, cause=cause_of(error, answered=answered))
-                return await Course(call, alias, self._means, NONE).run(alias, failed)
+                return await self._at_once(call, alias, only, plan)
         if alias.splits:
             alias = self._split(table, alias, call)
         if alias.policy.shadow is not None and self._shadows is not None:
             self._shadows.cast(call, alias.policy.shadow)
+        if unwished and alias.asks_once:
+            binding = binding_of(call, alias)
+            found = first_choice(call, alias, binding, self._means)
+            if found is not None:
+                return await self._at_once(call, alias, *found, binding)
         wishes = wishes_of(call)
         for wished in wishes.fallbacks:
             table.find(wished)
         return await Course(call, alias, self._means, wishes).run(alias)
+
+    async def _at_once(
+        self, call: Call, alias: Alias, deployment: Deployment, plan: Plan, binding: bytes | None = None
+    ) -> Reply:
+        """Attempt the call where nothing has to be waited for; what fails goes on as a course."""
+        deployment.budget.calls += 1
+        try:
+            reply = await attempt(call, deployment, plan, self._means.clock)
+        except SwitchgearError as error:
+            answered = bool(call.attempts) and call.attempts[-1].status != 0
+            failed = Failed(deployment=deployment, error=error, cause=cause_of(error, answered=answered))
+        else:
+            if binding is not None:
+                self._means.bindings.bind(alias.name, binding, deployment)
+            return reply
+        return await Course(call, alias, self._means, NONE).run(alias, failed)
 
     def _split(self, table: RouteTable, alias: Alias, call: Call) -> Alias:
         """Follow splits from name to name; a name that was left is not entered again."""
