@@ -22,8 +22,8 @@ class Known(Struct, frozen=True, kw_only=True):
     def text(self, name: str) -> str:
         return self.texts.get(name, "")
 
-    def header(self, name: str) -> str:
-        return self.headers.get(name, "")
+    def header(self, name: bytes) -> str:
+        return self.headers.get(name.decode(), "")
 
     def metadata(self, name: str) -> str:
         return self.members.get(name, "")

@@ -11,9 +11,10 @@ from switchgear.kernel.call import Call
 from switchgear.kernel.ids import RandomBits
 from switchgear.routing import expression
 from switchgear.routing.policy import Choice, Sticky
-from switchgear.routing.wishes import session_of, tags_of
+from switchgear.routing.wishes import session_of
 
 _PRECISION: Final = 53
+_OF_A_HUNDRED: Final = 100 / (1 << _PRECISION)
 
 
 class Split(Struct, frozen=True, kw_only=True):
@@ -36,7 +37,8 @@ def chosen(splits: tuple[Split, ...], call: Call, random_bits: RandomBits) -> st
     """The name that the first fitting rule sends ``call`` to; empty when none fits."""
     facts = CallFacts(call)
     for rule in splits:
-        if rule.fits is None or rule.fits(facts):
+        fits = rule.fits
+        if fits is None or fits(facts):
             return _draw(rule, _mark(rule, facts, random_bits))
     return ""
 
@@ -51,9 +53,10 @@ def _draw(rule: Split, mark: float) -> str:
 
 def _mark(rule: Split, facts: "CallFacts", random_bits: RandomBits) -> float:
     """A number below 100: drawn, or the same for the same user or session."""
-    who = facts.text(rule.sticky) if rule.sticky != "none" else ""
+    sticky = rule.sticky
+    who = "" if sticky == "none" else facts.text(sticky)
     if not who:
-        return 100 * random_bits(_PRECISION) / (1 << _PRECISION)
+        return random_bits(_PRECISION) * _OF_A_HUNDRED
     digest = blake2b(f"{rule.name}\0{who}".encode(), digest_size=8).digest()
     return 100 * int.from_bytes(digest, "big") / (1 << 64)
 
@@ -82,9 +85,10 @@ class CallFacts:
             case _:
                 return session_of(call)
 
-    def header(self, name: str) -> str:
-        """Empty when it was not sent."""
-        return self._call.headers.get(name.encode("latin-1", "replace"), b"").decode("latin-1")
+    def header(self, name: bytes) -> str:
+        """Empty when it was not sent; ``name`` in lower case."""
+        value = self._call.headers.get(name)
+        return "" if value is None else value.decode("latin-1")
 
     def metadata(self, name: str) -> str:
         """A member of the request's ``metadata``, or a note of the call's labels; what is not text as JSON.
@@ -100,7 +104,7 @@ class CallFacts:
 
     def tags(self) -> tuple[str, ...]:
         """The words on the call."""
-        return tags_of(self._call)
+        return self._call.labels().tags
 
     def truth(self, name: str) -> bool:
         """Whether the call asks for a stream, or brings tools."""
