@@ -1,12 +1,21 @@
-"""What the whole suite shares: the `long` and `service` markers."""
+"""What the whole suite shares: the `long` and `service` markers, and how Hypothesis draws."""
 
 import os
 
 import pytest
+from hypothesis import settings
+
+# The suite asks the same every time; the long one looks for what nobody has asked yet.
+settings.register_profile("suite", derandomize=True)
+settings.register_profile("long", derandomize=False)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the tests marked `long`")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("long" if config.getoption("--long") else "suite")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import product
 from typing import Final, cast
 
 from hypothesis import strategies as st
@@ -166,5 +165,5 @@ def reached_by_splits(models: Declared, name: str) -> set[str]:
         if here not in found:
             found.add(here)
             splits = entries.get(here, {}).get("splits", [])
-            waiting += [target for split, target in product(splits, NAMES) if target in split["to"]]
+            waiting += [target for split in splits for target in split["to"]]
     return found
