@@ -81,7 +81,9 @@ class Reply:
             return
         self.settled = True
         self.error = error
-        for ending in self._endings:
+        # An ending mostly knows its reply: once told, it is let go, or the collector would have to find both.
+        endings, self._endings = self._endings, []
+        for ending in endings:
             ending(error, cancelled=cancelled)
 
     def close(self) -> None:
