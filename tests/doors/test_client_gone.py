@@ -1,6 +1,7 @@
 """A client that goes away: the connection to its upstream, a real one here, is closed at once."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -117,3 +118,27 @@ async def test_a_client_that_leaves_in_the_middle_of_a_whole_answer(path: str, k
         await silent.asked.wait()
         writer.transport.abort()
         await client_left(house, silent)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_client_that_leaves_leaves_nothing_that_a_collector_would_have_to_find(*, stream: bool) -> None:
+    frame = FRAMES["openai_compatible"]
+    answer = STREAM_HEAD + b"%x\r\n%b\r\n" % (len(frame), frame) if stream else b""
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        silent = Silent(answer)
+        async with house_before(silent, "openai_compatible") as house:
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(request("/v1/chat/completions", stream=stream))
+            await (reader.readuntil(b"Hel") if stream else silent.asked.wait())
+            writer.close()
+            await client_left(house, silent)
+            gc.collect()
+        found = {type(each).__qualname__ for each in gc.garbage if type(each).__module__.startswith("switchgear.")}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert found == set()
