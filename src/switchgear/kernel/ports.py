@@ -4,7 +4,7 @@ Each has a contract suite in ``testing/``, run over every engine of ``engines/``
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
@@ -32,19 +32,23 @@ class KeyValue(Protocol):
         ...
 
 
-class Claim(Struct, frozen=True, kw_only=True):
+FailMode = Literal["open", "closed", "local_share"]
+"""Let pass and count; refuse; or enforce this gateway's share of the limit."""
+
+
+class Claim(Struct, frozen=True, kw_only=True, gc=False):
     """What a call wants of one counter.
 
     A counter counts in windows of equal meaning: ``window`` names the present one, and its count begins at zero. Where
-    ``previous`` names the one before, the count slides: the previous window's counts for ``previous_parts`` of
-    ``PARTS``, the share of it that the last so-many seconds still cover (two buckets; the true count of a sliding window
-    is met exactly when calls came evenly).
+    ``previous`` names the one before, the count slides: the previous window's count weighs ``previous_parts`` of
+    ``PARTS``, rounded up: the share of it that the last so-many seconds still cover (two buckets; the true count of a
+    sliding window is met exactly when calls came evenly).
     """
 
     counter: str
-    """Without its window: ``key=support-bot requests minute``."""
+    """Without its window: ``key=support-bot requests minute``. No two claims of a call name the same one."""
     amount: int
-    """How much more; 0 only asks how it stands."""
+    """How much more, never below 0; 0 only asks how it stands."""
     limit: int
     """The count, this claim's amount taken in, that may not be passed."""
     window: str = ""
@@ -52,27 +56,39 @@ class Claim(Struct, frozen=True, kw_only=True):
     previous: str = ""
     previous_parts: int = 0
     keep_seconds: float = 0.0
-    """How long the window's count is still asked for; afterwards the engine forgets it."""
+    """How long from now the window's count is still asked for; afterwards the engine may forget it."""
     enforced: bool = True
     """Whether a limit that is passed refuses; otherwise it is counted all the same, and told."""
+    when_unreachable: FailMode = "open"
+    """What the limit does while the engine that gateways share cannot be asked."""
 
 
-PARTS = 1_000_000
+PARTS: Final = 1_000_000
 
 
-class Standing(Struct, frozen=True):
-    """How one counter stands after a claim: what counts against its limit, and whether the claim fitted below it."""
+class Standing(Struct, frozen=True, gc=False):
+    """How one counter stands after a claim.
+
+    What is over the limit without ``held`` is spent; with it, it may come free again in a moment.
+    """
 
     used: int
+    """What counts against the limit, held and settled; the claim's own amount too, unless it was refused."""
     fits: bool
+    """Whether the claim fitted below the limit."""
+    held: int = 0
+    """How much of ``used`` is held in this window and not settled yet."""
+    known: bool = True
+    """False: the shared engine could not be asked, and ``used`` is only what this gateway knows."""
 
 
 class Counters(Protocol):
     """Counts that gateways share, changed over many counters at once or not at all.
 
     A reservation holds amounts until it is settled. One whose owner dies is let go after its time: what it held is
-    given back. Counts are exact whole numbers up to 2⁶³; they are compared exactly up to 2⁵³.
-    All methods raise OSError when the engine itself fails, and it is then unknown whether it acted.
+    given back. A call counts whole in the windows in which it was first reserved, however long it takes: who reserves
+    more for it, or settles it, names the same windows. Counts are exact whole numbers up to 2⁶³; they are compared
+    exactly up to 2⁵³. All methods raise OSError when the engine itself fails, and it is then unknown whether it acted.
     """
 
     async def reserve(self, reservation: str, claims: Sequence[Claim], ttl_seconds: float) -> tuple[Standing, ...]:
@@ -82,11 +98,19 @@ class Counters(Protocol):
         """
         ...
 
-    async def settle(self, reservation: str, amounts: Sequence[tuple[str, int]] = ()) -> None:
-        """End a reservation: each counter keeps what ``amounts`` says by its name, and nothing where it says nothing.
+    async def settle(self, reservation: str, claims: Sequence[Claim] = (), amounts: Sequence[int] = ()) -> None:
+        """End a reservation: of each claim the counter keeps the amount in the same place, which may be more than held.
 
-        An amount may be more than what was held. A reservation that is unknown, or was settled, or let go, is counted
-        as far as ``amounts`` goes only when it was let go; settling twice changes nothing.
+        What else was held is given back, and all that counters without a window hold. Settling twice changes nothing.
+        A reservation that was let go before counts all the same; one that never was counts nothing.
+        """
+        ...
+
+    async def count(self, entry: str, claims: Sequence[Claim]) -> None:
+        """Add each claim's amount, which may be below 0 here, once for each ``entry``, whatever the limits are.
+
+        For what no reservation held: corrections, replays, what was counted elsewhere meanwhile. An entry is
+        remembered for a day.
         """
         ...
 

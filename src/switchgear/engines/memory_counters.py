@@ -1,0 +1,283 @@
+"""Counters in this process: exact, never waiting, bounded.
+
+A count is two numbers, settled and held. Whatever has a time is in a heap by it, so that forgetting costs no search;
+a heap may name what is gone already, and is built anew when most of it is.
+"""
+
+from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field, msgpack
+
+from switchgear.kernel.clock import Clock
+from switchgear.kernel.ports import PARTS, Claim, Counters, Standing
+
+_NANOSECONDS: Final = 1_000_000_000
+_NEVER: Final = 1 << 63
+_REMEMBER_NS: Final = 86_400 * _NANOSECONDS
+"""How long a reservation that was let go may still be settled, and an entry is counted once."""
+_SLACK: Final = 1_024
+
+_Key = tuple[str, str]
+
+
+class _Count(Struct, gc=False):
+    settled: int = 0
+    held: int = 0
+
+
+class _Hold(Struct):
+    expires_ns: int
+    claims: tuple[Claim, ...]
+    counts: list[_Count]
+    """Those of ``claims``, in their order."""
+
+
+class SavedCount(Struct, frozen=True, array_like=True):
+    """One window of one counter, as it is written down."""
+
+    counter: str
+    window: str
+    settled: int
+    forget_wall_ns: int
+
+
+class SavedHold(Struct, frozen=True, array_like=True):
+    """One reservation, as it is written down: counters, windows and amounts."""
+
+    reservation: str
+    expires_wall_ns: int
+    amounts: tuple[tuple[str, str, int], ...]
+
+
+class SavedCounters(Struct, frozen=True):
+    """All that :meth:`MemoryCounters.dump` writes down."""
+
+    counts: tuple[SavedCount, ...]
+    holds: tuple[SavedHold, ...]
+    remembered: dict[str, int] = field(default_factory=dict[str, int])
+    """Reservations that were let go and entries that were counted, each with the wall time when it is forgotten."""
+
+
+class MemoryCounters:
+    """Counters that no other process sees. None of its methods suspends, and none raises OSError.
+
+    At most ``keep_windows`` are remembered: beyond that, the windows that would be forgotten first are.
+    """
+
+    def __init__(self, clock: Clock, keep_windows: int = 200_000, keep_remembered: int = 100_000) -> None:
+        self._clock = clock
+        self._keep_windows = keep_windows
+        self._keep_remembered = keep_remembered
+        self._counts: dict[_Key, _Count] = {}
+        self._forgetting: list[tuple[int, _Key]] = []
+        self._holds: dict[str, _Hold] = {}
+        self._expiring: list[tuple[int, str]] = []
+        self._remembered: dict[str, int] = {}
+        """In the order in which they are forgotten, since all are kept equally long."""
+        self._next_ns = _NEVER
+        """When something is due to be forgotten or let go."""
+
+    async def reserve(self, reservation: str, claims: Sequence[Claim], ttl_seconds: float) -> tuple[Standing, ...]:
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._next_ns:
+            self._tidy(now_ns)
+        counts: list[_Count] = []
+        standings: list[Standing] = []
+        fresh = refused = False
+        known = self._counts
+        for claim in claims:
+            count = known.get((claim.counter, claim.window))
+            if count is None:
+                fresh, count = True, _Count()
+            held = count.held + claim.amount
+            used = count.settled + held
+            if claim.previous:
+                used += self._share(claim)
+            fits = used <= claim.limit
+            if not fits and claim.enforced:
+                refused = True
+            counts.append(count)
+            standings.append(Standing(used, fits, held))
+        if refused:
+            return _without(standings, claims)
+        if fresh:
+            self._begin_all(claims, counts)
+        self._hold(reservation, tuple(claims), counts, now_ns + int(ttl_seconds * _NANOSECONDS))
+        return tuple(standings)
+
+    async def settle(self, reservation: str, claims: Sequence[Claim] = (), amounts: Sequence[int] = ()) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._next_ns:
+            self._tidy(now_ns)
+        hold = self._holds.pop(reservation, None)
+        if hold is not None:
+            self._give_back(hold)
+            if hold.claims is claims:
+                _keep(hold, amounts)
+                return
+        elif self._remembered.pop(f"r {reservation}", None) is None:
+            return
+        for claim, amount in zip(claims, amounts, strict=True):
+            if claim.window and amount:
+                self._count(claim).settled += amount
+
+    async def count(self, entry: str, claims: Sequence[Claim]) -> None:
+        now_ns = self._clock.monotonic_ns()
+        self._tidy(now_ns)
+        if f"e {entry}" in self._remembered:
+            return
+        self._remember(f"e {entry}", now_ns)
+        for claim in claims:
+            if claim.window:
+                self._count(claim).settled += claim.amount
+
+    async def standings(self, claims: Sequence[Claim]) -> tuple[Standing, ...]:
+        self._tidy(self._clock.monotonic_ns())
+        found: list[Standing] = []
+        for claim in claims:
+            count = self._counts.get((claim.counter, claim.window), _Count())
+            used = count.settled + count.held + self._share(claim)
+            found.append(Standing(used, used + claim.amount <= claim.limit, count.held))
+        return tuple(found)
+
+    def dump(self) -> bytes:
+        """What :meth:`load` takes, by wall time; without what only lives as long as the process (calls at once)."""
+        shift_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
+        self._tidy(self._clock.monotonic_ns())
+        counts = tuple(
+            SavedCount(counter, window, count.settled, forget_ns + shift_ns)
+            for forget_ns, (counter, window) in self._forgetting
+            if (count := self._counts.get((counter, window))) is not None
+        )
+        holds = tuple(
+            SavedHold(
+                reservation,
+                hold.expires_ns + shift_ns,
+                tuple((claim.counter, claim.window, claim.amount) for claim in hold.claims if claim.window),
+            )
+            for reservation, hold in self._holds.items()
+        )
+        remembered = {name: forget_ns + shift_ns for name, forget_ns in self._remembered.items()}
+        return msgpack.encode(SavedCounters(counts, holds, remembered))
+
+    def load(self, saved: bytes) -> None:
+        """Go on where another process stopped, in place of all that is known; what it held lapses in its time.
+
+        Raises ValueError, and changes nothing, when ``saved`` is not what :meth:`dump` wrote.
+        """
+        state = msgpack.decode(saved, type=SavedCounters)
+        shift_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
+        self._counts = {(each.counter, each.window): _Count(each.settled) for each in state.counts}
+        self._forgetting = [(each.forget_wall_ns - shift_ns, (each.counter, each.window)) for each in state.counts]
+        heapify(self._forgetting)
+        self._holds, self._expiring = {}, []
+        self._remembered = {name: forget_ns - shift_ns for name, forget_ns in state.remembered.items()}
+        self._next_ns = 0
+        for each in state.holds:
+            claims = tuple(
+                Claim(counter=name, amount=held, limit=0, window=window) for name, window, held in each.amounts
+            )
+            counts = [self._counts.get((claim.counter, claim.window), _Count()) for claim in claims]
+            self._hold(each.reservation, claims, counts, each.expires_wall_ns - shift_ns)
+        self._tidy(self._clock.monotonic_ns())
+
+    def _share(self, claim: Claim) -> int:
+        """What the previous window still weighs."""
+        count = self._counts.get((claim.counter, claim.previous)) if claim.previous else None
+        if count is None:
+            return 0
+        return -(-(count.settled + count.held) * claim.previous_parts // PARTS)
+
+    def _hold(self, reservation: str, claims: tuple[Claim, ...], counts: list[_Count], expires_ns: int) -> None:
+        for claim, count in zip(claims, counts, strict=True):
+            count.held += claim.amount
+        hold = self._holds.get(reservation)
+        if hold is None:
+            self._holds[reservation] = _Hold(expires_ns, claims, counts)
+        else:
+            hold.expires_ns = expires_ns
+            hold.claims += claims
+            hold.counts += counts
+        if len(self._expiring) > 2 * len(self._holds) + _SLACK:
+            self._expiring = [(each.expires_ns, name) for name, each in self._holds.items()]
+            heapify(self._expiring)
+        heappush(self._expiring, (expires_ns, reservation))
+        self._next_ns = min(self._next_ns, expires_ns)
+
+    def _begin_all(self, claims: Sequence[Claim], counts: list[_Count]) -> None:
+        for claim, count in zip(claims, counts, strict=True):
+            if claim.amount and (claim.counter, claim.window) not in self._counts:
+                self._begin(claim, count)
+
+    def _begin(self, claim: Claim, count: _Count) -> None:
+        key = (claim.counter, claim.window)
+        self._counts[key] = count
+        if not claim.window:
+            return
+        forget_ns = self._clock.monotonic_ns() + int(claim.keep_seconds * _NANOSECONDS)
+        heappush(self._forgetting, (forget_ns, key))
+        self._next_ns = min(self._next_ns, forget_ns)
+        while len(self._forgetting) > self._keep_windows:
+            self._counts.pop(heappop(self._forgetting)[1], None)
+
+    def _count(self, claim: Claim) -> _Count:
+        count = self._counts.get((claim.counter, claim.window))
+        if count is None:
+            count = _Count()
+            self._begin(claim, count)
+        return count
+
+    def _give_back(self, hold: _Hold) -> None:
+        for claim, count in zip(hold.claims, hold.counts, strict=True):
+            count.held -= claim.amount
+            if not claim.window and not count.held and self._counts.get((claim.counter, "")) is count:
+                del self._counts[claim.counter, ""]
+
+    def _remember(self, name: str, now_ns: int) -> None:
+        self._remembered[name] = now_ns + _REMEMBER_NS
+        if len(self._remembered) > self._keep_remembered:
+            del self._remembered[next(iter(self._remembered))]
+
+    def _tidy(self, now_ns: int) -> None:
+        """Let go and forget what is due."""
+        if now_ns < self._next_ns:
+            return
+        self._let_go(now_ns)
+        forgetting = self._forgetting
+        while forgetting and forgetting[0][0] <= now_ns:
+            self._counts.pop(heappop(forgetting)[1], None)
+        while self._remembered and self._remembered[oldest := next(iter(self._remembered))] <= now_ns:
+            del self._remembered[oldest]
+        self._next_ns = min(
+            forgetting[0][0] if forgetting else _NEVER, self._expiring[0][0] if self._expiring else _NEVER
+        )
+
+    def _let_go(self, now_ns: int) -> None:
+        expiring = self._expiring
+        while expiring and expiring[0][0] <= now_ns:
+            reservation = heappop(expiring)[1]
+            hold = self._holds.get(reservation)
+            if hold is not None and hold.expires_ns <= now_ns:
+                del self._holds[reservation]
+                self._give_back(hold)
+                self._remember(f"r {reservation}", now_ns)
+
+
+def _keep(hold: _Hold, amounts: Sequence[int]) -> None:
+    for claim, count, amount in zip(hold.claims, hold.counts, amounts, strict=True):
+        if claim.window:
+            count.settled += amount
+
+
+def _without(standings: list[Standing], claims: Sequence[Claim]) -> tuple[Standing, ...]:
+    """How counters stand that were asked for more, and did not give it."""
+    return tuple(
+        Standing(each.used - claim.amount, each.fits, each.held - claim.amount)
+        for each, claim in zip(standings, claims, strict=True)
+    )
+
+
+if TYPE_CHECKING:
+    _: type[Counters] = MemoryCounters

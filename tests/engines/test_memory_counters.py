@@ -1,0 +1,64 @@
+"""Counters in this process: the contract, and what is this engine's own."""
+
+import pytest
+
+from switchgear.engines.memory_counters import MemoryCounters
+from switchgear.kernel.clock import FrozenClock
+from switchgear.kernel.ports import Counters, Standing
+from switchgear.testing.counters_contract import CountersContract, at_once, claim
+
+
+class TestMemory(CountersContract):
+    @pytest.fixture
+    def counters(self, clock: FrozenClock) -> Counters:
+        return MemoryCounters(clock)
+
+
+async def test_what_is_written_down_goes_on_in_another_process() -> None:
+    clock = FrozenClock()
+    counters = MemoryCounters(clock)
+    await counters.reserve("settled", [claim(amount=4)], 60)
+    await counters.settle("settled", [claim()], [4])
+    await counters.reserve("open", [claim(amount=3), at_once()], 60)
+    await counters.count("entry", [claim("tokens", amount=2)])
+    saved = counters.dump()
+    later = FrozenClock(clock.wall_ns() + 30_000_000_000, monotonic_ns=5)
+    successor = MemoryCounters(later)
+    successor.load(saved)
+    await successor.count("entry", [claim("tokens", amount=2)])
+    assert await successor.standings([claim(), claim("tokens"), at_once()]) == (
+        Standing(7, True, 3),
+        Standing(2, True),
+        Standing(0, True),
+    )
+    later.advance(31)
+    assert await successor.standings([claim()]) == (Standing(4, True),)
+    await successor.settle("open", [claim()], [2])
+    assert await successor.standings([claim()]) == (Standing(6, True),)
+
+
+@pytest.mark.parametrize("saved", [b"", b"\xff", b"\x80", b'{"counts":1}'])
+async def test_what_nobody_wrote_down_is_refused_and_changes_nothing(saved: bytes) -> None:
+    counters = MemoryCounters(FrozenClock())
+    await counters.reserve("r", [claim()], 60)
+    with pytest.raises(ValueError):  # noqa: PT011 (its words are the parser's)
+        counters.load(saved)
+    assert await counters.standings([claim()]) == (Standing(1, True, 1),)
+
+
+async def test_no_more_windows_are_remembered_than_there_is_room_for() -> None:
+    counters = MemoryCounters(FrozenClock(), keep_windows=10)
+    for number in range(1_000):
+        await counters.reserve(f"r{number}", [claim(f"user {number}"), at_once()], 60)
+        await counters.settle(f"r{number}", [claim(f"user {number}")], [1])
+    assert len(counters._counts) <= 10
+    assert len(counters._forgetting) <= 10
+
+
+async def test_what_was_settled_leaves_nothing_behind_but_its_windows() -> None:
+    counters = MemoryCounters(FrozenClock())
+    for number in range(20_000):
+        await counters.reserve(f"r{number}", [claim(limit=10**9), at_once()], 60)
+        await counters.settle(f"r{number}", [claim()], [1])
+    assert (len(counters._counts), len(counters._holds), len(counters._remembered)) == (1, 0, 0)
+    assert len(counters._expiring) < 2_000
