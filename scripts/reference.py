@@ -48,7 +48,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "PreviousNotFound": "Send the whole conversation as `input`; see [how long responses are kept](responses.md).",
     "ContentFiltered": "Change the prompt; the upstream decided, the gateway only reports.",
     "Unauthenticated": "Send a key that `switchgear.yaml` declares and leaves enabled; `switchgear check` lists them.",
-    "Forbidden": "Call a model that the key's `models` allow, or have them widened.",
+    "Forbidden": "Stay within the key's models, doors and addresses, or have them widened.",
     "NotFound": "Check the base URL: `/v1` for OpenAI's SDK, no path for Anthropic's, Google's, Cohere's and Azure's.",
     "ModelNotFound": "Use one of the close matches, or a name that `GET /v1/models` lists.",
     "MethodNotAllowed": "Use the method that the message names.",

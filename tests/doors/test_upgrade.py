@@ -95,7 +95,7 @@ class Read:
             deliver=self._take,
             invite=lambda: None,
             pause=lambda: None,
-            loopback=True,
+            peer="127.0.0.1",
         )
         for piece in pieces:
             refused = intake.feed(piece)

@@ -36,6 +36,8 @@ class Gateway(Struct, frozen=True, kw_only=True):
     lost_records: int
     draining: bool
     local_caller: bool
+    client: str
+    """The caller's address; empty where it has none."""
 
 
 def control(sources: Sources) -> FastAPI:
@@ -58,6 +60,7 @@ def gateway_of(request: Request) -> Gateway:
         lost_records=int(said.get("x-switchgear-gateway-lost-records", "0")),
         draining=said.get("x-switchgear-gateway-draining") == "yes",
         local_caller=peer == "local",
+        client=said.get("x-switchgear-gateway-client", host),
     )
 
 

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from switchgear.app.keys import ring_of
 from switchgear.app.passthrough import pass_through
 from switchgear.app.prices import PriceBook
 from switchgear.app.queues import queues
 from switchgear.app.routes import Grounds, route_table
 from switchgear.app.transports import Fallbacks
-from switchgear.auth.model import KeyRing, VirtualKey, key_ring
+from switchgear.auth.model import KeyRing
 from switchgear.config.model import Config, ProviderEntry
 from switchgear.doors.compatibility import Understood
 from switchgear.kernel.call import Snapshot
@@ -47,10 +48,6 @@ def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
 
     Raises ConfigError when a provider's settings or a table of prices cannot be used.
     """
-    keys = [
-        VirtualKey(name=key.name, digest=key.digest(), models=key.models, disabled=key.disabled) for key in config.keys
-    ]
-    ring = key_ring(keys, allow_anonymous_loopback=not keys)
     lanes = _lanes(config, outside)
     prices = PriceBook(config)
     grounds = Grounds(lanes=lanes, fleet=outside.fleet, prices=prices)
@@ -59,7 +56,7 @@ def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
         litellm_headers=config.compatibility.litellm_headers, litellm_body=config.compatibility.litellm_body
     )
     parts: dict[type, object] = {
-        KeyRing: ring,
+        KeyRing: ring_of(config),
         RouteTable: table,
         Understood: understood,
         PassThrough: pass_through(config, lanes, outside.fleet),

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from switchgear.auth.address import Ranges
 from switchgear.kernel.call import Caller, model_allowed
 
 __all__ = ["KeyRing", "VirtualKey", "digest_of", "key_ring", "model_allowed"]
@@ -19,7 +20,30 @@ class VirtualKey(Struct, frozen=True, kw_only=True):
     name: str
     digest: bytes
     models: tuple[str, ...] = ()
+    doors: tuple[str, ...] = ()
+    """Empty: all."""
+    ip_ranges: Ranges = ()
+    """Empty: from anywhere."""
+    expires_ns: int = 0
+    """Wall time from which on it is refused; 0: never."""
     disabled: bool = False
+    organisation: str = ""
+    project: str = ""
+    team: str = ""
+    user: str = ""
+    tags: tuple[str, ...] = ()
+
+    def caller(self) -> Caller:
+        """Who calls with it."""
+        return Caller(
+            key=self.name,
+            models=self.models,
+            organisation=self.organisation,
+            project=self.project,
+            team=self.team,
+            user=self.user,
+            tags=self.tags,
+        )
 
 
 class KeyRing(Struct, frozen=True, kw_only=True):
@@ -27,12 +51,16 @@ class KeyRing(Struct, frozen=True, kw_only=True):
 
     callers: Mapping[bytes, tuple[VirtualKey, Caller]]
     allows_anonymous_loopback: bool
+    trusted_proxies: Ranges = ()
 
 
-def key_ring(keys: Iterable[VirtualKey], *, allow_anonymous_loopback: bool) -> KeyRing:
+def key_ring(keys: Iterable[VirtualKey], *, allow_anonymous_loopback: bool, trusted_proxies: Ranges = ()) -> KeyRing:
     """A ring of ``keys``."""
-    callers = {key.digest: (key, Caller(key=key.name, models=key.models)) for key in keys}
-    return KeyRing(callers=callers, allows_anonymous_loopback=allow_anonymous_loopback)
+    return KeyRing(
+        callers={key.digest: (key, key.caller()) for key in keys},
+        allows_anonymous_loopback=allow_anonymous_loopback,
+        trusted_proxies=trusted_proxies,
+    )
 
 
 def digest_of(key: str) -> bytes:

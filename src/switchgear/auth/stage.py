@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
+from switchgear.auth.address import client_address, is_within
 from switchgear.auth.model import KeyRing, VirtualKey
 from switchgear.kernel.call import Call, Caller, model_allowed
 from switchgear.kernel.errors import Forbidden, Unauthenticated
@@ -35,16 +36,18 @@ class Authenticate:
 
     Before those, in the header that a client of Helicone, Portkey or LiteLLM has for its gateway's key.
 
-    Raises Unauthenticated, or Forbidden when the key may not use the model.
+    Raises Unauthenticated, or Forbidden when the key may not use the model or the door, or not from there.
     """
 
     __slots__ = ()
 
     async def __call__(self, call: Call, next: Next) -> Reply:
         ring = call.snapshot.part(KeyRing)
-        caller = _find(ring, _presented_key(call.headers, call.query))
+        key, caller = _find(ring, _presented_key(call.headers, call.query), call.started_wall_ns)
         if caller is None:
             caller = self._anonymous(call, ring)
+        elif key.ip_ranges or key.doors:
+            _require_place(call, key, ring)
         if caller.models and call.head.model and not model_allowed(caller.models, call.head.model):
             raise Forbidden(f"key {caller.key!r} may not use model {call.head.model[:200]!r}", param="model")
         call.caller = caller
@@ -56,13 +59,27 @@ class Authenticate:
         raise Unauthenticated(_REFUSAL)
 
 
-def _find(ring: KeyRing, presented: bytes) -> Caller | None:
-    """The caller whose key is ``presented``; None for a wrong, disabled or missing key, all at the same cost."""
+def _find(ring: KeyRing, presented: bytes, now_ns: int) -> tuple[VirtualKey, Caller | None]:
+    """The key that is ``presented`` and its caller.
+
+    No caller for a wrong, expired, disabled or missing key, all at the same cost.
+    """
     digest = hashlib.sha256(presented).digest()
     key, caller = ring.callers.get(digest, _NOBODY)
-    if hmac.compare_digest(key.digest, digest) and not key.disabled:
-        return caller
-    return None
+    ended = key.expires_ns != 0 and now_ns >= key.expires_ns
+    if hmac.compare_digest(key.digest, digest) and not key.disabled and not ended:
+        return key, caller
+    return key, None
+
+
+def _require_place(call: Call, key: VirtualKey, ring: KeyRing) -> None:
+    """Raise Forbidden for a door that the key may not use, or a place that it may not be used from."""
+    if key.doors and call.door not in key.doors:
+        raise Forbidden(f"key {key.name!r} may not use the door {call.door!r}; it may use {', '.join(key.doors)}")
+    if key.ip_ranges:
+        address = client_address(call.peer, call.headers, ring.trusted_proxies)
+        if not is_within(address, key.ip_ranges):
+            raise Forbidden(f"key {key.name!r} may not be used from {address or 'an unknown address'}")
 
 
 def _presented_key(headers: Mapping[bytes, bytes], query: str) -> bytes:

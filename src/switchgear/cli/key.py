@@ -7,7 +7,8 @@ import typer
 from msgspec import ValidationError, convert
 
 from switchgear.cli.output import note
-from switchgear.config.model import HASH_PREFIX, Name
+from switchgear.config.identity import HASH_PREFIX
+from switchgear.config.names import Name
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.ids import secret_hex
 

@@ -1,8 +1,9 @@
 """The configuration: what may stand in ``switchgear.yaml``, how it is read, checked, named and watched."""
 
 from switchgear.config.environment import read_environment
+from switchgear.config.identity import Key
 from switchgear.config.loading import DEFAULT_FILE, discover, listening, load, parse
-from switchgear.config.model import Config, Journal, Key, ProviderEntry, Server
+from switchgear.config.model import Config, Journal, ProviderEntry, Server
 from switchgear.config.routing import DeploymentEntry, ModelEntry, TimersEntry
 from switchgear.config.schema import schema
 from switchgear.config.secret import Secret

@@ -7,7 +7,9 @@ from typing import Final
 from msgspec import Struct
 
 from switchgear.config.document import problem_at
-from switchgear.config.model import Config, Key, ModelEntry, ProviderEntry
+from switchgear.config.identity import Key
+from switchgear.config.identity_checks import IdentityChecks
+from switchgear.config.model import Config, ModelEntry, ProviderEntry
 from switchgear.config.passthrough_checks import PassThroughChecks
 from switchgear.config.problems import Problem, shown, suggestion
 from switchgear.config.reader import Places
@@ -80,6 +82,7 @@ class Checks:
         for name, entry in self._config.models.items():
             yield from self._model(name, entry)
         yield from RoutingChecks(self._config, self._written).problems()
+        yield from IdentityChecks(self._config, self._written).problems()
         yield from PassThroughChecks(self._config, self._written, self._kinds).problems()
 
     def _key(self, key: Key) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ from switchgear.providers import Environment, Kind, found_in
 from switchgear.providers import discover as discover_kinds
 
 DEFAULT_FILE: Final = "switchgear.yaml"
+SECTIONS: Final = ("organisations", "projects", "teams", "users", "service_accounts")
 
 
 def load(path: Path, environ: Mapping[str, str], kinds: Mapping[str, Kind] | None = None) -> Config:
@@ -109,6 +110,7 @@ def _declared(root: Node, config: Config) -> Declared:
         providers=_names(_below(root, "providers")),
         models=_names(_below(root, "models")),
         faulty_keys=isinstance(keys, SequenceNode) and len(keys.value) != len(config.keys),
+        sections={section: _names(_below(root, section)) for section in SECTIONS},
     )
 
 

@@ -9,6 +9,16 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from switchgear.config.identity import (
+    HASH,
+    Key,
+    OrganisationEntry,
+    ProjectEntry,
+    ServiceAccountEntry,
+    TeamEntry,
+    UserEntry,
+)
+from switchgear.config.names import NAME, Name
 from switchgear.config.routing import (
     FIELD_NAME,
     MAX_SECONDS,
@@ -22,19 +32,13 @@ from switchgear.config.secret import Secret
 from switchgear.kernel.upstream import ProviderSettings
 from switchgear.models.rate_card import USD, PriceCard
 
-HASH_PREFIX: Final = "sha256:"
-HIDDEN: Final = {"hidden": True}
-"""Marks a field whose value is never repeated in an error: a key may have been put there by mistake."""
-
-_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
-_HASH: Final = r"^sha256:[0-9a-f]{64}$"
 _HEADER: Final = r"^[A-Za-z0-9][A-Za-z0-9-]{0,127}$"
 _SEGMENT: Final = r"(\*|[A-Za-z0-9_.~-]+)"
 _API_PATH: Final = rf"^/({_SEGMENT}/)*{_SEGMENT}?$"
 _METRICS_PATH: Final = r"^/[!-~]{0,1023}$"
 IN_WORDS: Final[Mapping[str, str]] = {
-    _NAME: "letters, digits, '_', '.' and '-', at most 64, the first a letter or digit",
-    _HASH: "'sha256:' and 64 hexadecimal digits in small letters; `switchgear key new NAME` prints one",
+    NAME: "letters, digits, '_', '.' and '-', at most 64, the first a letter or digit",
+    HASH: "'sha256:' and 64 hexadecimal digits in small letters; `switchgear key new NAME` prints one",
     _HEADER: "the name of a header: letters, digits and '-'",
     _API_PATH: "a path that begins with '/', of letters, digits, '_', '.', '~' and '-', or a '*' between two slashes",
     _METRICS_PATH: "a path that begins with '/', such as /metrics",
@@ -44,7 +48,6 @@ IN_WORDS: Final[Mapping[str, str]] = {
 }
 """What a pattern asks for, as it is told."""
 
-Name = Annotated[str, Meta(pattern=_NAME)]
 HeaderName = Annotated[str, Meta(pattern=_HEADER)]
 Fsync = Literal["buffered", "strict"]
 WhenFull = Literal["refuse", "continue"]
@@ -105,6 +108,13 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     session_seconds: Annotated[
         float, Meta(gt=0, le=MAX_SECONDS, description="How long a WebSocket may be open in all.")
     ] = 3600.0
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Addresses of proxies whose word counts for where a client is (`x-forwarded-for`): `10.0.0.2`, "
+            "`10.0.0.0/8`. From anybody else the header means nothing."
+        ),
+    ] = ()
 
 
 class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -152,34 +162,6 @@ class State(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     response_ttl_seconds: Annotated[
         float, Meta(gt=0, le=31_622_400, description="How long a response is kept, as long as there is room.")
     ] = 2_592_000.0
-
-
-class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One virtual key: what an application presents instead of a vendor's key. Give `hash` or `key`, not both."""
-
-    name: Annotated[Name, Meta(description="What the journal calls the key.")]
-    hash: Annotated[
-        Annotated[str, Meta(pattern=_HASH)] | None,
-        Meta(
-            description="`sha256:` and the SHA-256 of the key in hexadecimal; `switchgear key new` makes both.",
-            extra=HIDDEN,
-        ),
-    ] = None
-    key: Annotated[
-        Secret | None,
-        Meta(description="The key itself, at least 16 characters; by reference (`${SUPPORT_BOT_KEY}`), not in clear."),
-    ] = None
-    models: Annotated[
-        tuple[ModelName, ...],
-        Meta(description="Models the key may use: names, or prefixes that end in `*`. Empty: all."),
-    ] = ()
-    disabled: Annotated[bool, Meta(description="Refuse the key without forgetting it.")] = False
-
-    def digest(self) -> bytes:
-        """The SHA-256 of the key; empty when the entry holds neither a hash nor a key."""
-        if self.key is not None:
-            return self.key.digest()
-        return bytes.fromhex((self.hash or "").removeprefix(HASH_PREFIX))
 
 
 class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -341,6 +323,15 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     server: Annotated[Server, Meta(description="Where the gateway listens, and its bounds.")] = Server()
     journal: Annotated[Journal, Meta(description="Where finished calls are written down.")] = Journal()
     state: Annotated[State, Meta(description="What gateways remember between calls.")] = State()
+    organisations: Annotated[
+        Mapping[Name, OrganisationEntry], Meta(description="Organisations by name: they own projects.")
+    ] = {}
+    projects: Annotated[Mapping[Name, ProjectEntry], Meta(description="Projects by name.")] = {}
+    teams: Annotated[Mapping[Name, TeamEntry], Meta(description="Teams by name.")] = {}
+    users: Annotated[Mapping[Name, UserEntry], Meta(description="People by name.")] = {}
+    service_accounts: Annotated[
+        Mapping[Name, ServiceAccountEntry], Meta(description="Programs by name; none is called like a user.")
+    ] = {}
     keys: Annotated[
         tuple[Key, ...],
         Meta(description="Virtual keys. Without any, callers on this machine need none and others are not served."),

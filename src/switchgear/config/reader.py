@@ -14,7 +14,8 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from switchgear.config import hints
 from switchgear.config.document import problem_at
-from switchgear.config.model import HIDDEN, IN_WORDS
+from switchgear.config.model import IN_WORDS
+from switchgear.config.names import HIDDEN
 from switchgear.config.problems import Problem, shown, suggestion
 from switchgear.config.references import BadReference, has_reference, resolve
 from switchgear.config.secret import Secret
@@ -223,6 +224,8 @@ def _text_violations(value: str, kind: shape.StrType) -> Iterator[str]:
         yield "must hold no control characters"
     if kind.min_length is not None and len(value) < kind.min_length:
         yield "must not be empty"
+    if kind.max_length is not None and len(value) > kind.max_length:
+        yield f"must have at most {kind.max_length} characters"
     if kind.pattern is not None and not re.search(kind.pattern, value):
         yield f"must be {IN_WORDS.get(kind.pattern, kind.pattern)}"
 

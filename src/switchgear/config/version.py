@@ -5,7 +5,8 @@ from typing import Final
 
 from msgspec import json
 
-from switchgear.config.model import HASH_PREFIX, Config
+from switchgear.config.identity import HASH_PREFIX
+from switchgear.config.model import Config
 from switchgear.config.secret import Secret
 
 VERSION_DIGITS: Final = 12

@@ -1,6 +1,6 @@
 """What the file says, as it says it: what names it declares, where an entry stands, how a value is written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar, cast
 
 from msgspec import Struct
@@ -21,6 +21,8 @@ class Declared(Struct, frozen=True, kw_only=True):
     models: frozenset[str]
     faulty_keys: bool
     """Whether an entry under ``keys`` could not be read."""
+    sections: Mapping[str, frozenset[str]]
+    """The names under each section of those who call."""
 
 
 class Written:

@@ -16,7 +16,7 @@ from switchgear.doors.early import OnlyFailure, behind_its_head
 from switchgear.doors.endpoint import Request
 from switchgear.doors.gateway import Gateway
 from switchgear.doors.intake import Intake
-from switchgear.doors.loopback import is_loopback
+from switchgear.doors.loopback import peer_address
 from switchgear.doors.response import CONTINUE, LAST_CHUNK, NO_BODY, SWITCHING, chunk
 from switchgear.doors.turns import Turns
 from switchgear.kernel.call import Call
@@ -83,7 +83,7 @@ class Connection(asyncio.Protocol):
             deliver=self._accept,
             invite=self._invite,
             pause=self._transport.pause_reading,
-            loopback=is_loopback(transport),
+            peer=peer_address(transport),
         )
         hub.opened(self)
 

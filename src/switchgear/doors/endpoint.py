@@ -75,14 +75,18 @@ class Request:
     """One HTTP request, as a server front hands it in."""
 
     __slots__ = ("awaited", "body", "captured", "chunked_reply", "early", "endpoint", "headers", "keep_alive",
-                 "loopback", "method", "path", "query", "refusal", "upload")  # fmt: skip
+                 "loopback", "method", "path", "peer", "query", "refusal", "upload")  # fmt: skip
 
-    def __init__(self, method: str, path: str, query: str, headers: Mapping[bytes, bytes], *, loopback: bool) -> None:
+    def __init__(
+        self, method: str, path: str, query: str, headers: Mapping[bytes, bytes], *, loopback: bool, peer: str = ""
+    ) -> None:
         self.method = method
         self.path = path
         self.query = query
         self.headers = headers
         self.loopback = loopback
+        self.peer = peer
+        """The address of the connection's other end; empty where it has none."""
         self.body = b""
         self.endpoint: Endpoint | None = None
         self.captured = ""

@@ -3,6 +3,7 @@
 from typing import Final, Protocol
 from urllib.parse import quote
 
+from switchgear.auth.address import Ranges, client_address
 from switchgear.doors.endpoint import Request
 from switchgear.kernel.errors import NotFound, Overloaded, UpstreamError
 from switchgear.kernel.reply import Frame, Headers, Reply
@@ -34,6 +35,9 @@ _HEALTH_TIMERS: Final = Timers(connect_seconds=0.5, first_byte_seconds=0.5, idle
 class State(Protocol):
     """What a gateway says of itself: to the control process with each request, and in its place when it is down."""
 
+    @property
+    def trusted_proxies(self) -> Ranges: ...
+
     def headers(self) -> tuple[tuple[str, str], ...]: ...
 
     def healthz(self) -> Reply: ...
@@ -63,7 +67,7 @@ class ForwardToControl:
         timers = _TIMERS if stand_in is None else _HEALTH_TIMERS
         try:
             upstream = await self._transport.send(
-                target, request.body, timers, (*self._state.headers(), _peer(request))
+                target, request.body, timers, (*self._state.headers(), _peer(request), self._client(request))
             )
         except UpstreamError as error:
             if stand_in is not None:
@@ -73,6 +77,13 @@ class ForwardToControl:
             ) from error
         headers = [header for header in upstream.headers if header[0] not in _HOP_BY_HOP]
         return Reply(upstream.status, headers, frames=_Bytes(upstream))
+
+    def _client(self, request: Request) -> tuple[str, str]:
+        """Where the caller is, for the record of what they change."""
+        return (
+            "x-switchgear-gateway-client",
+            client_address(request.peer, request.headers, self._state.trusted_proxies),
+        )
 
 
 class _Bytes:

@@ -154,6 +154,7 @@ class Gateway:
             started_wall_ns=self._clock.wall_ns(),
             started_monotonic_ns=self._clock.monotonic_ns(),
             loopback=request.loopback,
+            peer=request.peer,
             captured=request.captured,
             query=request.query,
             upload=request.upload,

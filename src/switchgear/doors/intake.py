@@ -20,6 +20,7 @@ import httptools
 from switchgear.doors.bounds import Room
 from switchgear.doors.endpoint import Endpoint, Request, Taken
 from switchgear.doors.incoming import Incoming
+from switchgear.doors.loopback import is_loopback
 from switchgear.kernel.errors import (
     BadRequest,
     BodyTooLarge,
@@ -58,8 +59,8 @@ class Intake:
     """The request being read on one connection."""
 
     __slots__ = ("_body", "_bounds", "_deliver", "_find", "_framing", "_head_bytes", "_header_count", "_headers",
-                 "_invite", "_loopback", "_max_head_bytes", "_max_headers", "_over", "_parser", "_pause", "_refusal",
-                 "_request", "_room", "_taken_bytes", "_tunnel", "_unparsed_bytes", "_url", "_version",
+                 "_invite", "_loopback", "_max_head_bytes", "_max_headers", "_over", "_parser", "_pause", "_peer",
+                 "_refusal", "_request", "_room", "_taken_bytes", "_tunnel", "_unparsed_bytes", "_url", "_version",
                  "receiving")  # fmt: skip
 
     def __init__(
@@ -70,7 +71,7 @@ class Intake:
         deliver: Callable[[Request], None],
         invite: Callable[[], None],
         pause: Callable[[], None],
-        loopback: bool,
+        peer: str,
     ) -> None:
         """``deliver`` takes each request, ``invite`` answers ``Expect: 100-continue``, ``pause`` stops the client."""
         bounds = self._bounds = room.bounds
@@ -82,7 +83,8 @@ class Intake:
         self._pause = pause
         self._room = room
         self._taken_bytes = 0
-        self._loopback = loopback
+        self._peer = peer
+        self._loopback = is_loopback(peer)
         self._parser = httptools.HttpRequestParser(self)
         self._headers: dict[bytes, bytes] = {}
         self._head_bytes = 0
@@ -305,7 +307,7 @@ class Intake:
             path = "/" + path.partition("://")[2].partition("/")[2]
         if "%" in path:
             path = unquote(path)
-        return Request(method, path, query, self._headers, loopback=self._loopback)
+        return Request(method, path, query, self._headers, loopback=self._loopback, peer=self._peer)
 
     def on_body(self, body: bytes) -> None:
         if self._refusal is not None:

@@ -94,6 +94,8 @@ class Call(Struct, kw_only=True, eq=False):
     started_monotonic_ns: int
     loopback: bool
     """The connection comes from this machine."""
+    peer: str = ""
+    """The address of the connection's other end; empty where it has none."""
     upload: Upload | None = None
     """The body of an endpoint that takes it while it arrives; ``body`` is then empty."""
     tunnels: bool = False

@@ -4,6 +4,8 @@ from typing import Protocol
 
 from msgspec.json import encode
 
+from switchgear.auth.address import Ranges
+from switchgear.auth.model import KeyRing
 from switchgear.doors.gateway import Snapshots
 from switchgear.kernel.reply import Headers, Reply
 
@@ -45,6 +47,11 @@ class GatewayState:
             ("x-switchgear-gateway-lost-records", str(self._journal.lost_records)),
             ("x-switchgear-gateway-draining", "yes" if self.draining else "no"),
         )
+
+    @property
+    def trusted_proxies(self) -> Ranges:
+        """Whose word counts for where a client is."""
+        return self._snapshots.current.part(KeyRing).trusted_proxies
 
     @property
     def ready(self) -> bool:
