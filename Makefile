@@ -15,7 +15,7 @@ PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make lock" PIP_CONFIG_FILE=/dev/null PIP_F
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-.PHONY: help run test test-long lint format bench bench-peers bench-profile docs real-model real-vllm lock clean
+.PHONY: help run test test-long lint format bench bench-peers bench-profile docs real-model real-vllm sign-prices lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1mmake %-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ real-model: ## Serve SmolLM2-135M on http://127.0.0.1:8081/v1 (compiles once, fo
 
 real-vllm: ## Serve SmolLM2-135M and a LoRA adapter with vLLM on http://127.0.0.1:8000/v1 (fetches 3.5 GB, once)
 	@exec scripts/real-vllm $(ARGS)
+
+sign-prices: $(READY) ## Sign the packaged table of prices after a change (ARGS="--key PATH" for a release)
+	@$(BIN)/python -m scripts.sign_prices $(ARGS)
 
 lock: $(READY) ## Renew requirements/*.txt from pyproject.toml (ARGS="--upgrade" takes newer versions)
 	@$(PIP_COMPILE) $(ARGS) $(EXTRAS) --output-file requirements/run.txt pyproject.toml

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from switchgear.models.signature import PrivateKey
 from tests.e2e.live import CONFIG, KEY, LiveServer, records
 from tests.e2e.load import Load
 
@@ -81,6 +82,25 @@ async def test_a_broken_configuration_keeps_the_old_one_and_says_why(tmp_path: P
         assert "deploymants" in str(after["config_problem"])
         server.write_config(CONFIG)
         await until(lambda: not server.ready()["config_problem"])
+
+
+async def test_a_table_of_prices_that_was_changed_after_it_was_signed_keeps_the_old_one_and_says_why(
+    tmp_path: Path,
+) -> None:
+    signer = PrivateKey.new()
+    table = tmp_path / "prices.json"
+    table.write_bytes(b'{"version": "1", "vendors": {}}')
+    table.with_name("prices.json.sig").write_bytes(signer.sign(table.read_bytes()))
+    prices = f'prices: {{{{file: "{table}", trusted_keys: ["{signer.public.text}"]}}}}\n'
+    with LiveServer(tmp_path, prices + CONFIG) as server:
+        before = server.ready()["config"]
+        table.write_bytes(b'{"version": "2", "vendors": {}}')
+        await until(lambda: server.ready()["config_problem"])
+        assert server.ready()["config"] == before
+        assert "is not what the key" in str(server.ready()["config_problem"])
+        table.with_name("prices.json.sig").write_bytes(signer.sign(table.read_bytes()))
+        await until(lambda: server.ready()["config"] != before)
+        assert not server.ready()["config_problem"]
 
 
 def test_serve_stops_at_once_when_nothing_is_under_way(tmp_path: Path) -> None:

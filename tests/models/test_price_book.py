@@ -10,6 +10,7 @@ from switchgear.config.model import Config, Prices, ProviderEntry
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.errors import ConfigError
 from switchgear.models.rate_card import PriceCard
+from switchgear.models.signature import PrivateKey
 
 MILLION = Usage(input=1_000_000)
 
@@ -22,6 +23,14 @@ def write(path: Path, dollars: str, model: str = "gpt-4o") -> None:
 def book(file: Path | None = None, /, **cards: PriceCard) -> PriceBook:
     openai = ProviderEntry(kind="openai", prices=dict(cards))
     return PriceBook(Config(providers={"openai": openai}, prices=Prices(file=None if file is None else str(file))))
+
+
+SIGNER = PrivateKey.new()
+
+
+def sealed_book(file: Path) -> PriceBook:
+    prices = Prices(file=str(file), trusted_keys=(SIGNER.public.text,))
+    return PriceBook(Config(providers={"openai": ProviderEntry(kind="openai")}, prices=prices))
 
 
 def dollars(found: PriceBook, model: str) -> float | None:
@@ -78,3 +87,41 @@ def test_another_table_is_another_version_of_the_configuration(tmp_path: Path) -
     write(path, "8")
 
     assert "abc" == book().marked("abc") != first != book(path).marked("abc")
+
+
+def test_a_table_that_a_trusted_key_signed_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "prices.json"
+    write(path, "7")
+    (tmp_path / "prices.json.sig").write_bytes(SIGNER.sign(path.read_bytes()))
+
+    assert dollars(sealed_book(path), "gpt-4o") == 7
+
+
+def test_a_table_that_must_be_signed_and_is_not_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "prices.json", "7")
+
+    with pytest.raises(ConfigError, match=r"^prices\.file: .*prices\.json must be signed, and there is no .*\.sig"):
+        sealed_book(tmp_path / "prices.json")
+
+
+def test_a_table_that_was_changed_after_it_was_signed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "prices.json"
+    write(path, "7")
+    (tmp_path / "prices.json.sig").write_bytes(SIGNER.sign(path.read_bytes()))
+    write(path, "0")
+
+    with pytest.raises(ConfigError, match=rf"^prices\.file: .* is not what the key {SIGNER.public.id} signed"):
+        sealed_book(path)
+
+
+def test_a_table_that_needs_no_signature_may_have_any(tmp_path: Path) -> None:
+    write(tmp_path / "prices.json", "7")
+    (tmp_path / "prices.json.sig").write_bytes(b"whatever")
+
+    assert dollars(book(tmp_path / "prices.json"), "gpt-4o") == 7
+
+
+def test_the_signature_is_watched_like_its_table() -> None:
+    config = Config(prices=Prices(file="a/prices.json", trusted_keys=(SIGNER.public.text,)))
+
+    assert config.files == (Path("a/prices.json"), Path("a/prices.json.sig"))

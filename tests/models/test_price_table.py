@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from importlib.resources import files
 
+import jsonschema_rs
 import pytest
 
 from switchgear.kernel.errors import ConfigError
-from switchgear.models.price_table import PriceTable, packaged_table, read_table
+from switchgear.models.price_table import PriceTable, packaged_table, read_table, table_schema
 from switchgear.providers import discover
 
 
@@ -70,6 +72,16 @@ def test_a_vendor_may_have_one_price_for_every_other_model() -> None:
 def test_a_broken_table_is_refused_whole_and_the_place_is_named(content: bytes, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         read_table(content, "prices.json")
+
+
+def test_the_schema_takes_the_packaged_table_and_refuses_what_the_reader_refuses() -> None:
+    schema = jsonschema_rs.validator_for(table_schema())
+    packaged = (files("switchgear.models") / "prices.json").read_bytes()
+
+    assert schema.is_valid(json.loads(packaged))
+    assert schema.is_valid(json.loads(table({"m": CARD})))
+    for wrong in ({"m": {"input": "1"}}, {"m": {**CARD, "inptu": "1"}}, {"m": {"input": "-1", "output": "1"}}):
+        assert not schema.is_valid(json.loads(table(wrong)))
 
 
 def test_the_packaged_table_names_kinds_that_exist_and_sources_that_can_be_looked_up() -> None:

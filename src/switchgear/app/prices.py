@@ -1,14 +1,16 @@
 """From a configuration to what each deployment's calls cost."""
 
 import hashlib
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from switchgear.config.model import Config, ProviderEntry
+from switchgear.config.model import Config, Prices, ProviderEntry
 from switchgear.config.version import VERSION_DIGITS
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.pricing import Price
 from switchgear.models.price_table import PriceTable, packaged_table, read_table
+from switchgear.models.trust import SIGNATURE_SUFFIX
 
 DECLARED: Final = "declared"
 """The version of a price that the configuration itself gives."""
@@ -28,6 +30,7 @@ class PriceBook:
         self._file_digest = b""
         if config.prices.file is not None:
             content = _content(Path(config.prices.file))
+            _check_signature(config.prices, config.prices.file, content)
             self._file_digest = hashlib.sha256(content).digest()
             self.tables.append(read_table(content, config.prices.file))
         self.tables.append(packaged_table())
@@ -59,6 +62,20 @@ def _declared(provider: str, entry: ProviderEntry) -> dict[str, Price]:
         except ValueError as error:
             raise ConfigError(f"providers.{provider}.prices.{model}: {error}") from None
     return found
+
+
+def _check_signature(declared: Prices, name: str, content: bytes) -> None:
+    """Raises ConfigError when the table must be signed and is not, or not by one of those who may."""
+    if not declared.trusted_keys:
+        return
+    # By name, because most gateways need no cryptography and should not load it.
+    signatures = import_module("switchgear.models.signature")
+    path = Path(f"{name}{SIGNATURE_SUFFIX}")
+    keys = [signatures.PublicKey(text) for text in declared.trusted_keys]
+    try:
+        signatures.verify(content, _content(path) if path.exists() else None, keys, name)
+    except ConfigError as error:
+        raise ConfigError(f"prices.file: {error.message}") from None
 
 
 def _content(path: Path) -> bytes:

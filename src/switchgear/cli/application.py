@@ -14,7 +14,8 @@ from switchgear.cli.import_config import litellm
 from switchgear.cli.init import init
 from switchgear.cli.key import new_key
 from switchgear.cli.output import show_error
-from switchgear.cli.prices import check_prices, list_prices, show_price
+from switchgear.cli.price_signing import make_key, sign_prices, verify_prices
+from switchgear.cli.prices import check_prices, list_prices, show_price, show_schema
 from switchgear.cli.routes import routes
 from switchgear.cli.start import control, gateway, serve
 from switchgear.cli.tail import tail
@@ -53,6 +54,10 @@ def application() -> typer.Typer:
     prices.command("list")(reporting(list_prices))
     prices.command("show")(reporting(show_price))
     prices.command("check")(reporting(check_prices))
+    prices.command("schema")(reporting(show_schema))
+    prices.command("keygen")(reporting(make_key))
+    prices.command("sign")(reporting(sign_prices))
+    prices.command("verify")(reporting(verify_prices))
     app.add_typer(prices, name="prices")
     imports = _group("import", "Configurations of other gateways, made into one of Switchgear.")
     imports.command("litellm")(reporting(litellm))

@@ -10,6 +10,7 @@ from switchgear.app.prices import PriceBook
 from switchgear.cli.output import show_json, show_table
 from switchgear.cli.settings import ConfigOption, chosen_file, effective_config
 from switchgear.config import Config, ProviderEntry, config_version, read_environment, schema
+from switchgear.models.signature import verify_packaged
 
 
 class DeploymentLine(Struct):
@@ -60,6 +61,7 @@ def check(
         return
     path = chosen_file(config)
     found = effective_config(config, read_environment())
+    verify_packaged()
     PriceBook(found)  # raises what a gateway would meet when it reads the prices
     summary = summarise(found, "the environment" if path is None else str(path))
     if as_json:

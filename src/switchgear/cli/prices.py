@@ -12,7 +12,7 @@ from switchgear.cli.settings import ConfigOption, effective_config
 from switchgear.config import read_environment
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.pricing import Price, Rates
-from switchgear.models.price_table import Listed, read_table
+from switchgear.models.price_table import Listed, read_table, table_schema
 
 _PICO_PER_MICRO_USD: Final = 1_000_000
 _SHOWN: Final = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
@@ -69,12 +69,21 @@ def show_price(
 
 def check_prices(file: Annotated[Path, typer.Argument(help="A table of prices.")]) -> None:
     """Check a table of prices, and say what it holds; exit with status 1 when it cannot be used."""
+    table = read_table(content_of(file), str(file))
+    typer.echo(f"{file}: good; version {table.version}, {sum(1 for _ in table.listed())} prices")
+
+
+def show_schema() -> None:
+    """Print the JSON Schema of a table of prices, for editors and for checks elsewhere."""
+    show_json(table_schema())
+
+
+def content_of(file: Path) -> bytes:
+    """What is in a file that the command line names. Raises ConfigError."""
     try:
-        content = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
-    table = read_table(content, str(file))
-    typer.echo(f"{file}: good; version {table.version}, {sum(1 for _ in table.listed())} prices")
 
 
 def _row(line: Listed) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from switchgear.config.routing import (
 from switchgear.config.secret import Secret
 from switchgear.kernel.upstream import ProviderSettings
 from switchgear.models.rate_card import USD, PriceCard
+from switchgear.models.trust import PUBLIC_KEY, SIGNATURE_SUFFIX, PublicKeyText
 
 _HEADER: Final = r"^[A-Za-z0-9][A-Za-z0-9-]{0,127}$"
 _SEGMENT: Final = r"(\*|[A-Za-z0-9_.~-]+)"
@@ -43,6 +44,7 @@ IN_WORDS: Final[Mapping[str, str]] = {
     _API_PATH: "a path that begins with '/', of letters, digits, '_', '.', '~' and '-', or a '*' between two slashes",
     _METRICS_PATH: "a path that begins with '/', such as /metrics",
     USD: "a plain decimal amount of dollars, such as 0.15",
+    PUBLIC_KEY: "'ed25519:' and 44 characters of Base64; `switchgear prices keygen` prints one",
     MODEL_NAME: "visible ASCII characters without spaces, at most 256",
     FIELD_NAME: "the name of a top-level field: letters, digits, '_' and '-', without dots",
 }
@@ -264,6 +266,13 @@ class Prices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "change is taken up like one of this file.",
         ),
     ] = None
+    trusted_keys: Annotated[
+        tuple[PublicKeyText, ...],
+        Meta(
+            description="Public keys (`ed25519:...`) of those who may write that table: it must then have a signature "
+            "of one of them in `FILE.sig`. Empty: it needs none."
+        ),
+    ] = ()
     unknown: Annotated[
         WhenUnpriced,
         Meta(
@@ -365,4 +374,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def files(self) -> tuple[Path, ...]:
         """Other files that the configuration is made of."""
-        return () if self.prices.file is None else (Path(self.prices.file),)
+        if self.prices.file is None:
+            return ()
+        table = Path(self.prices.file)
+        return (table, table.with_name(f"{table.name}{SIGNATURE_SUFFIX}")) if self.prices.trusted_keys else (table,)

@@ -5,8 +5,9 @@ A table is taken whole or not at all: one broken entry refuses it, and the one b
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from importlib.resources import files
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 from msgspec import DecodeError, Meta, Struct, ValidationError, json
 
@@ -14,7 +15,8 @@ from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.pricing import Price
 from switchgear.models.rate_card import PriceCard
 
-_PACKAGED: Final = "prices.json"
+SCHEMA_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+PACKAGED: Final = "prices.json"
 _DATED: Final = re.compile(r"(-latest|-[0-9]{4}-[0-9]{2}-[0-9]{2}|[-@][0-9]{8}|-[0-9]{3})$")
 """How vendors name a model's editions; an edition without a price of its own costs what its model costs."""
 
@@ -24,20 +26,18 @@ Version = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$")]
 class Vendor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The prices of one vendor."""
 
-    kinds: tuple[str, ...]
-    """Kinds of providers that reach it."""
-    source: str
-    """Where the vendor publishes them."""
-    models: Mapping[str, PriceCard] = {}
-    any_model: PriceCard | None = None
-    """For every model that is not listed."""
+    kinds: Annotated[tuple[str, ...], Meta(description="Kinds of providers that reach it.")]
+    source: Annotated[str, Meta(description="Where the vendor publishes them.")]
+    models: Annotated[Mapping[str, PriceCard], Meta(description="By the model's name at the vendor.")] = {}
+    any_model: Annotated[PriceCard | None, Meta(description="For every model that is not listed.")] = None
 
 
 class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A file of prices."""
 
-    version: Version
-    vendors: Mapping[str, Vendor]
+    version: Annotated[Version, Meta(description="What records and ledgers call it; another table has another.")]
+    as_of: Annotated[date | None, Meta(description="The day on which the vendors' pages said so.")] = None
+    vendors: Annotated[Mapping[str, Vendor], Meta(description="By the vendor's name.")]
 
 
 class Listed(Struct, frozen=True, kw_only=True):
@@ -56,6 +56,7 @@ class PriceTable:
     def __init__(self, table: Table, name: str) -> None:
         """Raises ConfigError when a price cannot be used; ``name`` is the file's."""
         self.version = table.version
+        self.as_of = table.as_of
         self._table = table
         self._prices: dict[tuple[str, str], Price] = {}
         self._any: dict[str, Price] = {}
@@ -110,4 +111,10 @@ def read_table(data: bytes, name: str) -> PriceTable:
 
 def packaged_table() -> PriceTable:
     """The table that comes with the package."""
-    return read_table((files("switchgear.models") / _PACKAGED).read_bytes(), _PACKAGED)
+    return read_table((files("switchgear.models") / PACKAGED).read_bytes(), PACKAGED)
+
+
+def table_schema() -> dict[str, object]:
+    """JSON Schema 2020-12 of a table of prices, for editors and for checks elsewhere."""
+    made = cast("dict[str, object]", json.decode(json.encode(json.schema(Table))))
+    return {"$schema": SCHEMA_DIALECT, "title": "A table of prices", **made}
