@@ -122,3 +122,69 @@ def test_the_price_that_was_paid_by_is_on_the_record() -> None:
     log.price = PRICE
     log.close(Tally(usage=Usage(input=7)))
     assert entry.price == "2026-01"
+
+
+def test_a_price_that_nobody_knows_says_so() -> None:
+    log, entry, _ = log_of()
+    log.close(Tally(usage=Usage(input=7)))
+    assert (entry.cost, entry.reason, entry.least, entry.highest_nano_usd) == ("unknown", "unpriced", None, None)
+
+
+def test_what_was_cut_off_is_estimated_between_what_came_and_what_was_allowed() -> None:
+    log, entry, _ = log_of()
+    log._call.head.max_tokens = 100
+    log.price = PRICE
+    log.close(Tally(content_frames=8, content_bytes=32), UpstreamTruncated("cut"))
+    assert (entry.cost, entry.reason) == ("estimated", "broken_off")
+    assert entry.least == Usage(output=2)
+    assert entry.most == Usage(input=len(log._call.body), output=100, estimated=True)
+    assert entry.lowest_nano_usd == 2 * 10_000
+    assert entry.highest_nano_usd == 100 * 10_000 + len(log._call.body) * 1000
+    assert entry.lowest_nano_usd < entry.cost_nano_usd < (entry.highest_nano_usd or 0)
+
+
+def test_input_that_the_stream_told_as_it_began_is_certain() -> None:
+    log, entry, _ = log_of()
+    log._call.head.max_tokens = 100
+    log.price = PRICE
+    told = Usage(input=50, cache_read=200, output=1)
+    log.close(Tally(usage_at_start=told, content_frames=4, content_bytes=16), cancelled=True)
+    assert (entry.cost, entry.reason) == ("estimated", "cancelled")
+    assert entry.least == told
+    assert entry.most == Usage(input=50, cache_read=200, output=100)
+
+
+def test_an_answer_without_a_limit_has_no_upper_bound() -> None:
+    log, entry, _ = log_of()
+    log.price = PRICE
+    log.close(Tally(content_frames=4, content_bytes=16))
+    assert (entry.cost, entry.reason) == ("estimated", "untold")
+    assert (entry.most, entry.highest_nano_usd) == (None, None)
+
+
+def test_several_choices_are_not_bounded_by_the_limit_of_one() -> None:
+    log, entry, _ = log_of()
+    log._call.rewrite(b'{"model": "m", "n": 3, "max_tokens": 5}')
+    log._call.head.max_tokens = 5
+    log.price = PRICE
+    log.close(None, UpstreamTimeout("late", phase="first_byte"))
+    assert (entry.cost, entry.reason, entry.lowest_nano_usd) == ("unknown", "unanswered", 0)
+    assert entry.highest_nano_usd is None
+
+
+def test_what_was_sent_and_not_answered_may_cost_nothing_or_all_that_was_allowed() -> None:
+    log, entry, _ = log_of()
+    log._call.head.max_tokens = 10
+    log.price = PRICE
+    log.close(None, UpstreamTimeout("late", phase="first_byte"))
+    assert (entry.cost, entry.lowest_nano_usd) == ("unknown", 0)
+    assert entry.highest_nano_usd == 10 * 10_000 + len(log._call.body) * 1000
+
+
+def test_a_class_of_service_that_was_asked_for_and_not_told_widens_the_bounds() -> None:
+    log, entry, _ = log_of()
+    log._call.rewrite(b'{"model": "m", "service_tier": "priority", "max_tokens": 5}')
+    log._call.head.max_tokens = 5
+    log.price = PRICE
+    log.close(Tally(content_frames=1, content_bytes=4), cancelled=True)
+    assert entry.highest_nano_usd == 2 * (5 * 10_000 + len(log._call.body) * 1000)

@@ -141,6 +141,11 @@ class Call(Struct, kw_only=True, eq=False):
             self._chat = self.read(self.body)
         return self._chat
 
+    @property
+    def decoded(self) -> Chat | None:
+        """The canonical form, where somebody has asked for it already."""
+        return self._chat
+
     def labels(self) -> Labels:
         """What the caller says about the call, read once, when first asked for."""
         labels = self._labels

@@ -4,10 +4,10 @@ A price of $0.0375 for a million tokens is 37,500 pico-dollars for one: every pu
 amount is rounded once, when it is summed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.money import NanoUsd
@@ -15,6 +15,14 @@ from switchgear.kernel.money import NanoUsd
 CostState = Literal["", "settled", "estimated", "void", "unknown"]
 """``settled``: of counts that the upstream told. ``estimated``: of the gateway's own. ``void``: nothing to pay for was
 done. ``unknown``: the price is not known, or what was done is not. Empty: nothing was asked of a model."""
+
+CostReason = Literal["", "refused", "unsent", "free", "unpriced", "unanswered", "untold", "cancelled", "broken_off"]
+"""Why a cost is not settled.
+
+``void``: the upstream ``refused``, the request was ``unsent``, what was asked is ``free``. ``unknown``: nobody knows
+the price (``unpriced``), or the request was sent and nothing came back (``unanswered``, ``cancelled``). ``estimated``:
+the whole answer came, its usage was ``untold``; the client left (``cancelled``); or the answer was ``broken_off``.
+"""
 
 PICO_PER_NANO: Final = 1000
 
@@ -49,6 +57,16 @@ class Rates(Struct, frozen=True, kw_only=True):
         )
         return NanoUsd((pico + PICO_PER_NANO // 2) // PICO_PER_NANO)
 
+    def most(self, usage: Usage) -> NanoUsd:
+        """What ``usage`` costs at most: all output at the dearest rate, and all input too where it is estimated."""
+        written = max(self.output, self.reasoning, self.audio_output)
+        rates = structs.replace(self, output=written, reasoning=written, audio_output=written)
+        if usage.estimated:
+            cached = max(self.cache_read, self.cache_write_5m, self.cache_write_1h)
+            read = max(self.input, cached, self.audio_input, self.image_input)
+            rates = structs.replace(rates, input=read)
+        return rates.cost(usage)
+
 
 class Tier(Struct, frozen=True, kw_only=True):
     """Other rates for the whole of a call that reads more than so many tokens."""
@@ -65,12 +83,16 @@ class Schedule(Struct, frozen=True, kw_only=True):
 
     def cost(self, usage: Usage) -> NanoUsd:
         """The cost of one call under the tier that it falls in."""
+        return self.rates_for(usage).cost(usage)
+
+    def rates_for(self, usage: Usage) -> Rates:
+        """The rates that a call of ``usage`` is paid by."""
         if self.tiers:
             read = usage.total_input
             for tier in self.tiers:
                 if read > tier.above_input_tokens:
-                    return tier.rates.cost(usage)
-        return self.rates.cost(usage)
+                    return tier.rates
+        return self.rates
 
 
 class Price(Struct, frozen=True, kw_only=True):
@@ -85,3 +107,12 @@ class Price(Struct, frozen=True, kw_only=True):
     def cost(self, usage: Usage, service: str = "") -> NanoUsd:
         """The cost of one call that was given ``service``; one without rates of its own is paid as standard."""
         return self.services.get(service, self.standard).cost(usage)
+
+    def most(self, usage: Usage, services: Iterable[str]) -> NanoUsd:
+        """What a call of at most ``usage`` can cost, given one of ``services``."""
+        schedules = [self.services.get(service, self.standard) for service in services]
+        return max(schedule.rates_for(usage).most(usage) for schedule in schedules)
+
+    def least(self, usage: Usage, services: Iterable[str]) -> NanoUsd:
+        """What a call of at least ``usage`` costs at least, given one of ``services``."""
+        return min(self.services.get(service, self.standard).cost(usage) for service in services)

@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from switchgear.kernel.chat import Usage
-from switchgear.kernel.pricing import CostState
+from switchgear.kernel.pricing import CostReason, CostState
 
 Outcome = Literal["ok", "refused", "failed", "cancelled"]
 """``refused`` is the caller's fault, ``failed`` anybody else's; ``cancelled``: the client went away first."""
@@ -48,6 +48,18 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     """What it cost, in nano-dollars, under ``price``."""
     cost: CostState = ""
     """How sure that is."""
+    reason: CostReason = ""
+    """Why it is not settled."""
+    service: str = ""
+    """The class of service that answered, as the upstream told it."""
+    least: Usage | None = None
+    """Of what is not settled and has a price: what was used for certain."""
+    most: Usage | None = None
+    """What cannot have been passed; None where nothing bounds it. Estimated: how its input was read is not known."""
+    lowest_nano_usd: int = 0
+    """What ``least`` costs."""
+    highest_nano_usd: int | None = None
+    """What ``most`` costs at the dearest rates that fit; None where nothing bounds it."""
     price: str = ""
     """The version of the price table, or ``declared``; empty when the price is not known."""
     upstream_id: str = ""

@@ -18,8 +18,8 @@ from switchgear.kernel.record import Attempt
 from switchgear.kernel.reply import Headers, Reply
 from switchgear.kernel.retrieval import Embed, Embeddings, Ranking
 from switchgear.kernel.upstream import Timers, UpstreamReply
-from switchgear.routing.accounting import see, untold_usage
-from switchgear.routing.causes import UNSENT, cause_of
+from switchgear.routing.accounting import see, settle_unsure, untold_usage
+from switchgear.routing.causes import cause_of
 from switchgear.routing.credentials import classified
 from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream, no_content
@@ -34,6 +34,8 @@ _NANOSECONDS: Final = 1_000_000_000
 _FIRST_OTHER_STATUS: Final = 300
 _FIRST_ERROR_STATUS: Final = 400
 _FORWARDED_HEADERS: Final = frozenset((b"openai-processing-ms", b"x-switchgear-simulator", b"x-switchgear-estimated"))
+_UPSTREAM_IDS: Final = frozenset((b"x-request-id", b"request-id", b"x-amzn-requestid"))
+_MOST_ID_BYTES: Final = 128
 
 
 Named = TypeVar("Named", Completion, Start, Embeddings, Ranking)
@@ -130,27 +132,22 @@ class AttemptLog:
         elif cancelled:
             entry.outcome = "cancelled"
             health.left(probe=self._is_probe)
+        self._settle(tally)
         usage = entry.usage
-        self._settle(usage, None if tally is None else tally.service)
         health.end(usage.total_input + usage.total_output if usage is not None and health.counts_tokens else 0, now_ns)
 
-    def _settle(self, usage: Usage | None, service: str | None) -> None:
-        """Say what the attempt cost: an answer that broke off is paid as far as it came."""
-        entry = self.entry
-        price = self.price
-        if self._call.dialect.family == "count_tokens":
-            entry.cost = "void"
-        elif usage is None:
-            # Sent, and not refused: the upstream may have worked on it, and may send a bill.
-            refused = entry.status >= _FIRST_OTHER_STATUS or entry.cause in UNSENT
-            entry.cost = "void" if refused else "unknown"
-        elif price is None or (usage.estimated and not usage.total_input):
-            # Nothing is read by no model: such a usage stands for one that is still to come.
-            entry.cost = "unknown"
+    def _settle(self, tally: Tally | None) -> None:
+        """Say what the attempt cost."""
+        entry, usage, price = self.entry, self.entry.usage, self.price
+        if tally is not None and tally.service is not None:
+            entry.service = tally.service
+        if usage is None or usage.estimated or self._call.dialect.family == "count_tokens":
+            settle_unsure(self._call, entry, price, tally)
+        elif price is None:
+            entry.cost, entry.reason = "unknown", "unpriced"
         else:
-            entry.cost = "estimated" if usage.estimated else "settled"
-            entry.price = price.version
-            entry.cost_nano_usd = price.cost(usage, service or "")
+            entry.cost, entry.price = "settled", price.version
+            entry.cost_nano_usd = price.cost(usage, entry.service)
 
 
 def _answered(tally: Tally, error: SwitchgearError | None) -> bool:
@@ -244,14 +241,7 @@ def _for_upstream(chat: Chat, call: Call, deployment: Deployment) -> Chat:
 async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog, timers: Timers) -> Reply:
     if upstream.status >= _FIRST_OTHER_STATUS:
         raise await _read_refusal(plan, upstream)
-    headers: Headers = []
-    event_stream = False
-    stream_media = plan.stream_media
-    for header in upstream.headers:
-        if header[0] == b"content-type":
-            event_stream = header[1][: len(stream_media)].lower() == stream_media
-        elif header[0] in _FORWARDED_HEADERS:
-            headers.append(header)
+    headers, event_stream = _look(upstream.headers, plan.stream_media, log.entry)
     # In a request of any other family `stream` means nothing.
     streamed = call.dialect.family == "chat"
     if streamed and event_stream:
@@ -276,6 +266,20 @@ async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog
         completion = structs.replace(completion, usage=completion.usage or log.entry.usage)
         body = call.dialect.write_reply(completion, log.asked)
     return Reply(200, headers, body)
+
+
+def _look(said: Headers, stream_media: bytes, entry: Attempt) -> tuple[Headers, bool]:
+    """Headers that the client is told too, and whether a stream follows."""
+    headers: Headers = []
+    event_stream = False
+    for header in said:
+        if header[0] == b"content-type":
+            event_stream = header[1][: len(stream_media)].lower() == stream_media
+        elif header[0] in _FORWARDED_HEADERS:
+            headers.append(header)
+        elif header[0] in _UPSTREAM_IDS:
+            entry.upstream_id = header[1][:_MOST_ID_BYTES].decode("latin-1")
+    return headers, event_stream
 
 
 async def _read_refusal(plan: Plan, upstream: UpstreamReply) -> UpstreamError:

@@ -89,7 +89,7 @@ class AnthropicRelay:
             tally.complete = True
         elif kind == "message_start" and event.message is not None and event.message.usage is not None:
             self._usage = merged_usage(self._usage, event.message.usage)
-            self._untold = read_usage(self._usage)
+            self._untold = tally.usage_at_start = read_usage(self._usage)
         elif kind == "message_delta":
             self._message_delta(event)
 
