@@ -40,8 +40,12 @@ from switchgear.traces.stage import Record
 from switchgear.upstream.client import HttpTransport
 from switchgear.wire.registry import discover as dialects
 
-_YOUNG_OBJECTS = 50_000
-"""Allocations between two looks at young objects: requests free theirs without the collector's help."""
+_COLLECTED_AFTER = (10_000, 10, 100)
+"""Objects more than were freed between two looks at young ones, and how many looks go before one at older ones.
+
+Calls free theirs without the collector's help, so it finds little; while it looks, which takes a tenth of a microsecond
+for each object, every call waits.
+"""
 
 
 class Parts(Struct, kw_only=True):
@@ -204,7 +208,7 @@ def _settle_memory() -> None:
     """Take what will live as long as the process out of the collector's sight."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
+    gc.set_threshold(*_COLLECTED_AFTER)
 
 
 def main(arguments: list[str]) -> int:
