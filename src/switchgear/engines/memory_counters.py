@@ -112,12 +112,13 @@ class MemoryCounters:
         if now_ns >= self._next_ns:
             self._tidy(now_ns)
         hold = self._holds.pop(reservation, None)
+        was_let_go = bool(self._remembered) and self._remembered.pop(f"r {reservation}", None) is not None
         if hold is not None:
             self._give_back(hold)
             if hold.claims is claims:
                 _keep(hold, amounts)
                 return
-        elif self._remembered.pop(f"r {reservation}", None) is None:
+        elif not was_let_go:
             return
         for claim, amount in zip(claims, amounts, strict=True):
             if claim.window and amount:
@@ -141,6 +142,11 @@ class MemoryCounters:
             used = count.settled + count.held + self._share(claim)
             found.append(Standing(used, used + claim.amount <= claim.limit, count.held))
         return tuple(found)
+
+    def clear_settled(self) -> None:
+        """Forget all that was settled; what is held stays."""
+        for count in self._counts.values():
+            count.settled = 0
 
     def dump(self) -> bytes:
         """What :meth:`load` takes, by wall time; without what only lives as long as the process (calls at once)."""

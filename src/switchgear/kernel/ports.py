@@ -102,7 +102,8 @@ class Counters(Protocol):
         """End a reservation: of each claim the counter keeps the amount in the same place, which may be more than held.
 
         What else was held is given back, and all that counters without a window hold. Settling twice changes nothing.
-        A reservation that was let go before counts all the same; one that never was counts nothing.
+        A reservation that was let go before counts all the same. One that never was counts nothing, and it is not
+        certain that it can still be reserved.
         """
         ...
 

@@ -1,0 +1,119 @@
+"""Redis for tests: a prefix of one's own on a server that others use too, and servers of one's own to stop."""
+
+import asyncio
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from switchgear.engines.redis_client import RedisClient
+from switchgear.engines.redis_link import Word
+
+BINARY = next((found for name in ("redis-server", "valkey-server") if (found := shutil.which(name))), None)
+
+
+async def every_key(client: RedisClient, prefix: str) -> list[bytes]:
+    """All keys below ``prefix``."""
+    found: list[bytes] = []
+    cursor: Word = 0
+    while True:
+        answer = await client.run("SCAN", cursor, "MATCH", f"{{{prefix}}}*", "COUNT", 1000)
+        assert isinstance(answer, list)
+        cursor, keys = answer  # pyright: ignore[reportAssignmentType] (what SCAN answers)
+        assert isinstance(keys, list)
+        found += [key for key in keys if isinstance(key, bytes)]
+        if cursor == b"0":
+            return found
+
+
+async def forget(client: RedisClient, prefix: str) -> None:
+    """Leave nothing behind."""
+    for key in await every_key(client, prefix):
+        await client.run("UNLINK", key)
+
+
+async def let_time_pass(client: RedisClient, prefix: str, seconds: float) -> None:
+    """Bring forward all that runs out below ``prefix``."""
+    step_ms = round(seconds * 1e3)
+    for key in await every_key(client, prefix):
+        left_ms = await client.run("PTTL", key)
+        if isinstance(left_ms, int) and left_ms > 0:
+            await client.run("PEXPIRE", key, left_ms - step_ms)
+    holds = f"{{{prefix}}}holds"
+    members = await client.run("ZRANGE", holds, 0, -1)
+    assert isinstance(members, list)
+    await asyncio.gather(
+        *(
+            client.run("ZINCRBY", holds, -step_ms, str(member, "utf-8"))
+            for member in members
+            if isinstance(member, bytes)
+        )
+    )
+
+
+class OwnRedis:
+    """A server of the test's own."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._command = [
+            str(BINARY),
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            str(folder),
+            "--save",
+            "",
+        ]
+        self._command += options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Have it listen."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with socket.socket() as trial:
+                if trial.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.01)
+        raise TimeoutError(f"no Redis on port {self.port}")
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """Have it stand still: it takes connections and commands, and says nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End standing still."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def own_redis(folder: Path, *options: str) -> Generator[OwnRedis]:
+    """A server that lives as long as the block."""
+    server = OwnRedis(folder, *options)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
