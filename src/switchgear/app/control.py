@@ -36,6 +36,8 @@ class Gateway(Struct, frozen=True, kw_only=True):
     lost_records: int
     draining: bool
     local_caller: bool
+    feed_age_seconds: float | None
+    """How long ago the gateway's feed was confirmed."""
     client: str
     """The caller's address; empty where it has none."""
 
@@ -60,6 +62,7 @@ def gateway_of(request: Request) -> Gateway:
         lost_records=int(said.get("x-switchgear-gateway-lost-records", "0")),
         draining=said.get("x-switchgear-gateway-draining") == "yes",
         local_caller=peer == "local",
+        feed_age_seconds=float(age) if (age := said.get("x-switchgear-gateway-feed-age")) else None,
         client=said.get("x-switchgear-gateway-client", host),
     )
 
@@ -88,6 +91,7 @@ def _add_health(app: FastAPI, sources: Sources) -> None:
             "config_problem": gateway.problem,
             "journal": gateway.journal or "unknown",
             "journal_lost_records": gateway.lost_records,
+            "feed_age_seconds": gateway.feed_age_seconds,
             "draining": gateway.draining,
             "control": "ok",
         }

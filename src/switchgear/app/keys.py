@@ -1,7 +1,13 @@
 """From the declared keys of a configuration to the ring that the Authenticate stage reads."""
 
+from collections.abc import Iterator
+
+from msgspec import structs
+
 from switchgear.auth.address import read_ranges
 from switchgear.auth.model import KeyRing, VirtualKey, key_ring
+from switchgear.config.effective import Effective
+from switchgear.config.feed import ManagedKey
 from switchgear.config.identity import Key, moment_ns
 from switchgear.config.model import Config
 from switchgear.config.ownership import ownership
@@ -9,16 +15,19 @@ from switchgear.config.ownership import ownership
 
 def ring_of(config: Config) -> KeyRing:
     """The ring of one checked configuration; without keys, callers on this machine need none."""
+    hashing_key = config.hashing_key if isinstance(config, Effective) else None
     return key_ring(
-        [_virtual(config, key) for key in config.keys],
+        [virtual for key in config.keys for virtual in _virtual(config, key)],
         allow_anonymous_loopback=not config.keys,
+        hashing_key=bytes(32) if hashing_key is None else bytes.fromhex(hashing_key.reveal()),
         trusted_proxies=read_ranges(config.server.trusted_proxies),
     )
 
 
-def _virtual(config: Config, key: Key) -> VirtualKey:
+def _virtual(config: Config, key: Key) -> Iterator[VirtualKey]:
+    """One for each text that works: a managed key has two of them while it is rotated."""
     owner = ownership(config, key)
-    return VirtualKey(
+    plain = VirtualKey(
         name=key.name,
         digest=key.digest(),
         models=key.models,
@@ -32,3 +41,13 @@ def _virtual(config: Config, key: Key) -> VirtualKey:
         user=owner.user,
         tags=key.tags,
     )
+    if not isinstance(key, ManagedKey):
+        yield plain
+        return
+    for one in key.hashes:
+        ends = [plain.expires_ns] if plain.expires_ns else []
+        if one.until is not None:
+            ends.append(moment_ns(one.until))
+        yield structs.replace(
+            plain, lookup=one.lookup.encode(), digest=bytes.fromhex(one.hash), expires_ns=min(ends, default=0)
+        )

@@ -12,13 +12,16 @@ __all__ = ["KeyRing", "VirtualKey", "digest_of", "key_ring", "model_allowed"]
 
 
 class VirtualKey(Struct, frozen=True, kw_only=True):
-    """One key: the SHA-256 of its text, and what it may do.
+    """One key: the digest of its text, and what it may do.
 
-    The keys are 192 random bits, so a plain digest is as hard to reverse as a slow one.
+    The keys are 192 random bits, so a fast digest is as hard to reverse as a slow one. While a key is rotated there are
+    two of the same name.
     """
 
     name: str
     digest: bytes
+    lookup: bytes = b""
+    """Of a key that the control database keeps: what finds it, and ``digest`` is then the keyed hash."""
     models: tuple[str, ...] = ()
     doors: tuple[str, ...] = ()
     """Empty: all."""
@@ -51,14 +54,26 @@ class KeyRing(Struct, frozen=True, kw_only=True):
 
     callers: Mapping[bytes, tuple[VirtualKey, Caller]]
     allows_anonymous_loopback: bool
+    managed: Mapping[bytes, tuple[VirtualKey, Caller]] = {}
+    """Those that the control database keeps, by lookup prefix."""
+    hashing_key: bytes = bytes(32)
     trusted_proxies: Ranges = ()
 
 
-def key_ring(keys: Iterable[VirtualKey], *, allow_anonymous_loopback: bool, trusted_proxies: Ranges = ()) -> KeyRing:
+def key_ring(
+    keys: Iterable[VirtualKey],
+    *,
+    allow_anonymous_loopback: bool,
+    hashing_key: bytes = bytes(32),
+    trusted_proxies: Ranges = (),
+) -> KeyRing:
     """A ring of ``keys``."""
+    found = [(key, key.caller()) for key in keys]
     return KeyRing(
-        callers={key.digest: (key, key.caller()) for key in keys},
+        callers={key.digest: (key, caller) for key, caller in found if not key.lookup},
         allows_anonymous_loopback=allow_anonymous_loopback,
+        managed={key.lookup: (key, caller) for key, caller in found if key.lookup},
+        hashing_key=hashing_key,
         trusted_proxies=trusted_proxies,
     )
 

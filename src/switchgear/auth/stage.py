@@ -22,10 +22,14 @@ _KEY_HEADERS: Final = (b"x-api-key", b"api-key", b"x-goog-api-key")
 _KEY_PROTOCOL: Final = b"openai-insecure-api-key."
 """Before a key among a WebSocket's subprotocols: browsers cannot send it in another way."""
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
+_MANAGED: Final = b"sk-sg-"
+_LOOKUP: Final = slice(6, 18)
+_DASH: Final = slice(18, 19)
+"""Where ``key_text`` has what, in keys that the control database keeps."""
 _REFUSAL: Final = (
     "No valid virtual key was given. Send one as 'Authorization: Bearer KEY', 'x-api-key: KEY' or "
     "'x-goog-api-key: KEY'; "
-    "keys are declared under 'keys' in switchgear.yaml."
+    "`switchgear keys create` makes one, or declare it under 'keys' in switchgear.yaml."
 )
 
 
@@ -66,6 +70,13 @@ def _find(ring: KeyRing, presented: bytes, now_ns: int) -> tuple[VirtualKey, Cal
     """
     digest = hashlib.sha256(presented).digest()
     key, caller = ring.callers.get(digest, _NOBODY)
+    if presented[_DASH] == b"-" and presented.startswith(_MANAGED):
+        # Of this form it may be one that the database keeps, or one of the file that only looks so: both are tried.
+        keyed = hmac.digest(ring.hashing_key, presented, "sha256")
+        managed = ring.managed.get(presented[_LOOKUP], _NOBODY)
+        if hmac.compare_digest(managed[0].digest, keyed):
+            key, caller = managed
+            digest = keyed
     ended = key.expires_ns != 0 and now_ns >= key.expires_ns
     if hmac.compare_digest(key.digest, digest) and not key.disabled and not ended:
         return key, caller

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from switchgear.config import DEFAULT_FILE, Config, discover, load
+from switchgear.config import DEFAULT_FILE, Config, Source
 
 ConfigOption = Annotated[
     Path | None,
@@ -30,5 +30,4 @@ def chosen_file(config: Path | None) -> Path | None:
 
 def effective_config(config: Path | None, environ: Mapping[str, str]) -> Config:
     """What the chosen file says, or the environment when there is no file. Raises ConfigError."""
-    path = chosen_file(config)
-    return discover(environ) if path is None else load(path, environ)
+    return Source(chosen_file(config), environ).declared()

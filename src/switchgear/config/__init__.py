@@ -7,6 +7,7 @@ from switchgear.config.model import Config, Journal, ProviderEntry, Server
 from switchgear.config.routing import DeploymentEntry, ModelEntry, TimersEntry
 from switchgear.config.schema import schema
 from switchgear.config.secret import Secret
+from switchgear.config.source import Source
 from switchgear.config.version import config_version
 from switchgear.config.watcher import ConfigWatcher
 
@@ -21,6 +22,7 @@ __all__ = [
     "ProviderEntry",
     "Secret",
     "Server",
+    "Source",
     "TimersEntry",
     "config_version",
     "discover",

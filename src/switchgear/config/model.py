@@ -378,3 +378,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return ()
         table = Path(self.prices.file)
         return (table, table.with_name(f"{table.name}{SIGNATURE_SUFFIX}")) if self.prices.trusted_keys else (table,)
+
+    @property
+    def read_files(self) -> tuple[Path, ...]:
+        """Those of them that are read with the configuration itself."""
+        return ()

@@ -1,4 +1,4 @@
-"""``${NAME}`` in a configuration: values that come from the environment.
+"""``${NAME}`` in a configuration: values that come from the environment, or from a store of secrets.
 
 A brace means something to YAML: in ``{api_key: ${KEY}}`` the reference would end the mapping. So before the text is
 parsed, the braces and commas inside references are exchanged for private-use characters, one for one, which leaves
@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from typing import Final
 
 _REFERENCE_IN_TEXT: Final = re.compile(r"\$\{[^{}\r\n]*\}")
-_REFERENCE: Final = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{")
+_REFERENCE: Final = re.compile(
+    r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
+    r"|\$\{(?P<store>secret|file|vault|aws|gcp):(?P<where>[^}]+)\}|\$\{"
+)
 _SPECIAL: Final = "{},[]"
 _STAND_INS: Final = "\ue000\ue001\ue002\ue003\ue004"
 _PROTECT: Final = str.maketrans(_SPECIAL, _STAND_INS)
@@ -34,18 +37,21 @@ def restore(text: str) -> str:
 
 def has_reference(text: str) -> bool:
     """Whether resolving ``text`` would read the environment."""
-    return any(match["name"] for match in _REFERENCE.finditer(text))
+    return any(match["name"] or match["store"] for match in _REFERENCE.finditer(text))
 
 
 def resolve(text: str, environ: Mapping[str, str]) -> str:
-    """``text`` with ``${NAME}`` and ``${NAME:-default}`` replaced and ``$${`` turned into ``${``.
+    """``text`` with ``${NAME}``, ``${NAME:-default}`` and ``${STORE:WHERE}`` replaced and ``$${`` turned into ``${``.
 
-    An empty variable counts as absent. Raises BadReference for an absent one and for what is no reference.
+    What a store holds is in ``environ`` under ``STORE:WHERE``. An empty variable counts as absent.
+    Raises BadReference for an absent one and for what is no reference.
     """
 
     def value(match: re.Match[str]) -> str:
         if match[0] == "$${":
             return "${"
+        if match["store"] is not None:
+            return _stored(f"{match['store']}:{match['where'].strip()}", environ)
         if match["name"] is None:
             raise BadReference("'${' starts no reference; write ${NAME}, ${NAME:-default}, or '$${' for the text")
         found = environ.get(match["name"]) or match["default"]
@@ -54,3 +60,10 @@ def resolve(text: str, environ: Mapping[str, str]) -> str:
         return found
 
     return _REFERENCE.sub(value, text)
+
+
+def _stored(reference: str, environ: Mapping[str, str]) -> str:
+    found = environ.get(reference)
+    if found is None:
+        raise BadReference(f"no secret is to be had for ${{{reference}}}")
+    return found

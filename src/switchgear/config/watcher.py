@@ -14,6 +14,7 @@ POLL_SECONDS: Final = 0.5
 Load = Callable[[Path, Mapping[str, str]], Config]
 Stamp = tuple[int, int, int]
 Stamps = tuple[Stamp | None, ...]
+_UNSEEN: Final = (-1, -1, -1)
 
 
 class ConfigWatcher:
@@ -43,9 +44,14 @@ class ConfigWatcher:
         self._stamp = _stamp(self._files)
 
     def follow(self, config: Config) -> None:
-        """Watch the other files of ``config`` too; to be called before they are read."""
+        """Watch the other files of ``config`` too; to be called before they are read.
+
+        What was read already, and was not watched then, is read once more: it may have changed in between.
+        """
+        known: dict[Path, Stamp | None] = dict(zip(self._files, self._stamp, strict=True))
+        known = {**dict.fromkeys(config.read_files, _UNSEEN), **known}
         self._files = (self._path, *config.files)
-        self._stamp = (*self._stamp[:1], *_stamp(self._files[1:]))
+        self._stamp = tuple(known[path] if path in known else _stamp_of(path) for path in self._files)
 
     async def run(self) -> None:
         """Watch until cancelled."""

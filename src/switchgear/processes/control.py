@@ -13,10 +13,13 @@ import uvloop
 
 from switchgear.app.control import Sources, control
 from switchgear.app.listing import routes
-from switchgear.config import Config, ConfigWatcher, discover, load, read_environment
+from switchgear.auth.master_key import read_master_keys
+from switchgear.config import Config, ConfigWatcher, Source, read_environment
+from switchgear.config.feed import FEED_FILE, Feed
 from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import ConfigError
 from switchgear.processes.child import report_ready
+from switchgear.processes.feeding import Feeding
 from switchgear.processes.follow import Follower
 from switchgear.processes.log import configure_logging
 from switchgear.processes.options import ControlOptions, read_options
@@ -38,22 +41,20 @@ class _Server(uvicorn.Server):
 class _File:
     """The configuration as gateways read it again; what is wrong with a new one is theirs to tell."""
 
-    def __init__(self, path: str | None, environ: Mapping[str, str]) -> None:
+    def __init__(self, source: Source, environ: Mapping[str, str]) -> None:
         """Raises ConfigError."""
-        self._watcher = None
-        if path is None:
-            self.config = discover(environ)
-            return
-        self._watcher = ConfigWatcher(Path(path), environ, load, self._take, lambda _: None)
-        self.config = load(Path(path), environ)
+        self._watcher = ConfigWatcher(
+            source.first_file, environ, lambda _path, _environ: source.load(), self._take, lambda _: None
+        )
+        self.config = source.load()
+        self._watcher.follow(self.config)
 
     def _take(self, config: Config) -> None:
         self.config = config
 
     async def follow(self) -> None:
         """Follow until cancelled."""
-        if self._watcher is not None:
-            await self._watcher.run()
+        await self._watcher.run()
 
 
 async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
@@ -61,11 +62,14 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     log = logging.getLogger("switchgear.control")
     stopping = stop_event(options.life_fd)
     try:
-        file = _File(options.config_path, environ)
+        source = Source(Path(options.config_path) if options.config_path else None, environ)
+        journal = Path(source.declared().journal.directory)
+        feeding = Feeding(journal / FEED_FILE, read_master_keys(environ), _nothing)
+        await feeding.look()
+        file = _File(source, environ)
     except ConfigError as error:
         log.error("%s", error)  # noqa: TRY400 (the message is for the operator; a traceback would bury it)
         return 1
-    journal = Path(file.config.journal.directory)
     clock = SystemClock()
     follower = Follower(journal, clock)
     app = control(
@@ -90,7 +94,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     )
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve())
-    following = [loop.create_task(follower.run()), loop.create_task(file.follow())]
+    following = [loop.create_task(follower.run()), loop.create_task(file.follow()), loop.create_task(feeding.run())]
     while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
         await asyncio.sleep(0.01)
     report_ready(options.ready_fd)
@@ -101,6 +105,11 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     await serving
     await asyncio.wait(following)
     return 0
+
+
+async def _nothing() -> Feed:
+    """Nothing is kept in a database yet; gateways wait for a feed all the same."""
+    return Feed()
 
 
 def _models(config: Config) -> list[str]:

@@ -14,7 +14,8 @@ from msgspec import Struct
 from switchgear.app.gateway import Machinery, gateway, outside
 from switchgear.app.models import Outside, build_snapshot
 from switchgear.app.state import key_value
-from switchgear.config import Config, ConfigWatcher, config_version, discover, listening, load, read_environment
+from switchgear.config import Config, ConfigWatcher, Source, config_version, listening, read_environment
+from switchgear.config.feed import FEED_FILE
 from switchgear.doors.bounds import Bounds
 from switchgear.doors.forward import ForwardToControl, ForwardToNobody
 from switchgear.doors.gateway import Forward, Snapshots
@@ -46,6 +47,10 @@ _COLLECTED_AFTER = (10_000, 10, 100)
 Calls free theirs without the collector's help, so it finds little; while it looks, which takes a tenth of a microsecond
 for each object, every call waits.
 """
+_POLL_SECONDS = 0.2
+"""A change must be in force within a second, wherever it was made."""
+_FEED_LOOKS = 200
+_FEED_PAUSE_SECONDS = 0.02
 
 
 class Parts(Struct, kw_only=True):
@@ -68,8 +73,9 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
     stopping = stop_event(options.life_fd)
     parts: Parts | None = None
     try:
-        watch = _Watch(path, environ)
-        config = _read(path, environ, options)
+        source = Source(path, environ)
+        watch = _Watch(source, environ)
+        config = await _first_config(source, options)
         watch.follow(config)
         parts = build(config, options)
         watch.bind(parts)
@@ -115,7 +121,8 @@ def build(config: Config, options: GatewayOptions) -> Parts:
         meter = Meter()
         meter.watch(journal.counts)
         meter.show(lambda: exposition(Word(reports=(sharing.last,))))
-    state = GatewayState(snapshots, journal, meter)
+    state = GatewayState(snapshots, journal, meter, clock)
+    state.feed = Path(config.journal.directory) / FEED_FILE
     forward: Forward = ForwardToNobody(state)
     if options.control_socket is not None:
         forward = ForwardToControl(transport, options.control_socket, state)
@@ -144,9 +151,14 @@ def _bounds(config: Config) -> Bounds:
     )
 
 
-def _read(path: Path | None, environ: Mapping[str, str], options: GatewayOptions) -> Config:
-    config = load(path, environ) if path is not None else discover(environ)
-    return listening(config, options.host, options.port)
+async def _first_config(source: Source, options: GatewayOptions) -> Config:
+    """What to begin with. Beside a control process, a gateway waits a moment for the first feed there ever is."""
+    feed = Path(source.declared().journal.directory) / FEED_FILE
+    for _ in range(_FEED_LOOKS if options.control_socket is not None else 0):
+        if await asyncio.to_thread(feed.exists):
+            break
+        await asyncio.sleep(_FEED_PAUSE_SECONDS)
+    return listening(source.load(), options.host, options.port)
 
 
 def _journal(config: Config, gateway_id: str, clock: SystemClock) -> JournalWriter:
@@ -168,26 +180,24 @@ def _listener(config: Config, options: GatewayOptions) -> socket.socket:
 
 
 class _Watch:
-    """Hot reload: a new file becomes a new snapshot, a broken one is reported and changes nothing."""
+    """Hot reload: a new file or feed becomes a new snapshot, a broken one is reported and changes nothing."""
 
-    def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
+    def __init__(self, source: Source, environ: Mapping[str, str]) -> None:
         self._parts: Parts | None = None
         self._log = logging.getLogger("switchgear.config")
-        self._watcher = None
-        if path is not None:
-            self._watcher = ConfigWatcher(path, environ, load, self._apply, self._report)
+        self._watcher = ConfigWatcher(
+            source.first_file, environ, lambda _path, _environ: source.load(), self._apply, self._report, _POLL_SECONDS
+        )
 
     def bind(self, parts: Parts) -> None:
         self._parts = parts
 
     def follow(self, config: Config) -> None:
         """Watch what ``config`` is made of."""
-        if self._watcher is not None:
-            self._watcher.follow(config)
+        self._watcher.follow(config)
 
     async def run(self) -> None:
-        if self._watcher is not None:
-            await self._watcher.run()
+        await self._watcher.run()
 
     def _apply(self, config: Config) -> None:
         if self._parts is None:

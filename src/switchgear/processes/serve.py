@@ -7,7 +7,7 @@ from pathlib import Path
 
 import uvloop
 
-from switchgear.config import Config, discover, listening, load
+from switchgear.config import Config, Source, listening
 from switchgear.kernel.errors import ConfigError
 from switchgear.processes.banner import banner
 from switchgear.processes.log import configure_logging
@@ -42,5 +42,5 @@ def serve(options: ServeOptions, environ: Mapping[str, str]) -> int:
 
 
 def _read(options: ServeOptions, environ: Mapping[str, str]) -> Config:
-    config = load(Path(options.config_path), environ) if options.config_path else discover(environ)
-    return listening(config, options.host, options.port)
+    path = Path(options.config_path) if options.config_path else None
+    return listening(Source(path, environ).declared(), options.host, options.port)

@@ -1,12 +1,15 @@
 """What a gateway says of itself: to the control process when it forwards, or to a caller when it is alone."""
 
+from pathlib import Path
 from typing import Protocol
 
 from msgspec.json import encode
 
 from switchgear.auth.address import Ranges
 from switchgear.auth.model import KeyRing
+from switchgear.config.feed import feed_age_seconds
 from switchgear.doors.gateway import Snapshots
+from switchgear.kernel.clock import Clock
 from switchgear.kernel.reply import Headers, Reply
 
 
@@ -29,13 +32,16 @@ class Exposition(Protocol):
 class GatewayState:
     """The configuration in force, what is wrong with the newest one, the journal, and whether the process drains."""
 
-    def __init__(self, snapshots: Snapshots, journal: Health, meter: Exposition | None) -> None:
+    def __init__(self, snapshots: Snapshots, journal: Health, meter: Exposition | None, clock: Clock) -> None:
         self._snapshots = snapshots
         self._journal = journal
         self._meter = meter
         self._alone = meter is not None
         self.config_problem = ""
         self.draining = False
+        self.feed: Path | None = None
+        """Where the feed of the control process is."""
+        self._clock = clock
 
     def headers(self) -> tuple[tuple[str, str], ...]:
         """For the control process; the problem in one line of ASCII, as a header must be."""
@@ -45,8 +51,15 @@ class GatewayState:
             ("x-switchgear-gateway-problem", "".join(c if c.isprintable() else " " for c in problem)),
             ("x-switchgear-gateway-journal", "ok" if self._journal.healthy else "failing"),
             ("x-switchgear-gateway-lost-records", str(self._journal.lost_records)),
+            ("x-switchgear-gateway-feed-age", "" if self.feed_age_seconds is None else f"{self.feed_age_seconds:.1f}"),
             ("x-switchgear-gateway-draining", "yes" if self.draining else "no"),
         )
+
+    @property
+    def feed_age_seconds(self) -> float | None:
+        """How long ago a control process said that its database says what this gateway knows; None: never."""
+        age = None if self.feed is None else feed_age_seconds(self.feed, self._clock.wall_ns())
+        return None if age is None else round(age, 1)
 
     @property
     def trusted_proxies(self) -> Ranges:
@@ -69,6 +82,7 @@ class GatewayState:
             "config": self._snapshots.current.version,
             "config_problem": self.config_problem,
             "journal": "ok" if self._journal.healthy else "failing",
+            "feed_age_seconds": self.feed_age_seconds,
             "draining": self.draining,
             "journal_lost_records": self._journal.lost_records,
             "control": "none" if self._alone else "down",

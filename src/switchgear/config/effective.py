@@ -1,0 +1,44 @@
+"""What is in force: the file's configuration, with that of the control database laid over it."""
+
+from pathlib import Path
+from typing import Final
+
+from switchgear.config.feed import Feed, ManagedKey
+from switchgear.config.model import Config
+from switchgear.config.secret import Secret
+
+_NOT_SECTIONS: Final = ("keys", "secrets", "hashing_key")
+
+
+class Effective(Config, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A configuration as gateways use it."""
+
+    feed: str = ""
+    """The path of the feed, whether or not there is one."""
+    hashing_key: Secret | None = None
+    """Of the hashes of managed keys, in hexadecimal."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Other files that the configuration is made of."""
+        return (*super().files, Path(self.feed))
+
+    @property
+    def read_files(self) -> tuple[Path, ...]:
+        """The feed is read with the file."""
+        return (Path(self.feed),)
+
+    @property
+    def managed_keys(self) -> tuple[ManagedKey, ...]:
+        """The keys that the control database keeps."""
+        return tuple(key for key in self.keys if isinstance(key, ManagedKey))
+
+
+def laid_over(config: Config, feed: Feed, path: Path, hashing_key: Secret | None) -> Effective:
+    """``config`` with the objects of ``feed``; where both have a name, the file's is meant."""
+    fields = {field: getattr(config, field) for field in Config.__struct_fields__}
+    for section in (field for field in Feed.__struct_fields__ if field not in _NOT_SECTIONS):
+        fields[section] = {**getattr(feed, section), **fields[section]}
+    named = {key.name for key in config.keys}
+    fields["keys"] = (*config.keys, *(key for key in feed.keys if key.name not in named))
+    return Effective(**fields, feed=str(path), hashing_key=hashing_key)

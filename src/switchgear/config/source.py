@@ -1,0 +1,67 @@
+"""Where a process has its configuration from: the file or the environment, and the feed of the control database."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Final, cast
+
+from switchgear.auth.master_key import read_master_keys
+from switchgear.auth.sealed import Opens, Sealed
+from switchgear.config.effective import laid_over
+from switchgear.config.feed import FEED_FILE, Feed, read_feed
+from switchgear.config.loading import discover, load
+from switchgear.config.model import Config, Journal
+from switchgear.config.secret import Secret
+from switchgear.config.stores import Stores
+
+HASHING_KEY: Final = "hashing key"
+"""In what context the installation's hashing key is sealed."""
+
+
+def secret_context(name: str) -> str:
+    """In what context the secret ``name`` is sealed."""
+    return f"secret {name}"
+
+
+class Source:
+    """Reads both and lays one over the other; used by one thread at a time."""
+
+    def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
+        """Raises ConfigError for master keys that are none."""
+        self._path = path
+        self._keys = read_master_keys(environ)
+        self._stores = Stores(environ)
+        self._opener: Opens | None = None
+
+    @property
+    def first_file(self) -> Path:
+        """What to watch before anything is read."""
+        return self._path or Path(Journal().directory) / FEED_FILE
+
+    def declared(self) -> Config:
+        """What the file or the environment says, whatever secrets the control database may hold. Raises ConfigError."""
+        with self._stores.unknown_secrets():
+            return self._read()
+
+    def load(self) -> Config:
+        """What is in force. Raises ConfigError for a file, a secret or a feed that cannot be used."""
+        config = self.declared()
+        path = Path(config.journal.directory) / FEED_FILE
+        feed = read_feed(path, self._keys) or Feed()
+        self._stores.secrets = {name: self._opened(one, secret_context(name)) for name, one in feed.secrets.items()}
+        if self._stores.wanted_secrets:
+            config = self._read()
+        hashing_key = None
+        if feed.hashing_key is not None:
+            hashing_key = Secret(self._opened(feed.hashing_key, HASHING_KEY))
+        return laid_over(config, feed, path, hashing_key)
+
+    def _read(self) -> Config:
+        return discover(self._stores) if self._path is None else load(self._path, self._stores)
+
+    def _opened(self, sealed: Sealed, context: str) -> str:
+        if self._opener is None:
+            # By name, because a gateway without sealed secrets never loads the library behind it.
+            module = import_module("switchgear.auth.sealing")
+            self._opener = cast("Opens", module.Sealer(self._keys))
+        return self._opener.open(sealed, context).decode()
