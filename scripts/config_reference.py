@@ -20,6 +20,7 @@ HEADINGS = {
     "PassThroughEntry": "`passthrough[]`",
     "PriceCard": "`providers.<name>.prices.<model>`",
     "TierCard": "`providers.<name>.prices.<model>.tiers[]`",
+    "Capabilities": "`providers.<name>.capabilities.<model>`",
     "Prices": "`prices`",
     "RoutingEntry": "`routing`",
     "RetriesEntry": "`routing.retries`",
@@ -31,6 +32,9 @@ HEADINGS = {
     "FallbacksEntry": "`models.<name>.fallbacks`",
     "SplitEntry": "`models.<name>.splits[]`",
     "ShadowEntry": "`models.<name>.shadow`",
+    "ModelCard": "`models.<name>.card`",
+    "Stages": "`models.<name>.card.dates`",
+    "Lineage": "`models.<name>.card.lineage`",
     "Compatibility": "`compatibility`",
 }
 REFERENCE = "#/$defs/"

@@ -44,6 +44,8 @@ REMEDIES: Final[Mapping[str, str]] = {
     "NotOffered": "Call a model that performs the operation ([Providers](providers.md) lists who does).",
     "PriceUnknown": "Declare what the model costs under `prices` of its provider, or set `prices.unknown: flag` "
     "([Prices](prices.md)).",
+    "NotCapable": "Leave the field out, or call a model that can do it ([Models](models.md)); operators: correct what "
+    "is declared, or set `routing.capabilities: ignore`.",
     "ContextTooLong": "Shorten the prompt, or call a model with a larger context window.",
     "PreviousNotFound": "Send the whole conversation as `input`; see [how long responses are kept](responses.md).",
     "ContentFiltered": "Change the prompt; the upstream decided, the gateway only reports.",
@@ -51,6 +53,8 @@ REMEDIES: Final[Mapping[str, str]] = {
     "Forbidden": "Stay within the key's models, doors and addresses, or have them widened.",
     "NotFound": "Check the base URL: `/v1` for OpenAI's SDK, no path for Anthropic's, Google's, Cohere's and Azure's.",
     "ModelNotFound": "Use one of the close matches, or a name that `GET /v1/models` lists.",
+    "ModelRetired": "Call the model that took its place; operators: name one under `card.redirect_to` "
+    "([Models](models.md)).",
     "MethodNotAllowed": "Use the method that the message names.",
     "BodyTimeout": "Send the request without pauses; look for a slow proxy in between.",
     "BodyTooLarge": "Send less, refer to media by URL, or raise `server.max_body_bytes`.",

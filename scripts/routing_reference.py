@@ -26,7 +26,7 @@ WHAT_HAPPENED: Final[Mapping[Cause, str]] = {
     "quota": "the account at the provider has no credit or quota left",
     "context_length": "the prompt is too long for the model",
     "content_filter": "the provider's filter refused",
-    "unsupported": "the request has no equal in the upstream's dialect",
+    "unsupported": "the request has no equal in the upstream's dialect, or the model cannot do what it asks",
     "refused": "the upstream says that the request is wrong",
     "busy": "this gateway sent nothing: every deployment rests, or its line is full",
 }

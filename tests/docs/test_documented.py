@@ -35,6 +35,7 @@ WRITTEN_IN = (
     "doors/counting.py",
     "doors/passthrough_relay.py",
     "providers/simulator/performance.py",
+    "routing/lifecycle.py",
 )
 
 

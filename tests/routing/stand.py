@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from msgspec import UNSET, Raw, Struct, convert
 
+from switchgear.app.catalogue import Catalogue
 from switchgear.app.prices import PriceBook
 from switchgear.app.routes import Grounds, route_table
 from switchgear.config.model import Config
@@ -96,7 +97,11 @@ class Stand:
         for entry in entries.values():
             for deployment in entry.deployments:
                 self._connect(deployment.provider)
-        table = route_table(config, Grounds(lanes=self._connected, fleet=self.fleet, prices=PriceBook(config)), [])
+        table = route_table(
+            config,
+            Grounds(lanes=self._connected, fleet=self.fleet, prices=PriceBook(config), catalogue=Catalogue(config)),
+            [],
+        )
         self.snapshot = Snapshot("v", {RouteTable: table})
         return self.snapshot
 

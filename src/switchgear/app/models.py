@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from switchgear.app.catalogue import Catalogue
 from switchgear.app.keys import ring_of
 from switchgear.app.passthrough import pass_through
 from switchgear.app.prices import PriceBook
@@ -13,6 +14,7 @@ from switchgear.app.transports import Fallbacks
 from switchgear.auth.model import KeyRing
 from switchgear.config.model import Config, ProviderEntry
 from switchgear.doors.compatibility import Understood
+from switchgear.doors.listing import Catalogued
 from switchgear.kernel.call import Snapshot
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import ConfigError, ModelNotFound
@@ -50,7 +52,8 @@ def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
     """
     lanes = _lanes(config, outside)
     prices = PriceBook(config)
-    grounds = Grounds(lanes=lanes, fleet=outside.fleet, prices=prices)
+    catalogue = Catalogue(config)
+    grounds = Grounds(lanes=lanes, fleet=outside.fleet, prices=prices, catalogue=catalogue)
     table = route_table(config, grounds, _simulated(lanes, outside))
     understood = Understood(
         litellm_headers=config.compatibility.litellm_headers, litellm_body=config.compatibility.litellm_body
@@ -59,6 +62,7 @@ def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
         KeyRing: ring_of(config),
         RouteTable: table,
         Understood: understood,
+        Catalogued: Catalogued(find=catalogue.listed),
         PassThrough: pass_through(config, lanes, outside.fleet),
         Queues: queues(config, lanes, table),
     }

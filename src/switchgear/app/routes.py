@@ -5,6 +5,7 @@ from functools import partial
 
 from msgspec import Struct, structs
 
+from switchgear.app.catalogue import Catalogue
 from switchgear.app.prices import PriceBook
 from switchgear.config.model import Config
 from switchgear.config.routing import (
@@ -17,9 +18,12 @@ from switchgear.config.routing import (
     SplitEntry,
 )
 from switchgear.config.sharing import Shared
+from switchgear.kernel.capabilities import Capabilities
 from switchgear.kernel.upstream import Timers
+from switchgear.models.card import ModelCard, midnight_ns
 from switchgear.routing.deployment import Connected, Deployment, Terms, lane_name
 from switchgear.routing.fleet import Fleet
+from switchgear.routing.lifecycle import Lifecycle
 from switchgear.routing.model import Alias, RouteTable, alias
 from switchgear.routing.policy import (
     UNBOUNDED,
@@ -43,12 +47,15 @@ class Grounds(Struct, frozen=True, kw_only=True):
     lanes: Lanes
     fleet: Fleet
     prices: PriceBook
+    catalogue: Catalogue
 
 
 def route_table(config: Config, grounds: Grounds, listed: list[str]) -> RouteTable:
     """The table of one configuration; the fleet forgets the deployments that are no more."""
     shared = Shared(config)
     aliases = {name: _alias(name, entry, shared, grounds) for name, entry in config.models.items()}
+    others = [(other, name) for name, entry in config.models.items() for other in entry.aliases]
+    aliases |= {other: structs.replace(aliases[name], name=other) for other, name in others}
     grounds.fleet.keep((each.health.name for made in aliases.values() for each in made.deployments), grounds.lanes)
     common = _common(config.routing)
     deploy = partial(_undeclared, common, grounds)
@@ -58,18 +65,22 @@ def route_table(config: Config, grounds: Grounds, listed: list[str]) -> RouteTab
 def _alias(name: str, entry: ModelEntry, shared: Shared, grounds: Grounds) -> Alias:
     policy = policy_of(entry, shared.common)
     lanes, fleet = grounds.lanes, grounds.fleet
+    enforced = partial(grounds.catalogue.enforced, entry)
     deployments = [
-        _deployment(shared.terms(declared), connected, _ruled(policy, shared, declared), grounds)
+        _deployment(shared.terms(declared), connected, _ruled(policy, shared, declared), grounds, enforced(declared))
         for declared in entry.deployments
         for connected in lanes[declared.provider]
     ]
     hedges = None
     if policy.hedging is not None:
         hedges = fleet.hedges(name, policy.hedging.budget)
-    return alias(name, deployments, policy, tuple(split(name, choice) for choice in policy.splits), hedges)
+    made = alias(name, deployments, policy, tuple(split(name, choice) for choice in policy.splits), hedges)
+    return structs.replace(made, lifecycle=lifecycle_of(entry.card))
 
 
-def _deployment(entry: DeploymentEntry, connected: Connected, policy: Policy, grounds: Grounds) -> Deployment:
+def _deployment(
+    entry: DeploymentEntry, connected: Connected, policy: Policy, grounds: Grounds, enforced: Capabilities | None
+) -> Deployment:
     provider = connected.provider.name
     terms = Terms(
         weight=entry.weight,
@@ -80,6 +91,7 @@ def _deployment(entry: DeploymentEntry, connected: Connected, policy: Policy, gr
         begins_answers=entry.prefill,
         price=grounds.prices.price(provider, entry.upstream_model),
         must_be_priced=grounds.prices.blocks_unknown,
+        capabilities=enforced,
     )
     bounds = Bounds(
         max_in_flight=entry.max_in_flight,
@@ -107,11 +119,26 @@ def _undeclared(policy: Policy, grounds: Grounds, connected: Connected, model: s
         timers=Timers(total_seconds=policy.total_seconds),
         price=grounds.prices.price(provider, model),
         must_be_priced=grounds.prices.blocks_unknown,
+        capabilities=grounds.catalogue.enforced_undeclared(provider, model),
     )
     lane = lane_name(provider, model, connected.key_number)
     health = fleet.health(lane, policy.breaker, UNBOUNDED, declared=False)
     budget = fleet.budget(provider, policy.retries.budget, declared=False)
     return Deployment(connected, model, terms, health, budget)
+
+
+def lifecycle_of(card: ModelCard) -> Lifecycle | None:
+    """What calls of a model are told of its end; None while nobody has declared one."""
+    dates = card.dates
+    if card.stage not in ("deprecated", "retired") and dates.deprecated is None and dates.retired is None:
+        return None
+    return Lifecycle(
+        is_deprecated=card.stage == "deprecated",
+        is_retired=card.stage == "retired",
+        deprecated_ns=None if dates.deprecated is None else midnight_ns(dates.deprecated),
+        retired_ns=None if dates.retired is None else midnight_ns(dates.retired),
+        redirect_to=card.redirect_to or "",
+    )
 
 
 def policy_of(entry: ModelEntry, common: RoutingEntry) -> Policy:

@@ -13,6 +13,7 @@ from switchgear.cli.check import check
 from switchgear.cli.import_config import litellm
 from switchgear.cli.init import init
 from switchgear.cli.key import new_key
+from switchgear.cli.models import list_models, show_model
 from switchgear.cli.output import show_error
 from switchgear.cli.price_signing import make_key, sign_prices, verify_prices
 from switchgear.cli.prices import check_prices, list_prices, show_price, show_schema
@@ -59,6 +60,10 @@ def application() -> typer.Typer:
     prices.command("sign")(reporting(sign_prices))
     prices.command("verify")(reporting(verify_prices))
     app.add_typer(prices, name="prices")
+    models = _group("models", "The registry of models: stage, owner, lineage, what they can do.")
+    models.command("list")(reporting(list_models))
+    models.command("show")(reporting(show_model))
+    app.add_typer(models, name="models")
     imports = _group("import", "Configurations of other gateways, made into one of Switchgear.")
     imports.command("litellm")(reporting(litellm))
     app.add_typer(imports, name="import")

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from switchgear.config.card_checks import CardChecks
 from switchgear.config.document import problem_at
 from switchgear.config.identity import Key
 from switchgear.config.identity_checks import IdentityChecks
@@ -83,6 +84,7 @@ class Checks:
             yield from self._model(name, entry)
         yield from RoutingChecks(self._config, self._written).problems()
         yield from IdentityChecks(self._config, self._written).problems()
+        yield from CardChecks(self._config, self._written).problems()
         yield from PassThroughChecks(self._config, self._written, self._kinds).problems()
 
     def _key(self, key: Key) -> Iterator[Problem]:

@@ -108,7 +108,7 @@ def _declared(root: Node, config: Config) -> Declared:
     keys = _below(root, "keys")
     return Declared(
         providers=_names(_below(root, "providers")),
-        models=_names(_below(root, "models")),
+        models=_names(_below(root, "models")).union(*(entry.aliases for entry in config.models.values())),
         faulty_keys=isinstance(keys, SequenceNode) and len(keys.value) != len(config.keys),
         sections={section: _names(_below(root, section)) for section in SECTIONS},
     )

@@ -29,7 +29,9 @@ from switchgear.config.routing import (
     RoutingEntry,
 )
 from switchgear.config.secret import Secret
+from switchgear.kernel.capabilities import Capabilities
 from switchgear.kernel.upstream import ProviderSettings
+from switchgear.models.card import DAY
 from switchgear.models.rate_card import USD, PriceCard
 from switchgear.models.trust import PUBLIC_KEY, SIGNATURE_SUFFIX, PublicKeyText
 
@@ -46,6 +48,7 @@ IN_WORDS: Final[Mapping[str, str]] = {
     USD: "a plain decimal amount of dollars, such as 0.15",
     PUBLIC_KEY: "'ed25519:' and 44 characters of Base64; `switchgear prices keygen` prints one",
     MODEL_NAME: "visible ASCII characters without spaces, at most 256",
+    DAY: "a day, such as 2026-11-26",
     FIELD_NAME: "the name of a top-level field: letters, digits, '_' and '-', without dots",
 }
 """What a pattern asks for, as it is told."""
@@ -235,6 +238,10 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             description="What its models cost, by their names there, before any table of prices; `*` is for all that "
             "are not named."
         ),
+    ] = {}
+    capabilities: Annotated[
+        Mapping[ModelName, Capabilities],
+        Meta(description="What its models can do, by their names there; `*` is for all that are not named."),
     ] = {}
     proxy: Annotated[
         Secret | None, Meta(description="URL of an egress proxy, never shown; only with `transport: aiohttp`.")

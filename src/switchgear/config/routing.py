@@ -5,11 +5,12 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from switchgear.kernel.capabilities import CapabilityPolicy
 from switchgear.kernel.upstream import Timers
+from switchgear.models.card import MODEL_NAME, ModelCard
 
 MAX_SECONDS: Final = 86_400
 
-MODEL_NAME: Final = r"^[!-~]{1,256}$"
 FIELD_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
 
 ModelName = Annotated[str, Meta(pattern=MODEL_NAME)]
@@ -220,6 +221,13 @@ class RoutingEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "(`prefill`, where the model can)."
         ),
     ] = "none"
+    capabilities: Annotated[
+        CapabilityPolicy,
+        Meta(
+            description="What calls are held against before they are sent: `check`: what is declared here of their "
+            "models. `known`: also what the package knows of them (`switchgear models list`). `ignore`: nothing."
+        ),
+    ] = "check"
 
 
 class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -235,6 +243,11 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     breaker: Annotated[BreakerEntry | None, Meta(description="Instead of `routing.breaker`.")] = None
     hedging: Annotated[HedgingEntry | None, Meta(description="Instead of `routing.hedging`.")] = None
     resume: Annotated[ResumeName | None, Meta(description="Instead of `routing.resume`.")] = None
+    capabilities: Annotated[CapabilityPolicy | None, Meta(description="Instead of `routing.capabilities`.")] = None
     fallbacks: Annotated[FallbacksEntry, Meta(description="Other names to go on with.")] = FallbacksEntry()
     splits: Annotated[tuple[SplitEntry, ...], Meta(description="Shares of the calls for other names.")] = ()
     shadow: Annotated[ShadowEntry | None, Meta(description="Copies that nobody sees the answers of.")] = None
+    aliases: Annotated[tuple[ModelName, ...], Meta(description="Other names for the same.")] = ()
+    card: Annotated[ModelCard, Meta(description="Its stage, whose it is, where it comes from, what it can do.")] = (
+        ModelCard()
+    )

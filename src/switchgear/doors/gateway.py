@@ -188,6 +188,7 @@ class Gateway:
         elif call.door == BEDROCK:
             headers.append((b"x-amzn-requestid", request_id))
         headers.append((b"x-switchgear-config", call.snapshot.version.encode()))
+        headers += call.notices
         if call.attempts and not early:
             attempt = call.attempts[-1]
             headers.append((b"x-switchgear-deployment", attempt.deployment.encode()))

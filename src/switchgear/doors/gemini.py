@@ -16,7 +16,7 @@ from switchgear.doors.counting import CountTokens
 from switchgear.doors.endpoint import Endpoint, Pipelines, ReadHead, Request
 from switchgear.doors.errors import raise_defect
 from switchgear.doors.gemini_array import AsArray
-from switchgear.doors.listing import listed_models
+from switchgear.doors.listing import Catalogued, Listed, listed_models
 from switchgear.kernel.call import Call, Head
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.reply import Reply
@@ -125,6 +125,8 @@ class Model(Struct, kw_only=True, rename="camel"):
     name: str
     display_name: str
     version: str = ""
+    input_token_limit: int | None = None
+    output_token_limit: int | None = None
     supported_generation_methods: tuple[str, ...] = ("generateContent", "countTokens", "embedContent")
 
 
@@ -136,5 +138,17 @@ class Models(Struct, kw_only=True):
 
 async def list_models(call: Call) -> Reply:
     """The models the caller may use, or the one the path names. Raises ModelNotFound."""
-    data = [Model(name=_COLLECTION + name, display_name=name) for name in listed_models(call)]
+    find = call.snapshot.part(Catalogued).find
+    data = [_model(name, find(name)) for name in listed_models(call)]
     return Reply(200, [], encode(data[0] if call.head.model else Models(models=data)))
+
+
+def _model(name: str, listed: Listed) -> Model:
+    known = listed.capabilities
+    return Model(
+        name=_COLLECTION + name,
+        display_name=name,
+        version=listed.version,
+        input_token_limit=known.context_tokens,
+        output_token_limit=known.max_output_tokens,
+    )

@@ -104,6 +104,8 @@ class Call(Struct, kw_only=True, eq=False):
     """What was taken of an upload."""
     findings: tuple[str, ...] = ()
     """What was seen wrong with it on its way."""
+    notices: tuple[tuple[bytes, bytes], ...] = ()
+    """Headers that tell the client something of the call, whatever becomes of it."""
     captured: str = ""
     """What stood in the path for the endpoint's placeholder: a model's name, an id."""
     query: str = ""

@@ -6,13 +6,15 @@
     │   │   ├── UnsupportedField    400 unsupported_field
     │   │   ├── NotOffered          400 operation_not_offered
     │   │   ├── PriceUnknown        400 price_unknown
+    │   │   ├── NotCapable          400 capability_missing
     │   │   ├── ContextTooLong      400 context_length_exceeded
     │   │   ├── PreviousNotFound    400 previous_response_not_found
     │   │   └── ContentFiltered     400 content_filter
     │   ├── Unauthenticated         401 invalid_api_key
     │   ├── Forbidden               403 permission_denied
     │   ├── NotFound                404 not_found
-    │   │   └── ModelNotFound       404 model_not_found
+    │   │   ├── ModelNotFound       404 model_not_found
+    │   │   └── ModelRetired        404 model_retired
     │   ├── MethodNotAllowed        405 method_not_allowed
     │   ├── BodyTimeout             408 request_timeout
     │   ├── BodyTooLarge            413 request_too_large
@@ -83,6 +85,12 @@ class PriceUnknown(BadRequest):
     code = "price_unknown"
 
 
+class NotCapable(BadRequest):
+    """The model cannot do what the request asks of it, as it is declared; ``param`` names the field."""
+
+    code = "capability_missing"
+
+
 class ContextTooLong(BadRequest):
     """The prompt does not fit the model's context window."""
 
@@ -126,6 +134,12 @@ class ModelNotFound(NotFound):
     """No such model; the message names close matches."""
 
     code = "model_not_found"
+
+
+class ModelRetired(NotFound):
+    """The model is not served any more, and no other one answers in its place."""
+
+    code = "model_retired"
 
 
 class MethodNotAllowed(CallerError):

@@ -105,7 +105,7 @@ class CallRecord(Struct, kw_only=True, omit_defaults=True):
     response_bytes: int = 0
     """Of the answer's body, a stream's as far as it was made; 0 for a refusal of the gateway's own."""
     findings: tuple[str, ...] = ()
-    """What was seen wrong with an upload that the upstream was left to judge, by line."""
+    """What was seen wrong on the way: with the lines of an upload, or a model that is deprecated or retired."""
     config: str = ""
     """The version of the configuration the call ran under."""
     attempts: list[Attempt] = []

@@ -77,7 +77,7 @@ class PriceTable:
         """The price of ``model``, or of the model that it is an edition of; None when it is not known."""
         found = self._prices.get((kind, model))
         if found is None:
-            plain = _DATED.sub("", model)
+            plain = without_edition(model)
             found = self._prices.get((kind, plain)) if plain != model else None
         return found or self._any.get(kind)
 
@@ -89,6 +89,11 @@ class PriceTable:
                 cards["*"] = vendor.any_model
             for model, card in cards.items():
                 yield Listed(vendor=name, model=model, card=card, version=self.version, source=vendor.source)
+
+
+def without_edition(model: str) -> str:
+    """The model that a name is an edition of; the name itself when it names none."""
+    return _DATED.sub("", model)
 
 
 def _priced(model: str, card: PriceCard, version: str) -> Price:

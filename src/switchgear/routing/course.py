@@ -22,6 +22,7 @@ from switchgear.kernel.errors import (
 )
 from switchgear.kernel.reply import Reply
 from switchgear.kernel.upstream import Timers
+from switchgear.routing.ability import able
 from switchgear.routing.attempt import Manner, attempt
 from switchgear.routing.balance import by_tier
 from switchgear.routing.budget import Budget
@@ -72,7 +73,7 @@ class Course:
         while True:
             self._entered.add(alias.name)
             try:
-                return await self._at(alias, before)
+                return await self._at(self._fitting(alias), before)
             except SwitchgearError as error:
                 following = self._fallback(alias, error)
                 if following is None:
@@ -81,6 +82,17 @@ class Course:
                 alias = following
 
     # ------------------------------------------------------------------------------------------------- one name
+
+    def _fitting(self, alias: Alias) -> Alias:
+        """The name with those deployments that can do what the call asks. Raises when there is none."""
+        if not alias.checks:
+            return alias
+        try:
+            return able(alias, self._call)
+        except BadRequest:
+            if self._failures:
+                raise worst(self._failures) from None
+            raise
 
     async def _at(self, alias: Alias, before: int) -> Reply:
         """Try the deployments of one name, after so many failures at others. Raises the error that ends this."""

@@ -5,6 +5,7 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from switchgear.kernel.capabilities import Capabilities
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.pricing import Price
 from switchgear.kernel.upstream import Provider, Target, Timers, Transport
@@ -64,13 +65,15 @@ class Terms(Struct, frozen=True, kw_only=True):
     """What calls cost; None: nobody knows."""
     must_be_priced: bool = False
     """Calls of an unknown price are not made."""
+    capabilities: Capabilities | None = None
+    """What calls are held against; None: nothing."""
 
 
 class Deployment:
     """Somewhere to send calls; ``health`` outlives it, the rest is of one snapshot."""
 
-    __slots__ = ("_drop", "begins_answers", "budget", "connected", "cost", "health", "is_withheld", "model", "name",
-                 "plans", "price", "provider_name", "tier", "timers", "weight")  # fmt: skip
+    __slots__ = ("_drop", "begins_answers", "budget", "capabilities", "connected", "cost", "health", "is_withheld",
+                 "model", "name", "plans", "price", "provider_name", "tier", "timers", "weight")  # fmt: skip
 
     def __init__(self, connected: Connected, model: str, terms: Terms, health: Health, budget: Budget) -> None:
         self.connected = connected
@@ -87,6 +90,7 @@ class Deployment:
         self.price = terms.price
         self.is_withheld = terms.must_be_priced and terms.price is None
         """Not used, because nobody knows what it costs."""
+        self.capabilities = terms.capabilities
         self.health = health
         self.budget = budget
         """What may be tried again at the provider."""

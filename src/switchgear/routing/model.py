@@ -10,6 +10,7 @@ from msgspec import Struct
 from switchgear.kernel.errors import ModelNotFound
 from switchgear.routing.budget import Budget
 from switchgear.routing.deployment import Connected, Deployment
+from switchgear.routing.lifecycle import Called, Lifecycle
 from switchgear.routing.policy import DEFAULT, Policy
 from switchgear.routing.split import Split
 
@@ -39,6 +40,10 @@ class Alias(Struct, frozen=True, kw_only=True):
     """The one deployment of a name whose policy asks for nothing else."""
     asks_once: bool = False
     """An attempt stands alone: nothing races it, and nothing goes on with what it began."""
+    checks: bool = False
+    """Calls are held against what the deployments can do; see ``ability.py``."""
+    lifecycle: Lifecycle | None = None
+    """None: its end is nothing that anybody has declared."""
 
     @property
     def deployments(self) -> tuple[Deployment, ...]:
@@ -64,10 +69,18 @@ def alias(
         tuple(deployment for deployment in found if deployment.tier == tier)
         for tier in sorted({deployment.tier for deployment in found})
     )
-    simple = len(found) == 1 and not splits and policy.shadow is None and policy.resume == "none"
-    only = found[0] if simple else None
-    asks_once = hedges is None and policy.resume == "none"
-    return Alias(name=name, tiers=tiers, policy=policy, splits=splits, hedges=hedges, only=only, asks_once=asks_once)
+    checks = any(each.capabilities is not None for each in found)
+    simple = len(found) == 1 and not splits and policy.shadow is None and policy.resume == "none" and not checks
+    return Alias(
+        name=name,
+        tiers=tiers,
+        policy=policy,
+        splits=splits,
+        hedges=hedges,
+        only=found[0] if simple else None,
+        asks_once=hedges is None and policy.resume == "none",
+        checks=checks,
+    )
 
 
 class RouteTable:
@@ -99,6 +112,10 @@ class RouteTable:
         Raises ModelNotFound, with close matches.
         """
         return self.named.get(model) or self._by_provider(model)
+
+    def called(self, model: str) -> Called:
+        """``model`` as far as its end is concerned. Raises ModelNotFound."""
+        return Called(model, self.find(model).lifecycle)
 
     def knows(self, model: str) -> bool:
         """Whether calls to ``model`` would find a deployment."""

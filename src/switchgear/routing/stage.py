@@ -13,6 +13,7 @@ from switchgear.routing.choice import Means, binding_of, first_choice
 from switchgear.routing.course import Course
 from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.failures import Failed
+from switchgear.routing.lifecycle import heed
 from switchgear.routing.model import Alias, RouteTable
 from switchgear.routing.shadow import Shadows
 from switchgear.routing.split import chosen
@@ -38,6 +39,8 @@ class Route:
         table = call.snapshot.part(RouteTable)
         name = call.head.model
         alias = table.named.get(name) or table.find(name)
+        if alias.lifecycle is not None:
+            alias = table.find(heed(call, name, alias.lifecycle, table.called))
         if call.pinned:
             alias = alias.at(call.pinned)
         only = alias.only
@@ -50,7 +53,7 @@ class Route:
             alias = self._split(table, alias, call)
         if alias.policy.shadow is not None and self._shadows is not None:
             self._shadows.cast(call, alias.policy.shadow)
-        if unwished and alias.asks_once:
+        if unwished and alias.asks_once and not alias.checks:
             binding = binding_of(call, alias)
             found = first_choice(call, alias, binding, self._means)
             if found is not None:
