@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.record import Attempt, CallRecord
 from switchgear.ledger.listing import Wanted, page
+from switchgear.ledger.rerating import Pricing, Rerating, apply, rerate_page
 from switchgear.ledger.row import DAY_NS, Row
 from switchgear.ledger.statement import Asked, Line, days_since_epoch, lines
 from switchgear.ledger.store import take
@@ -79,3 +80,15 @@ async def stated(engine: AsyncEngine, **asked: object) -> list[Line]:
     plain = Asked(period="day", from_day=TODAY, to_day=date.fromordinal(TODAY.toordinal() + 1))
     async with engine.connect() as connection:
         return [line async for line in lines(connection, structs.replace(plain, **asked))]
+
+
+async def rerated(engine: AsyncEngine, pricing: Pricing, *, dry: bool = False, **wanted: object) -> Rerating:
+    """A whole run."""
+    done, after, going = Rerating(), None, True
+    while going:
+        async with engine.begin() as connection:
+            found, changes = await rerate_page(connection, structs.replace(Wanted(), **wanted), after, pricing, done)
+            if not dry:
+                await apply(connection, changes, made_at_ns=NOON_NS)
+        after, going = found.next, found.next is not None
+    return done

@@ -53,7 +53,7 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     service: str = ""
     """The class of service that answered, as the upstream told it."""
     least: Usage | None = None
-    """Of what is not settled and has a price: what was used for certain."""
+    """Of what is not settled: what was used for certain."""
     most: Usage | None = None
     """What cannot have been passed; None where nothing bounds it. Estimated: how its input was read is not known."""
     lowest_nano_usd: int = 0

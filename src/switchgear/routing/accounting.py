@@ -64,6 +64,7 @@ def settle_unsure(call: Call, entry: Attempt, price: Price | None, tally: Tally 
         _settle_silence(call, entry, price)
     elif price is None:
         entry.cost, entry.reason = "unknown", "unpriced"
+        _bound(call, entry, price, tally or _NOTHING)
     elif not usage.total_input:
         # Nothing is read by no model: such a usage stands for one that is still to come.
         entry.cost, entry.reason = "unknown", "unanswered"
@@ -82,8 +83,7 @@ def _settle_silence(call: Call, entry: Attempt, price: Price | None) -> None:
         # Sent, and not refused: the upstream may have worked on it, and may send a bill.
         entry.cost = "unknown"
         entry.reason = "cancelled" if entry.outcome == "cancelled" else "unanswered"
-        if price is not None:
-            _bound(call, entry, price, _NOTHING)
+        _bound(call, entry, price, _NOTHING)
 
 
 def _why(entry: Attempt) -> CostReason:
@@ -92,7 +92,7 @@ def _why(entry: Attempt) -> CostReason:
     return "broken_off" if entry.outcome == "failed" else "untold"
 
 
-def _bound(call: Call, entry: Attempt, price: Price, tally: Tally) -> None:
+def _bound(call: Call, entry: Attempt, price: Price | None, tally: Tally) -> None:
     """The bounds of what is not settled; the estimate itself is never outside of them."""
     told, limit = tally.usage_at_start, _output_limit(call)
     fewest = fewest_output_tokens(tally.content_bytes)
@@ -100,13 +100,15 @@ def _bound(call: Call, entry: Attempt, price: Price, tally: Tally) -> None:
         entry.least = structs.replace(told, output=max(told.output, fewest), reasoning=0, audio_output=0)
     else:
         entry.least = Usage(output=fewest)
+    if limit is not None:
+        most = told or Usage(input=len(call.body), estimated=True)
+        entry.most = structs.replace(most, output=max(limit, fewest), reasoning=0, audio_output=0)
+    if price is None:
+        return
     services = _services(call, entry, price)
     entry.lowest_nano_usd = min(price.least(entry.least, services), entry.cost_nano_usd)
-    if limit is None:
-        return
-    most = told or Usage(input=len(call.body), estimated=True)
-    entry.most = structs.replace(most, output=max(limit, fewest), reasoning=0, audio_output=0)
-    entry.highest_nano_usd = max(price.most(entry.most, services), entry.cost_nano_usd)
+    if entry.most is not None:
+        entry.highest_nano_usd = max(price.most(entry.most, services), entry.cost_nano_usd)
 
 
 def _services(call: Call, entry: Attempt, price: Price) -> Sequence[str]:
