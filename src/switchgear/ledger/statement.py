@@ -1,6 +1,6 @@
 """Statements: what a scope used and what it cost, by day or by month, made of totals alone."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final, Literal
@@ -64,7 +64,7 @@ class Line(Struct, kw_only=True):
     void_attempts: int = 0
 
 
-async def lines(connection: AsyncConnection, asked: Asked) -> AsyncIterator[Line]:
+async def lines(connection: AsyncConnection, asked: Asked) -> AsyncGenerator[Line]:
     """Lines by period, name and model. Raises ValueError for a scope that there is not, or for too many periods."""
     if asked.scope not in ALL_SCOPES:
         raise ValueError(f"{asked.scope!r} is no scope; there are {', '.join(ALL_SCOPES)}")

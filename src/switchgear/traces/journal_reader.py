@@ -6,7 +6,7 @@ may come again after a crash; their ids make that harmless.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
@@ -14,9 +14,18 @@ from msgspec import Struct
 
 from switchgear.kernel.record import CallRecord
 from switchgear.traces.offsets import SKIPPED, FileOffsets, Offsets, Position
-from switchgear.traces.segment import Scan, SegmentReader, ends_blank, is_final, segments
+from switchgear.traces.segment import HEADER, Scan, SegmentReader, ends_blank, is_final, segments
 
-__all__ = ["BATCH_BYTES", "Batch", "Damage", "FileOffsets", "JournalReader", "Offsets", "Position"]
+__all__ = [
+    "BATCH_BYTES",
+    "Batch",
+    "Damage",
+    "FileOffsets",
+    "JournalReader",
+    "Offsets",
+    "Position",
+    "records_up_to",
+]
 
 BATCH_BYTES: Final = 1024 * 1024
 
@@ -136,3 +145,19 @@ class JournalReader:
         self.damages.append(Damage(segment=path.name, offset=scan.end, kind=scan.state))
         self._log.warning("%s is %s at byte %d; the rest of it is skipped", path, scan.state, scan.end)
         return SKIPPED
+
+
+def records_up_to(directory: Path, position: Mapping[str, int]) -> Iterator[list[CallRecord]]:
+    """What a reader at ``position`` has read and the journal still holds, about a mebibyte at a time."""
+    reader = SegmentReader()
+    for path in segments(directory):
+        offset, end = 0, position.get(path.name, 0)
+        while offset < end:
+            try:
+                scan = reader.scan(path, offset, min(BATCH_BYTES, end - max(offset, len(HEADER))))
+            except FileNotFoundError:
+                break
+            if not scan.records:
+                break
+            yield scan.records
+            offset = scan.end

@@ -1,0 +1,187 @@
+"""The control process' hand in the ledger: takes in what the journal holds, and proves the two against each other.
+
+It reads for itself, beside the follower that counts for metrics: where the two stand differs just when it matters, for
+metrics go on while the database is down, and the ledger goes on where its last transaction ended. Meanwhile the journal
+keeps what was not read (``journal.when_unread``), and no call waits.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Final
+
+from switchgear.kernel.clock import Clock
+from switchgear.kernel.ids import secret_hex
+from switchgear.kernel.record import CallRecord
+from switchgear.ledger.reconciling import Proof
+from switchgear.ledger.row import DAY_NS
+from switchgear.ledger.service import Ledger
+from switchgear.traces.journal_reader import JournalReader, records_up_to
+from switchgear.traces.meter import Counts, Family
+from switchgear.traces.offsets import FileOffsets, Position
+
+OFFSETS_FILE: Final = "ledger.offsets"
+IDENTITY_FILE: Final = "ledger.id"
+_POLL_SECONDS: Final = 0.2
+_KEEP_NS: Final = 1_000_000_000
+_FIRST_PROOF_SECONDS: Final = 60.0
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+_PROVEN_DAYS: Final = 2
+
+
+class Bookkeeper:
+    """Keeps the ledger of one journal."""
+
+    def __init__(self, directory: Path, ledger: Ledger, clock: Clock, prove_seconds: float = 3600.0) -> None:
+        self._directory = directory
+        self._ledger = ledger
+        self._clock = clock
+        self._prove_seconds = prove_seconds
+        self._log = logging.getLogger("switchgear.ledger")
+        self._rows = 0
+        self._failed_writes = 0
+        self._failing_since_ns: int | None = None
+        self._kept_ns = 0
+        self._proofs: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Take in and prove until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_taking())
+            group.create_task(self._keep_proving())
+
+    async def _keep_taking(self) -> None:
+        pause = _POLL_SECONDS
+        while True:
+            try:
+                reader, journal = await self.open()
+                pause = _POLL_SECONDS
+                while True:
+                    if not await self.take(reader, journal):
+                        await asyncio.sleep(_POLL_SECONDS)
+            except OSError as error:
+                self._failed(error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def open(self) -> tuple[JournalReader, str]:
+        """A reader that begins where the ledger's last transaction ended, and the journal's name. Raises OSError."""
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        offsets = FileOffsets(self._directory / OFFSETS_FILE)
+        if not (self._directory / OFFSETS_FILE).exists():
+            # From now on nothing is deleted that the ledger does not have, whether the database answers or not.
+            await asyncio.to_thread(offsets.commit, {})
+        journal = await asyncio.to_thread(identity, self._directory)
+        return JournalReader(self._directory, _Standing(await self._ledger.position(journal), offsets)), journal
+
+    async def take(self, reader: JournalReader, journal: str) -> bool:
+        """Take in the next batch; whether the one behind it is there already. Raises OSError."""
+        batch = await asyncio.to_thread(reader.read_batch)
+        if batch is None:
+            self._worked()
+            return False
+        self._rows += await self._ledger.take(journal, batch.records, batch.position)
+        self._worked()
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._kept_ns >= _KEEP_NS or not batch.more:
+            await asyncio.to_thread(reader.commit, batch.position)
+            self._kept_ns = now_ns
+        return batch.more
+
+    async def prove(self) -> list[Proof]:
+        """Compare all that the journal still holds with the rows, and the rows of two days with their totals."""
+        journal = await asyncio.to_thread(identity, self._directory)
+        position = await self._ledger.position(journal)
+        today = self._clock.wall_ns() // DAY_NS
+        proofs = [
+            await self._ledger.prove_journal(pieces(records_up_to(self._directory, position))),
+            await self._ledger.prove_totals(today + 1 - _PROVEN_DAYS, today + 1),
+        ]
+        for proof in proofs:
+            self._proofs[proof.between] = proof.difference_nano_usd
+            for finding in proof.findings:
+                self._log.error("%s: %s %s: %s", proof.between, finding.what, finding.where, finding)
+        return proofs
+
+    async def _keep_proving(self) -> None:
+        pause = min(_FIRST_PROOF_SECONDS, self._prove_seconds)
+        while True:
+            await asyncio.sleep(pause)
+            pause = self._prove_seconds
+            try:
+                await self.prove()
+            except OSError as error:
+                self._log.warning("the ledger could not be proven against the journal: %s", error)
+
+    def _failed(self, error: OSError) -> None:
+        self._failed_writes += 1
+        if self._failing_since_ns is None:
+            self._failing_since_ns = self._clock.monotonic_ns()
+            self._log.error("the ledger is not written, and the journal keeps what it owes: %s", error)
+
+    def _worked(self) -> None:
+        if self._failing_since_ns is not None:
+            self._failing_since_ns = None
+            self._log.warning("the ledger is written again")
+
+    def metrics(self) -> str:
+        """How the ledger stands, in Prometheus' text format."""
+        since_ns = self._failing_since_ns
+        behind_ns = 0 if since_ns is None else self._clock.monotonic_ns() - since_ns
+        behind = Family("switchgear_ledger_behind_seconds", "gauge", _BEHIND, ())
+        differences = Family("switchgear_reconciliation_difference_nano_usd", "gauge", _DIFFERENCE, ("between",))
+        rows, failed = Counts("switchgear_ledger_rows_total", _ROWS, ()), Counts(_FAILED_NAME, _FAILED, ())
+        rows.add((), self._rows)
+        failed.add((), self._failed_writes)
+        proofs = sorted(self._proofs.items())
+        return (
+            rows.render()
+            + failed.render()
+            + behind.text([behind.line((), behind_ns / 1e9)])
+            + differences.text(differences.line((between,), amount) for between, amount in proofs)
+        )
+
+
+_ROWS: Final = "Rows written to the ledger by this process."
+_FAILED_NAME: Final = "switchgear_ledger_failed_writes_total"
+_FAILED: Final = "Times that the database did not take rows; the journal keeps them meanwhile."
+_BEHIND: Final = "For how long the database has not taken what the journal holds; 0 while it does."
+_DIFFERENCE: Final = "Sum of all differences that the last proof found, each without its sign."
+
+
+def identity(directory: Path) -> str:
+    """The journal's own name in the ledger, wherever its folder is; given once. Raises OSError."""
+    path = directory / IDENTITY_FILE
+    if not path.exists():
+        fresh = directory / f"{IDENTITY_FILE}.{secret_hex(4)}"
+        fresh.write_text(secret_hex(16))
+        try:
+            # Unlike a rename this cannot take the place of what another process has put there meanwhile.
+            os.link(fresh, path)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_text().strip()
+
+
+async def pieces(batches: Iterator[list[CallRecord]]) -> AsyncIterator[list[CallRecord]]:
+    """Batches that are read off the loop."""
+    while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+        yield batch
+
+
+class _Standing:
+    """Offsets that the database holds; the file beside the journal is a copy, for whoever deletes old segments."""
+
+    def __init__(self, position: Position, copy: FileOffsets) -> None:
+        self._position = position
+        self._copy = copy
+
+    def load(self) -> Position:
+        return self._position
+
+    def commit(self, position: Position) -> None:
+        self._copy.commit(position)
