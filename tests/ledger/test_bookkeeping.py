@@ -30,7 +30,14 @@ class Fallible:
         self.loses_its_answer = False
 
     @asynccontextmanager
-    async def begin(self) -> AsyncGenerator[AsyncConnection]:
+    async def read(self) -> AsyncGenerator[AsyncConnection]:
+        if self.down:
+            raise ConnectionRefusedError("nobody listens")
+        async with self._engine.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncGenerator[AsyncConnection]:
         if self.down:
             raise ConnectionRefusedError("nobody listens")
         async with self._engine.begin() as connection:
@@ -43,8 +50,9 @@ def writer(directory: Path, gateway: str = "g0") -> JournalWriter:
     return JournalWriter(JournalSettings(directory=directory), gateway, CLOCK)
 
 
-def keeper(directory: Path, engine: AsyncEngine | Fallible) -> Bookkeeper:
-    return Bookkeeper(directory, Ledger(engine, CLOCK), CLOCK)
+def keeper(directory: Path, database: AsyncEngine | Fallible) -> Bookkeeper:
+    reached = database if isinstance(database, Fallible) else Fallible(database)
+    return Bookkeeper(directory, Ledger(reached, CLOCK), CLOCK)
 
 
 async def caught_up(directory: Path, engine: AsyncEngine | Fallible) -> None:

@@ -24,8 +24,12 @@ WRITE_SECONDS: Final = 30.0
 class Connections(Protocol):
     """The part of a database that the ledger needs."""
 
-    def begin(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A connection in a transaction, which is committed at the end, or rolled back by an error."""
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction that changes nothing."""
+        ...
+
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction that is committed at the end, or undone by an error."""
         ...
 
 
@@ -39,17 +43,17 @@ class Ledger:
 
     async def take(self, journal: str, records: Iterable[CallRecord], position: Mapping[str, int]) -> int:
         """Take records in, and keep the position behind them, or neither; how many rows are new."""
-        async with self._transaction(self._write_seconds) as connection:
+        async with self._answering(self._database.write(), self._write_seconds) as connection:
             return await take(connection, journal, records, position)
 
     async def position(self, journal: str) -> dict[str, int]:
         """How far a journal was taken in."""
-        async with self._transaction(self._write_seconds) as connection:
+        async with self._answering(self._database.read(), self._write_seconds) as connection:
             return await position_of(connection, journal)
 
     async def page(self, wanted: Wanted, limit: int, after: Cursor | None = None) -> Page:
         """Rows, newest first. Raises ValueError for a scope that there is not."""
-        async with self._transaction() as connection:
+        async with self._answering(self._database.read()) as connection:
             return await page(connection, wanted, limit, after)
 
     async def every_row(self, wanted: Wanted) -> AsyncIterator[list[Row]]:
@@ -65,23 +69,23 @@ class Ledger:
 
     async def statement(self, asked: Asked) -> AsyncIterator[Line]:
         """Lines by period, name and model. Raises ValueError for what cannot be stated."""
-        async with self._transaction() as connection, aclosing(lines(connection, asked)) as found:
+        async with self._answering(self._database.read()) as connection, aclosing(lines(connection, asked)) as found:
             async for line in found:
                 yield line
 
     async def prove_journal(self, batches: AsyncIterator[list[CallRecord]]) -> Proof:
         """Compare records that were taken in with the rows."""
-        async with self._transaction() as connection:
+        async with self._answering(self._database.read()) as connection:
             return await prove_journal(connection, batches)
 
     async def prove_totals(self, from_day: int, to_day: int) -> Proof:
         """Compare rows with totals."""
-        async with self._transaction() as connection:
+        async with self._answering(self._database.read()) as connection:
             return await prove_totals(connection, from_day, to_day)
 
     async def prove_counters(self, counted: Iterable[Counted]) -> Proof:
         """Compare totals with counters."""
-        async with self._transaction() as connection:
+        async with self._answering(self._database.read()) as connection:
             return await prove_counters(connection, counted)
 
     async def rerate(
@@ -91,9 +95,10 @@ class Ledger:
         done = Rerating()
         after: Cursor | None = None
         while True:
-            async with self._transaction() as connection:
+            transaction = self._database.read() if dry else self._database.write()
+            async with self._answering(transaction) as connection:
                 found, changes = await rerate_page(connection, wanted, after, pricing, done)
-                if changes and not dry:
+                if not dry:
                     await apply(connection, changes, self._clock.wall_ns())
             if told is not None:
                 told(done)
@@ -102,9 +107,11 @@ class Ledger:
             after = found.next
 
     @asynccontextmanager
-    async def _transaction(self, seconds: float | None = None) -> AsyncGenerator[AsyncConnection]:
+    async def _answering(
+        self, transaction: AbstractAsyncContextManager[AsyncConnection], seconds: float | None = None
+    ) -> AsyncGenerator[AsyncConnection]:
         try:
-            async with asyncio.timeout(seconds), self._database.begin() as connection:
+            async with asyncio.timeout(seconds), transaction as connection:
                 yield connection
         except TimeoutError:
             raise OSError(f"the database took longer than {seconds:g} s") from None
