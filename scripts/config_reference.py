@@ -10,6 +10,7 @@ HEADINGS = {
     "Server": "`server`",
     "Journal": "`journal`",
     "State": "`state`",
+    "Control": "`control`",
     "OrganisationEntry": "`organisations.<name>`",
     "ProjectEntry": "`projects.<name>`",
     "TeamEntry": "`teams.<name>`",

@@ -1,21 +1,31 @@
-"""What the whole suite shares: the `long` and `service` markers, and how Hypothesis draws."""
+"""What the whole suite shares: the `long` and `service` markers, and an empty control database on each engine."""
 
 import os
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import settings
+from sqlalchemy import text
 
-# The suite asks the same every time; the long one looks for what nobody has asked yet.
-settings.register_profile("suite", derandomize=True)
-settings.register_profile("long", derandomize=False)
+from switchgear.app.database import ControlDatabase, open_database
+from switchgear.app.migrations import upgrade
+from switchgear.config.control import Control
+from switchgear.config.secret import Secret
+from switchgear.engines.postgres import PostgresDatabase
+from switchgear.kernel.ids import secret_hex
+
+STANDARD_URLS = {"postgres": "postgresql://postgres@127.0.0.1:5432/test", "redis": "redis://127.0.0.1:6379"}
+"""Where services are looked for when no variable names them."""
+PROBE_SECONDS = 0.5
+ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.service("postgres")))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the tests marked `long`")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    settings.load_profile("long" if config.getoption("--long") else "suite")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -24,8 +34,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.get_closest_marker("long") and not runs_long:
             item.add_marker(pytest.mark.skip(reason="long; run by `make test-long`"))
         for marker in item.iter_markers("service"):
-            variable = service_variable(str(marker.args[0]))
-            if variable not in os.environ:
+            if not url_of(str(marker.args[0])):
+                variable = service_variable(str(marker.args[0]))
                 item.add_marker(pytest.mark.skip(reason=f"needs the service that {variable} names"))
 
 
@@ -34,10 +44,68 @@ def service_variable(name: str) -> str:
     return f"SWITCHGEAR_TEST_{name.upper()}_URL"
 
 
+@cache
+def url_of(name: str) -> str:
+    """Where the service ``name`` is: where its variable says, else at its standard address, else empty."""
+    named = os.environ.get(service_variable(name))
+    standard = STANDARD_URLS.get(name, "")
+    return named if named is not None else standard if standard and answers(standard) else ""
+
+
+def answers(url: str) -> bool:
+    """Whether somebody listens at ``url``."""
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname, parts.port), PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
 @pytest.fixture
 def service_url(request: pytest.FixtureRequest) -> str:
     """The URL of the engine that the test's `service` marker names."""
     marker = request.node.get_closest_marker("service")
     if marker is None:
         pytest.fail("a test that takes `service_url` needs the marker `service(name)`")
-    return os.environ[service_variable(str(marker.args[0]))]
+    return url_of(str(marker.args[0]))
+
+
+@asynccontextmanager
+async def schema_of_its_own(url: str) -> AsyncGenerator[str]:
+    """A fresh schema in the Postgres at ``url``, as a URL that leads there; gone at the end."""
+    schema = f"switchgear_test_{secret_hex(8)}"
+    database = PostgresDatabase(url)
+    async with database.write() as connection:
+        await connection.execute(text(f"CREATE SCHEMA {schema}"))
+    try:
+        yield f"{url}?search_path={schema}"
+    finally:
+        async with database.write() as connection:
+            await connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+        await database.aclose()
+
+
+@pytest.fixture(params=ENGINES)
+async def database_place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Control]:
+    """The settings of a database that is still empty, on each engine."""
+    if request.param == "sqlite":
+        yield Control(database=Secret(str(tmp_path / "control.db")))
+        return
+    async with schema_of_its_own(url_of("postgres")) as url:
+        yield Control(database=Secret(url))
+
+
+@pytest.fixture
+async def empty_database(database_place: Control) -> AsyncGenerator[ControlDatabase]:
+    """A control database without any table, on each engine."""
+    database = open_database(database_place)
+    yield database
+    await database.aclose()
+
+
+@pytest.fixture
+async def database(empty_database: ControlDatabase) -> ControlDatabase:
+    """A control database with all tables and no rows, on each engine."""
+    await upgrade(empty_database)
+    return empty_database

@@ -10,6 +10,7 @@ import typer
 from switchgear.cli.batch import check_batch
 from switchgear.cli.chat import chat
 from switchgear.cli.check import check
+from switchgear.cli.database import current, upgrade
 from switchgear.cli.import_config import litellm
 from switchgear.cli.init import init
 from switchgear.cli.key import new_key
@@ -64,6 +65,10 @@ def application() -> typer.Typer:
     models.command("list")(reporting(list_models))
     models.command("show")(reporting(show_model))
     app.add_typer(models, name="models")
+    databases = _group("database", "The control database: keys, roles, models and the log of their changes.")
+    databases.command("upgrade")(reporting(upgrade))
+    databases.command("current")(reporting(current))
+    app.add_typer(databases, name="database")
     imports = _group("import", "Configurations of other gateways, made into one of Switchgear.")
     imports.command("litellm")(reporting(litellm))
     app.add_typer(imports, name="import")

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from switchgear.config.card_checks import CardChecks
+from switchgear.config.control import NO_DATABASE
 from switchgear.config.document import problem_at
 from switchgear.config.identity import Key
 from switchgear.config.identity_checks import IdentityChecks
@@ -71,6 +72,8 @@ class Checks:
             yield self._written.at(self._config.server, "host", NEEDS_KEY)
         if self._config.state.engine == "memory" and self._config.server.workers > 1:
             yield self._written.at(self._config.state, "engine", NEEDS_FILES)
+        if not self._config.control.is_known:
+            yield self._written.at(self._config.control, "database", f"the database {NO_DATABASE}")
         for key in self._config.keys:
             yield from self._key(key)
         yield from self._repeated_keys()

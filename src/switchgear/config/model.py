@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from switchgear.config.control import Control
 from switchgear.config.identity import (
     HASH,
     Key,
@@ -339,6 +340,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     server: Annotated[Server, Meta(description="Where the gateway listens, and its bounds.")] = Server()
     journal: Annotated[Journal, Meta(description="Where finished calls are written down.")] = Journal()
     state: Annotated[State, Meta(description="What gateways remember between calls.")] = State()
+    control: Annotated[Control, Meta(description="The control process, and what it keeps.")] = Control()
     organisations: Annotated[
         Mapping[Name, OrganisationEntry], Meta(description="Organisations by name: they own projects.")
     ] = {}

@@ -3,8 +3,9 @@
 Each has a contract suite in ``testing/``, run over every engine of ``engines/``.
 """
 
-from collections.abc import Sequence
-from typing import Final, Literal, Protocol
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Final, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -117,4 +118,39 @@ class Counters(Protocol):
 
     async def standings(self, claims: Sequence[Claim]) -> tuple[Standing, ...]:
         """How counters stand, without holding anything."""
+        ...
+
+
+Connection_co = TypeVar("Connection_co", covariant=True)
+
+
+class Database(Protocol[Connection_co]):
+    """Control data in tables, read and changed in transactions through a ``Connection`` of the SQL library.
+
+    It is small and precious: nothing of it vanishes, and nobody on the data path waits for it. All methods raise
+    OSError when the engine cannot be reached or is busy for too long; nothing was changed then.
+    """
+
+    def read(self) -> AbstractAsyncContextManager[Connection_co]:
+        """A transaction that sees one state of everything, and changes nothing."""
+        ...
+
+    def write(self) -> AbstractAsyncContextManager[Connection_co]:
+        """A transaction that is committed at the end of the block, and undone when the block raises.
+
+        Writers on SQLite come one after the other; on Postgres two may meet, so what must not happen twice at once
+        locks a row (``SELECT ... FOR UPDATE``).
+        """
+        ...
+
+    def changes(self) -> AsyncGenerator[None]:
+        """One item at once, and one whenever something may have been committed, by this process or another.
+
+        At most a second later, and now and then for nothing, also when the engine cannot be reached. It never ends by
+        itself.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
         ...

@@ -1,0 +1,1 @@
+"""One file to a revision, in one line; a revision that was released is never changed."""

@@ -1,0 +1,49 @@
+"""``switchgear database``: the control database, and how far it has been brought forward."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import typer
+
+from switchgear.app.database import ControlDatabase, open_database
+from switchgear.app.migrations import newest, revision
+from switchgear.app.migrations import upgrade as upgrade_database
+from switchgear.cli.output import note
+from switchgear.cli.settings import ConfigOption, effective_config
+from switchgear.config import Config, read_environment
+from switchgear.kernel.errors import ConfigError
+
+Answer = TypeVar("Answer")
+
+
+def in_database(config: Config, ask: Callable[[ControlDatabase], Awaitable[Answer]]) -> Answer:
+    """What ``ask`` answers about the database of ``config``. Raises ConfigError, also when it cannot be reached."""
+
+    async def run() -> Answer:
+        database = open_database(config.control)
+        try:
+            return await ask(database)
+        except OSError as error:
+            raise ConfigError(f"the control database cannot be reached: {error}") from error
+        finally:
+            await database.aclose()
+
+    return asyncio.run(run())
+
+
+def upgrade(config: ConfigOption = None) -> None:
+    """Bring the control database forward to what this version needs; a control process does so when it starts."""
+    applied = in_database(effective_config(config, read_environment()), upgrade_database)
+    for step in applied:
+        typer.echo(step)
+    note(f"the control database is at revision {newest()}")
+
+
+def current(config: ConfigOption = None) -> None:
+    """Print the revision of the control database; exit status 1 when this version needs another."""
+    found = in_database(effective_config(config, read_environment()), revision)
+    typer.echo(found or "none")
+    if found != newest():
+        note(f"this version needs revision {newest()}; `switchgear database upgrade` brings an older one forward")
+        raise typer.Exit(1)

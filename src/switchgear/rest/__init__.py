@@ -1,0 +1,1 @@
+"""What the management routes of all slices share: problems, cursors, ETags, permissions, objects, the audit log."""

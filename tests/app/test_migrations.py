@@ -1,0 +1,72 @@
+"""The control database is brought forward once, by whoever comes first, and never backward."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from switchgear.app.database import ControlDatabase, open_database
+from switchgear.app.migrations import newest, revision, scripts, upgrade
+from switchgear.app.tables import all_tables
+from switchgear.config.control import Control
+from switchgear.kernel.errors import ConfigError
+
+
+def differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+    return list(compare_metadata(context, all_tables()))
+
+
+async def test_the_migrated_tables_are_those_that_the_code_declares(database: ControlDatabase) -> None:
+    async with database.read() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+def test_the_revisions_form_one_line() -> None:
+    assert len(scripts().get_heads()) == 1
+    assert all(len(script.nextrev) <= 1 for script in scripts().walk_revisions())
+
+
+async def test_an_empty_database_gets_every_revision_and_a_new_one_none(empty_database: ControlDatabase) -> None:
+    assert await revision(empty_database) is None
+    applied = await upgrade(empty_database)
+    assert applied[0] == "0001"
+    assert applied[-1] == newest()
+    assert await upgrade(empty_database) == ()
+    assert await revision(empty_database) == newest()
+
+
+@pytest.fixture
+async def several(database_place: Control) -> AsyncGenerator[list[ControlDatabase]]:
+    """As many processes that start at once have it."""
+    databases = [open_database(database_place) for _ in range(4)]
+    yield databases
+    for each in databases:
+        await each.aclose()
+
+
+async def test_several_that_start_at_once_migrate_once(several: list[ControlDatabase]) -> None:
+    applied = await asyncio.gather(*map(upgrade, several))
+    assert sorted(map(bool, applied)) == [False, False, False, True]
+
+
+async def test_a_database_of_a_newer_program_is_refused_and_left_alone(database: ControlDatabase) -> None:
+    async with database.write() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(ConfigError, match="'9999', which this Switchgear does not know"):
+        await upgrade(database)
+    assert await revision(database) == "9999"
+
+
+async def test_a_revision_that_fails_leaves_the_database_as_it_was(empty_database: ControlDatabase) -> None:
+    async with empty_database.write() as connection:
+        await connection.execute(text("CREATE TABLE idempotency_keys (name TEXT)"))
+    with pytest.raises(Exception, match="idempotency_keys"):
+        await upgrade(empty_database)
+    assert await revision(empty_database) is None
+    async with empty_database.read() as connection:
+        tables = await connection.run_sync(lambda sync: sync.dialect.get_table_names(sync))
+    assert tables == ["idempotency_keys"]
