@@ -55,16 +55,20 @@ class Bookkeeper:
     async def _keep_taking(self) -> None:
         pause = _POLL_SECONDS
         while True:
+            taken_before = self._rows
             try:
-                reader, journal = await self.open()
-                pause = _POLL_SECONDS
-                while True:
-                    if not await self.take(reader, journal):
-                        await asyncio.sleep(_POLL_SECONDS)
+                await self._take_on()
             except OSError as error:
                 self._failed(error)
+                pause = _POLL_SECONDS if self._rows > taken_before else min(2 * pause, _LONGEST_PAUSE_SECONDS)
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def _take_on(self) -> None:
+        """From where the ledger stands, until that fails. Raises OSError."""
+        reader, journal = await self.open()
+        while True:
+            if not await self.take(reader, journal):
+                await asyncio.sleep(_POLL_SECONDS)
 
     async def open(self) -> tuple[JournalReader, str]:
         """A reader that begins where the ledger's last transaction ended, and the journal's name. Raises OSError."""
