@@ -115,7 +115,9 @@ return told(stands, 4, true)
 SETTLE: Final = Script(f"""{_COMMON}
 -- KEYS: the sorted set, the hold, its refusal, its lapse, the windows. ARGV: prefix, id, pairs of amount and keeping.
 local lapsed = redis.call('DEL', KEYS[4]) == 1
-if redis.call('ZREM', KEYS[1], ARGV[2]) == 1 then
+local held = redis.call('ZREM', KEYS[1], ARGV[2]) == 1
+reap(KEYS[1], ARGV[1], clock())
+if held then
   release(KEYS[2])
 elseif not lapsed then
   redis.call('SET', KEYS[3], '1', 'PX', {_REFUSED_MS})
@@ -125,7 +127,6 @@ for at = 5, #KEYS do
   local from = 3 + (at - 5) * 2
   if ARGV[from] ~= '0' and ARGV[from + 1] ~= '0' then settle(KEYS[at], ARGV[from], ARGV[from + 1]) end
 end
-reap(KEYS[1], ARGV[1], clock())
 return 1
 """)
 
@@ -150,7 +151,8 @@ MEET: Final = Script(f"""{_COMMON}
 -- KEYS: the sorted set of holds, that of gateways. ARGV: prefix, the gateway, milliseconds until it is missed.
 local now = clock()
 reap(KEYS[1], ARGV[1], now)
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+-- First what needs room, so that a server without any is not taken for one that can be used.
 redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 return redis.call('ZCARD', KEYS[2])
 """)
