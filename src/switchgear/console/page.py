@@ -31,7 +31,7 @@ class Overview(Struct, frozen=True, kw_only=True):
     calls: Sequence[Row]
 
 
-_STYLE: Final = """
+STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1d2430; --soft: #667085; --line: #e4e7ec; --paper: #fbfbfc; --bad: #b42318;
   --good: #067647; --card: #fff }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #98a2b3; --line: #2a3140; --paper: #12161d;
@@ -64,7 +64,7 @@ def render(overview: Overview) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Switchgear</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="refresh" content="5"><style>{_STYLE}</style></head><body><main>'
+        f'<meta http-equiv="refresh" content="5"><style>{STYLE}</style></head><body><main>'
         f"<header><h1>Switchgear</h1><span>version {escape(overview.version)}</span>"
         f"<span>configuration <code>{escape(overview.config_version)}</code></span></header>{problem}"
         f'<h2>Models</h2><div class="card"><ul>{models}</ul></div>'
