@@ -38,8 +38,8 @@ async def drip(house: House, start: bytes, drop: bytes) -> bytes:
         (b"POST ", b"/"),
         (HEAD, b"a"),
         (HEAD, b"a: b\r\n"),
-        (HEAD + b"content-length: 100000\r\n\r\n", b"a"),
-        (HEAD + b"transfer-encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+        (AUTHORIZED + b"content-length: 100000\r\n\r\n", b"a"),
+        (AUTHORIZED + b"transfer-encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
     ],
     ids=["request line", "header", "headers", "body", "chunks"],
 )

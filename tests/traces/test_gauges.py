@@ -37,7 +37,8 @@ def test_second_tries_are_shown_for_each_provider_and_hedges_for_each_model() ->
     budget = BudgetReport(name="a", left=8, spent=2)
     one = FleetReport(gateway="g0", retry_budgets=(budget,))
     other = FleetReport(gateway="g1", retry_budgets=(budget,), hedge_budgets=(BudgetReport(name="m", left=3, spent=1),))
-    assert samples(one, other) == {
+    found = {named: value for named, value in samples(one, other).items() if "_budget_" in named[0]}
+    assert found == {
         ("switchgear_retry_budget_left", "a"): 16,
         ("switchgear_retry_budget_spent", "a"): 4,
         ("switchgear_hedge_budget_left", "m"): 3,
@@ -67,3 +68,9 @@ def test_gateways_that_fell_silent_are_counted() -> None:
 
 def test_without_gateways_nothing_is_shown() -> None:
     assert samples() == {}
+
+
+def test_connections_are_shown_for_each_gateway() -> None:
+    found = samples(FleetReport(gateway="g0", connections=3), FleetReport(gateway="g1", turned_away=2))
+    assert found["switchgear_connections", "g0"] == 3
+    assert found["switchgear_connections_turned_away", "g1"] == 2

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from switchgear.app.models import Outside
 from switchgear.app.transports import Fallbacks
-from switchgear.auth.stage import Authenticate
+from switchgear.auth.stage import Authenticate, require_key
 from switchgear.doors import anthropic, azure, bedrock, cohere, gemini, openai, openai_responses, passthrough, realtime
 from switchgear.doors.endpoint import Directory, Endpoint, Pipelines
 from switchgear.doors.errors import raise_defect
@@ -90,6 +90,7 @@ def gateway(
         fallback=_fallback(spoken, pipelines),
     )
     made.on_close = shadows.aclose
+    made.require_key = require_key
     return made
 
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 from switchgear.auth.address import client_address, is_within
 from switchgear.auth.model import KeyRing, VirtualKey
-from switchgear.kernel.call import Call, Caller, model_allowed
+from switchgear.kernel.call import Call, Caller, Snapshot, model_allowed
 from switchgear.kernel.errors import Forbidden, Unauthenticated
 from switchgear.kernel.pipeline import Next, Stage
 from switchgear.kernel.reply import Reply
@@ -49,7 +49,7 @@ class Authenticate:
         ring = call.snapshot.part(KeyRing)
         key, caller = _find(ring, _presented_key(call.headers, call.query), call.started_wall_ns)
         if caller is None:
-            caller = self._anonymous(call, ring)
+            caller = _anonymous(ring, call.headers, loopback=call.loopback)
         elif key.ip_ranges or key.doors:
             _require_place(call, key, ring)
         if caller.models and call.head.model and not model_allowed(caller.models, call.head.model):
@@ -57,10 +57,18 @@ class Authenticate:
         call.caller = caller
         return await next(call)
 
-    def _anonymous(self, call: Call, ring: KeyRing) -> Caller:
-        if ring.allows_anonymous_loopback and call.loopback and _from_this_machine(call.headers):
-            return _ANONYMOUS
-        raise Unauthenticated(_REFUSAL)
+
+def require_key(snapshot: Snapshot, headers: Mapping[bytes, bytes], query: str, now_ns: int, *, loopback: bool) -> None:
+    """Raise Unauthenticated for a request of a stranger, by its head alone: its body need not be taken then."""
+    ring = snapshot.part(KeyRing)
+    if _find(ring, _presented_key(headers, query), now_ns)[1] is None:
+        _anonymous(ring, headers, loopback=loopback)
+
+
+def _anonymous(ring: KeyRing, headers: Mapping[bytes, bytes], *, loopback: bool) -> Caller:
+    if ring.allows_anonymous_loopback and loopback and _from_this_machine(headers):
+        return _ANONYMOUS
+    raise Unauthenticated(_REFUSAL)
 
 
 def _find(ring: KeyRing, presented: bytes, now_ns: int) -> tuple[VirtualKey, Caller | None]:

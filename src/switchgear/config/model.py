@@ -73,6 +73,10 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0 takes any free one.")] = 4000
+    max_connections: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000, description="Clients' open connections to one gateway; one more is answered 503."),
+    ] = 16_384
     max_body_bytes: Annotated[
         int, Meta(ge=1024, le=1 << 30, description="Larger request bodies are refused with 413 before they are read.")
     ] = 33_554_432

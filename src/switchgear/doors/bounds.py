@@ -11,6 +11,7 @@ class Bounds(Struct, frozen=True, kw_only=True):
     """Of a body that is passed on while it arrives."""
     max_arriving_bytes: int = 1024 * 1024 * 1024
     """Of requests that have not arrived whole, all clients together."""
+    max_connections: int = 16_384
     max_head_bytes: int = 64 * 1024
     max_headers: int = 200
     max_pipelined: int = 8

@@ -1,8 +1,8 @@
 """The door-keeper: one request in, one reply out, whatever happens, in the dialect of the door it came through."""
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Protocol
 
 from msgspec import DecodeError
 from msgspec.json import Decoder
@@ -22,6 +22,17 @@ from switchgear.kernel.reply import Headers, Reply
 
 Forward = Callable[[Request], Awaitable[Reply]]
 
+
+class RequireKey(Protocol):
+    """Raises an error for a request that has no key, or none that is known."""
+
+    def __call__(
+        self, snapshot: Snapshot, headers: Mapping[bytes, bytes], query: str, now_ns: int, *, loopback: bool
+    ) -> None: ...
+
+
+_MUCH_BYTES: Final = 16 * 1024
+"""Of smaller bodies all is taken before anything is refused: the connection can then go on."""
 _NO_HEAD: Final = Head(model="")
 _JSON: Final = (b"content-type", b"application/json")
 _STREAM_HEADERS: Final = (
@@ -62,6 +73,8 @@ class Gateway:
         self._forward = forward
         self.on_close: Callable[[], Awaitable[None]] | None = None
         """Ends what goes on beside the calls."""
+        self.require_key: RequireKey | None = None
+        """Refuses strangers by the head of a request; None: all are refused once their request is whole."""
         self._read_head = Decoder(Head).decode
         self._log = logging.getLogger("switchgear.gateway")
 
@@ -76,8 +89,15 @@ class Gateway:
         return self._directory.endpoints
 
     def find(self, request: Request) -> Endpoint | None:
-        """Note the endpoint in ``request``; None means it will be forwarded. Raises MethodNotAllowed."""
-        return self._directory.find(request)
+        """Note the endpoint in ``request``; None means it will be forwarded.
+
+        Raises MethodNotAllowed, and what ``require_key`` raises where the body is large enough to be worth not taking.
+        """
+        endpoint = self._directory.find(request)
+        if endpoint is not None and self.require_key is not None and _brings_much(request.headers):
+            loopback, now_ns = request.loopback, self._clock.wall_ns()
+            self.require_key(self._snapshots.current, request.headers, request.query, now_ns, loopback=loopback)
+        return endpoint
 
     async def answer(self, request: Request) -> Reply:
         """The reply to a whole request; never raises, but for cancellation."""
@@ -207,3 +227,9 @@ class Gateway:
         except Exception:  # noqa: BLE001 (the same edge)
             self._log.exception("forwarding %s %s failed on a defect of the gateway", request.method, request.path)
             return problem_reply(Internal("the gateway failed on a defect of its own; its log has the details"))
+
+
+def _brings_much(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a body comes that is large, or does not say how large it is."""
+    length = headers.get(b"content-length")
+    return b"transfer-encoding" in headers if length is None else int(length) > _MUCH_BYTES

@@ -25,7 +25,6 @@ from switchgear.kernel.errors import (
     BadRequest,
     BodyTooLarge,
     HeadersTooLarge,
-    MethodNotAllowed,
     Overloaded,
     SwitchgearError,
 )
@@ -52,7 +51,7 @@ _HEADER_OVERHEAD_BYTES: Final = 4
 
 
 Find = Callable[[Request], Endpoint | None]
-"""Notes a request's endpoint in it; raises MethodNotAllowed."""
+"""Notes a request's endpoint in it; raises MethodNotAllowed, or what refuses a stranger by the head alone."""
 
 
 class Intake:
@@ -202,7 +201,7 @@ class Intake:
         if request.upload is not None:
             request.upload.fail(refusal)
         if request.endpoint is None and request.path:
-            with suppress(MethodNotAllowed):
+            with suppress(SwitchgearError):
                 self._find(request)
         self.receiving = False
         return request
@@ -257,7 +256,7 @@ class Intake:
             return
         try:
             self._find(request)
-        except MethodNotAllowed as error:
+        except SwitchgearError as error:
             self._refusal = error
             return
         length = headers.get(b"content-length")

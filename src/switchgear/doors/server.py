@@ -11,6 +11,7 @@ from switchgear.doors.connection import Connection, Hub
 from switchgear.doors.endpoint import KEEPALIVE_SILENCE_SECONDS
 from switchgear.doors.gateway import Gateway
 from switchgear.doors.response import status_lines
+from switchgear.doors.turned_away import TurnedAway
 from switchgear.doors.turns import Turns
 
 TICK_SECONDS: Final = 0.5
@@ -37,6 +38,8 @@ class GatewayServer:
         self.turns = Turns(self.loop)
         self.status_lines: Mapping[int, bytes] = status_lines()
         self.draining = False
+        self.turned_away = 0
+        """Connections that were one too many."""
         self._tick_seconds = tick_seconds
         self._keepalive_after_seconds = keepalive_after_seconds
         self._connections: set[Connection] = set()
@@ -46,8 +49,14 @@ class GatewayServer:
 
     async def start(self, listening: socket.socket) -> None:
         """Accept connections on ``listening``."""
-        self._listener = await self.loop.create_server(lambda: Connection(self), sock=listening, backlog=2048)
+        self._listener = await self.loop.create_server(self._welcome, sock=listening, backlog=2048)
         self._ticker = self.loop.call_later(self._tick_seconds, self._tick)
+
+    def _welcome(self) -> asyncio.Protocol:
+        if len(self._connections) < self.bounds.max_connections:
+            return Connection(self)
+        self.turned_away += 1
+        return TurnedAway(self.loop, self.bounds.max_connections)
 
     def opened(self, connection: Connection) -> None:
         """A client came."""

@@ -30,7 +30,7 @@ from switchgear.processes.options import GatewayOptions, read_options
 from switchgear.processes.reports import ReportFile
 from switchgear.processes.sharing import Sharing
 from switchgear.processes.signals import stop_event
-from switchgear.processes.sockets import bind
+from switchgear.processes.sockets import bind, raise_descriptor_limit
 from switchgear.processes.state import GatewayState
 from switchgear.routing.queues import Queues, QueueWatch
 from switchgear.routing.report import Word
@@ -83,6 +83,8 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
     except (ConfigError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400 (the message is for the operator; a traceback would bury it)
         return 1
+    if not raise_descriptor_limit(config.server.max_connections):
+        log.warning("the system allows this process fewer files than server.max_connections may need; see ulimit -n")
     await parts.server.start(listener)
     _settle_memory()
     report_ready(options.ready_fd)
@@ -129,6 +131,7 @@ def build(config: Config, options: GatewayOptions) -> Parts:
     responses = ResponseStore(key_value(config.state, clock), config.state.response_ttl_seconds)
     made = gateway(snapshots, spoken, machinery, Record(journal, clock, gateway_id, meter), forward, responses)
     server = GatewayServer(made, _bounds(config))
+    sharing.server = server
     return Parts(
         snapshots=snapshots,
         state=state,
@@ -144,6 +147,7 @@ def build(config: Config, options: GatewayOptions) -> Parts:
 def _bounds(config: Config) -> Bounds:
     server = config.server
     return Bounds(
+        max_connections=server.max_connections,
         max_body_bytes=server.max_body_bytes,
         max_upload_bytes=server.max_upload_bytes,
         max_arriving_bytes=server.max_arriving_bytes,

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import structs
 
@@ -16,6 +16,16 @@ _SAY_AGAIN_NS: Final = 2_000_000_000
 """So often a gateway says that it still stands by what it told."""
 
 
+class Server(Protocol):
+    """What counts clients' connections."""
+
+    @property
+    def connection_count(self) -> int: ...
+
+    @property
+    def turned_away(self) -> int: ...
+
+
 class Sharing:
     """Writes what changed, or was told a while ago, and never on the loop.
 
@@ -27,6 +37,7 @@ class Sharing:
     def __init__(self, fleet: Fleet, file: ReportFile, gateway: str, clock: Clock) -> None:
         self.last = FleetReport(gateway=gateway, told_ns=clock.wall_ns())
         """What was told last."""
+        self.server: Server | None = None
         self._fleet = fleet
         self._file = file
         self._clock = clock
@@ -45,7 +56,11 @@ class Sharing:
 
     async def round(self) -> None:
         """Tell and hear once."""
-        self.last = await report(self._fleet, self.last.gateway, self._clock)
+        told = await report(self._fleet, self.last.gateway, self._clock)
+        server = self.server
+        if server is not None:
+            told = structs.replace(told, connections=server.connection_count, turned_away=server.turned_away)
+        self.last = told
         try:
             others = await asyncio.to_thread(self._exchange, self.last)
         except OSError as error:

@@ -1,7 +1,12 @@
 """Listening sockets that children may inherit."""
 
 import os
+import resource
 import socket
+from typing import Final
+
+_OTHER_DESCRIPTORS: Final = 256
+"""Of the journal, the listener, reports and the like."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -25,3 +30,17 @@ def address(listening: socket.socket) -> tuple[str, int]:
     """Host and port a socket is bound to."""
     name: tuple[str, int] = listening.getsockname()[:2]
     return name
+
+
+def raise_descriptor_limit(connections: int) -> bool:
+    """Let this process have as many open sockets as so many clients need; whether the system allows it.
+
+    Each may have an upstream's beside its own.
+    """
+    wanted = 2 * connections + _OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return True
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed >= wanted

@@ -73,6 +73,10 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     """By provider."""
     hedge_budgets: tuple[BudgetReport, ...] = ()
     """By model."""
+    connections: int = 0
+    """Of clients, open now."""
+    turned_away: int = 0
+    """Connections that were one too many, since the gateway began."""
     told_ns: int = 0
     """Wall time."""
 

@@ -7,6 +7,7 @@ from switchgear.routing.report import (
     SEVERITY,
     BudgetReport,
     DeploymentReport,
+    FleetReport,
     Word,
     merged,
     merged_budgets,
@@ -59,6 +60,14 @@ _DEPLOYMENTS: Final[tuple[tuple[str, str, _Deployment], ...]] = (
         lambda told: told.server_cache_usage,
     ),
 )
+_GATEWAYS: Final[tuple[tuple[str, str, Callable[[FleetReport], float]], ...]] = (
+    ("switchgear_connections", "Clients' connections that are open.", lambda told: told.connections),
+    (
+        "switchgear_connections_turned_away",
+        "Connections beyond `server.max_connections`, answered 503, since the gateway began.",
+        lambda told: told.turned_away,
+    ),
+)
 _RETRIES: Final = (
     ("switchgear_retry_budget_left", "Second tries that may be made at the provider now, once one was made."),
     ("switchgear_retry_budget_spent", "Second tries made at the provider, by the gateways that live now."),
@@ -75,6 +84,9 @@ def exposition(word: Word) -> str:
     reports = word.reports
     silent = Family("switchgear_silent_gateways", "gauge", _SILENT, ())
     text = silent.text([silent.line((), len(word.silent))])
+    for name, about, number in _GATEWAYS:
+        family = Family(name, "gauge", about, ("gateway",))
+        text += family.text(family.line((told.gateway,), number(told)) for told in reports)
     deployments = merged(reports)
     for name, about, number in _DEPLOYMENTS:
         family = Family(name, "gauge", about, ("deployment",))
