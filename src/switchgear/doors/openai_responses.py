@@ -16,6 +16,7 @@ from switchgear.doors.conversations import UNFINISHED, Conversations, owner
 from switchgear.doors.endpoint import Endpoint, Pipelines
 from switchgear.doors.errors import raise_defect
 from switchgear.doors.openai import DOOR, PREFIXES
+from switchgear.doors.passthrough_cost import settle
 from switchgear.doors.passthrough_request import without_key
 from switchgear.doors.response_store import Remembered, ResponseStore
 from switchgear.kernel.call import Call
@@ -159,6 +160,8 @@ class MadeResponses:
             provider=deployment.provider_name,
             model=deployment.model,
             started_ns=self._clock.wall_ns(),
+            cost="void",
+            reason="free",
         )
         call.attempts.append(entry)
         started_ns = self._clock.monotonic_ns()
@@ -171,18 +174,20 @@ class MadeResponses:
         finally:
             entry.duration_ns = self._clock.monotonic_ns() - started_ns
         if found.owed and reply.body and not below:
-            await self._account(call, plan, entry, reply.body)
+            await self._account(call, deployment, entry, reply.body)
         return reply
 
-    async def _account(self, call: Call, plan: Plan, entry: Attempt, response: bytes) -> None:
+    async def _account(self, call: Call, deployment: Deployment, entry: Attempt, response: bytes) -> None:
         """Put the tokens of a response that was made in the background on record, once, when it is finished."""
         given = read_given(response)
         if given.status in UNFINISHED or given.output is None:
             return
         await self._store.keep(owner(call), call.captured, Remembered(deployment=entry.deployment))
-        tally = plan.dialect.glance(response)
+        tally = call.dialect.glance(response)
         entry.usage = tally.usage
         entry.finish = tally.finish or ""
+        entry.service, entry.reason = tally.service or "", ""
+        settle(entry, deployment.price, free=False)
 
 
 async def _answer(call: Call, deployment: Deployment, plan: Plan, entry: Attempt, request: tuple[str, str]) -> Reply:

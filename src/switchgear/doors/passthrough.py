@@ -17,6 +17,7 @@ from switchgear.doors.gateway import Snapshots
 from switchgear.doors.openai import DOOR, PREFIXES
 from switchgear.doors.passthrough_account import Errand
 from switchgear.doors.passthrough_batch import BatchWatched
+from switchgear.doors.passthrough_cost import is_free, priced_model
 from switchgear.doors.passthrough_relay import run
 from switchgear.doors.passthrough_reply import Place
 from switchgear.doors.passthrough_request import target_below, wanted_provider, without_provider
@@ -61,6 +62,10 @@ class Family(Struct, frozen=True):
     """Whether text is spoken."""
     batched: bool = False
     """Whether files of batches are uploaded."""
+    drawn: bool = False
+    """Whether pictures are made."""
+    billed: bool = True
+    """Whether vendors bill what is made with it."""
 
 
 _MADE: Final = ("POST",)
@@ -68,13 +73,13 @@ _LISTED: Final = ("GET", "HEAD", "POST")
 _KEPT: Final = ("GET", "HEAD", "POST", "DELETE")
 _IMAGES: Final = {"/images/generations": _MADE, "/images/edits": _MADE, "/images/variations": _MADE}
 FAMILIES: Final = (
-    Family("images", _IMAGES, metered=True, anywhere=True),
+    Family("images", _IMAGES, metered=True, anywhere=True, drawn=True),
     Family("audio_speech", {"/audio/speech": _MADE}, metered=True, anywhere=True, spoken=True),
     Family("audio_transcriptions", {"/audio/transcriptions": _MADE}, metered=True, anywhere=True, heard=True),
     Family("audio_translations", {"/audio/translations": _MADE}, metered=True, anywhere=True, heard=True),
-    Family("moderations", {"/moderations": _MADE}, anywhere=True),
-    Family("files", {"/files": _LISTED, "/files/{id}": ("GET", "HEAD", "DELETE")}, batched=True),
-    Family("uploads", {"/uploads": _MADE, "/uploads/{id}": _MADE}),
+    Family("moderations", {"/moderations": _MADE}, anywhere=True, billed=False),
+    Family("files", {"/files": _LISTED, "/files/{id}": ("GET", "HEAD", "DELETE")}, batched=True, billed=False),
+    Family("uploads", {"/uploads": _MADE, "/uploads/{id}": _MADE}, billed=False),
     Family("batches", {"/batches": _LISTED, "/batches/{id}": _LISTED}),
     Family("fine_tuning", {"/fine_tuning/{id}": _KEPT}),
     Family("vector_stores", {"/vector_stores": _LISTED, "/vector_stores/{id}": _KEPT}),
@@ -177,6 +182,7 @@ class OpenAIOperation:
             health=deployment.health,
             budget=deployment.budget,
             timers=deployment.timers,
+            price=deployment.price,
         )
 
     def _errand(self, call: Call, way: Way, upload: Body | None) -> Errand:
@@ -193,6 +199,8 @@ class OpenAIOperation:
             upload=upload,
             characters=characters_to_speak(call.body) if family.spoken else 0,
             heard=family.heard,
+            drawn=family.drawn,
+            free=is_free(self._method, billed=family.billed),
         )
 
 
@@ -226,7 +234,7 @@ class MountedPath:
         way = call.snapshot.part(PassThrough).ways[mount.provider]
         errand = await _as_it_is(call, way, self._method, path)
         if mount.websocket and call.tunnels:
-            return await open_session(call, errand, self._means)
+            return await open_session(call, replace(errand, free=False), self._means)
         prefixes = mount.prefixes
         place = _NOWHERE if prefixes is None else Place(*prefixes)
         return await run(call, replace(errand, place=place), self._means)
@@ -246,6 +254,8 @@ class MountedPath:
 
 async def _as_it_is(call: Call, way: Way, method: str, path: str) -> Errand:
     require_provider(call, way)
+    upload = await unread(call)
+    model, price = ("", None) if upload is not None else priced_model(call, way)
     return Errand(
         way=way,
         target=target_below(way, method, path, call.query),
@@ -254,7 +264,10 @@ async def _as_it_is(call: Call, way: Way, method: str, path: str) -> Errand:
         metered=method == "POST",
         retries=call.snapshot.part(PassThrough).retries,
         budget=way.budget,
-        upload=await unread(call),
+        upload=upload,
+        free=is_free(method, billed=True),
+        model=model,
+        price=price,
     )
 
 

@@ -4,11 +4,13 @@ from typing import Final
 
 from msgspec import Struct
 
+from switchgear.doors.passthrough_cost import settle
 from switchgear.doors.passthrough_reply import Place
 from switchgear.doors.passthrough_upload import Body
 from switchgear.kernel.call import Call
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import SwitchgearError
+from switchgear.kernel.pricing import Price
 from switchgear.kernel.record import Attempt
 from switchgear.kernel.upstream import Target, Timers, UpstreamReply
 from switchgear.routing.budget import Budget
@@ -17,6 +19,7 @@ from switchgear.routing.health import Health
 from switchgear.routing.passthrough import Way
 from switchgear.routing.policy import Retries
 from switchgear.wire.audio_measures import DurationScan
+from switchgear.wire.image_count import ImageScan
 from switchgear.wire.usage_scan import UsageScan
 
 _JSON: Final = b"application/json"
@@ -46,12 +49,17 @@ class Errand(Struct, frozen=True, kw_only=True):
     """Of the text that is to be spoken."""
     heard: bool = False
     """Whether the answer may tell how long a recording is."""
+    drawn: bool = False
+    """Whether the answer may hold pictures."""
+    free: bool = False
+    """Whether vendors bill nothing for it."""
+    price: Price | None = None
 
 
 class Account:
     """The entry of one attempt, completed once; its place at the deployment's gate is taken already."""
 
-    __slots__ = ("_clock", "_duration", "_errand", "_is_probe", "_started_ns", "_usage", "entry")
+    __slots__ = ("_clock", "_duration", "_errand", "_images", "_is_probe", "_started_ns", "_usage", "entry")
 
     def __init__(self, call: Call, errand: Errand, clock: Clock, why: str = "") -> None:
         self._clock = clock
@@ -59,6 +67,7 @@ class Account:
         self._started_ns = clock.monotonic_ns()
         self._usage: UsageScan | None = None
         self._duration: DurationScan | None = None
+        self._images: ImageScan | None = None
         self._is_probe = errand.health is not None and errand.health.begin(self._started_ns)
         self.entry = Attempt(
             deployment=errand.deployment or errand.way.name,
@@ -80,6 +89,8 @@ class Account:
             self._usage = UsageScan()
         if self._errand.heard and media.startswith(_JSON):
             self._duration = DurationScan()
+        if self._errand.drawn and media.startswith(_JSON):
+            self._images = ImageScan()
 
     def worked(self) -> None:
         """The upstream answers, and it is no error."""
@@ -96,6 +107,8 @@ class Account:
             self._usage.feed(data)
         if self._duration is not None:
             self._duration.feed(data)
+        if self._images is not None:
+            self._images.feed(data)
 
     def ended(self, error: SwitchgearError | None, *, cancelled: bool = False, blames: bool = True) -> None:
         """Nothing more comes; ``blames``: whether an error is the deployment's doing."""
@@ -109,14 +122,17 @@ class Account:
             entry.cause = "" if error.fault == "caller" else cause_of(error, answered=entry.status != 0)
         elif cancelled:
             entry.outcome = "cancelled"
+        settle(entry, self._errand.price, free=self._errand.free)
         if self._errand.health is not None:
             self._tell(self._errand.health, error if blames else None, now_ns)
 
     def _measure(self) -> None:
         scan, entry = self._usage, self.entry
-        entry.usage = None if scan is None else scan.usage
-        told = 0.0 if scan is None else scan.seconds
+        told = 0.0
+        if scan is not None:
+            entry.usage, told = scan.usage, scan.seconds
         entry.audio_seconds = told or (0.0 if self._duration is None else self._duration.seconds)
+        entry.images = 0 if self._images is None else self._images.images
 
     def _tell(self, health: Health, error: SwitchgearError | None, now_ns: int) -> None:
         if error is not None and error.fault != "caller":

@@ -81,4 +81,5 @@ def _errand(call: Call, means: Means) -> Errand:
         deployment=deployment.name,
         model=deployment.model,
         health=deployment.health,
+        price=deployment.price,
     )

@@ -239,8 +239,8 @@ class TwoWays:
             self._up.cancel()
         if self._expired is None:
             self._tunnel.close()
-        self._account.ended(error, cancelled=cancelled, blames=error is not self._expired)
         self._account.entry.usage = self._usage.usage
+        self._account.ended(error, cancelled=cancelled, blames=error is not self._expired)
         if self._reply is not None:
             self._reply.streamed_bytes = self._sent_bytes
             self._reply.settle(error, cancelled=cancelled)

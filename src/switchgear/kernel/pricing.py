@@ -25,6 +25,18 @@ the whole answer came, its usage was ``untold``; the client left (``cancelled``)
 """
 
 PICO_PER_NANO: Final = 1000
+_MS_PER_MINUTE: Final = 60_000
+
+
+class Measures(Struct, frozen=True, kw_only=True):
+    """What some vendors bill instead of tokens."""
+
+    audio_ms: int = 0
+    """Of the recording that was heard."""
+    characters: int = 0
+    """Of the text that was spoken."""
+    images: int = 0
+    """That were made."""
 
 
 class Rates(Struct, frozen=True, kw_only=True):
@@ -40,6 +52,21 @@ class Rates(Struct, frozen=True, kw_only=True):
     audio_output: int
     image_input: int
     call: int = 0
+    audio_minute: int | None = None
+    """Of a recording; None: it is not billed by its time."""
+    character: int | None = None
+    image: int | None = None
+
+    def measured(self, measures: Measures) -> NanoUsd | None:
+        """The cost of one call that is not billed by tokens; None where nothing of what was measured has a rate."""
+        pico: int | None = None
+        if measures.audio_ms and self.audio_minute is not None:
+            pico = -(-measures.audio_ms * self.audio_minute // _MS_PER_MINUTE)
+        if measures.characters and self.character is not None:
+            pico = (pico or 0) + measures.characters * self.character
+        if measures.images and self.image is not None:
+            pico = (pico or 0) + measures.images * self.image
+        return None if pico is None else NanoUsd((self.call + pico + PICO_PER_NANO // 2) // PICO_PER_NANO)
 
     def cost(self, usage: Usage) -> NanoUsd:
         """The cost of one call, to the nearest nano-dollar, halves up."""
@@ -107,6 +134,10 @@ class Price(Struct, frozen=True, kw_only=True):
     def cost(self, usage: Usage, service: str = "") -> NanoUsd:
         """The cost of one call that was given ``service``; one without rates of its own is paid as standard."""
         return self.services.get(service, self.standard).cost(usage)
+
+    def measured(self, measures: Measures, service: str = "") -> NanoUsd | None:
+        """The cost of one call that is not billed by tokens; None where nothing of what was measured has a rate."""
+        return self.services.get(service, self.standard).rates.measured(measures)
 
     def most(self, usage: Usage, services: Iterable[str]) -> NanoUsd:
         """What a call of at most ``usage`` can cost, given one of ``services``."""

@@ -44,6 +44,8 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     """Of the recording that was heard, where the answer tells."""
     characters: int = 0
     """Of the text that was spoken."""
+    images: int = 0
+    """That were made, where the answer holds or names them."""
     cost_nano_usd: int = 0
     """What it cost, in nano-dollars, under ``price``."""
     cost: CostState = ""

@@ -16,7 +16,7 @@ USD: Final = r"^[0-9]{1,9}(\.[0-9]{1,12})?$"
 Usd = Annotated[str, Meta(pattern=USD)]
 ServiceName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
-_PICO_PER_USD: Final = 10**12
+_PICO_PER_USD: Final = Decimal(10**12)
 _MILLION: Final = 10**6
 
 
@@ -37,6 +37,15 @@ class RateCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     audio_output: Annotated[Usd | None, Meta(description="Of what is spoken; left out: as `output`.")] = None
     image_input: Annotated[Usd | None, Meta(description="Of what is seen; left out: as `input`.")] = None
     call: Annotated[Usd, Meta(description="Dollars for each call, beside its tokens.")] = "0"
+    audio_minute: Annotated[
+        Usd | None, Meta(description="Dollars for a minute of a recording, where that is billed and not its tokens.")
+    ] = None
+    characters: Annotated[
+        Usd | None, Meta(description="Dollars for a million characters to be spoken, where these are billed.")
+    ] = None
+    image: Annotated[Usd | None, Meta(description="Dollars for each picture that is made, where these are billed.")] = (
+        None
+    )
 
 
 class TierCard(RateCard, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -83,7 +92,17 @@ def _rates(card: RateCard, times: Decimal) -> Rates:
         "audio_output": card.audio_output or card.output,
         "image_input": card.image_input or card.input,
     }
-    return Rates(call=_whole("call", Decimal(card.call) * _PICO_PER_USD * times), **dict(_tokens(written, times)))
+    return Rates(
+        call=_whole("call", Decimal(card.call) * _PICO_PER_USD * times),
+        audio_minute=_maybe("audio_minute", card.audio_minute, _PICO_PER_USD * times),
+        character=_maybe("characters", card.characters, _PICO_PER_USD / _MILLION * times),
+        image=_maybe("image", card.image, _PICO_PER_USD * times),
+        **dict(_tokens(written, times)),
+    )
+
+
+def _maybe(name: str, usd: str | None, times: Decimal) -> int | None:
+    return None if usd is None else _whole(name, Decimal(usd) * times)
 
 
 def _tokens(written: Mapping[str, str], times: Decimal) -> Iterator[tuple[str, int]]:

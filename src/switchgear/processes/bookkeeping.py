@@ -55,16 +55,16 @@ class Bookkeeper:
     async def _keep_taking(self) -> None:
         pause = _POLL_SECONDS
         while True:
-            taken_before = self._rows
+            rows = self._rows
             try:
                 await self._take_on()
             except OSError as error:
                 self._failed(error)
-                pause = _POLL_SECONDS if self._rows > taken_before else min(2 * pause, _LONGEST_PAUSE_SECONDS)
-                await asyncio.sleep(pause)
+            pause = _POLL_SECONDS if self._rows > rows else min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
 
     async def _take_on(self) -> None:
-        """From where the ledger stands, until that fails. Raises OSError."""
+        """Take in what comes, from where the ledger stands. Raises OSError once the database fails."""
         reader, journal = await self.open()
         while True:
             if not await self.take(reader, journal):
