@@ -11,6 +11,7 @@ HEADINGS = {
     "Journal": "`journal`",
     "State": "`state`",
     "Control": "`control`",
+    "CountersEntry": "`counters`",
     "OrganisationEntry": "`organisations.<name>`",
     "ProjectEntry": "`projects.<name>`",
     "TeamEntry": "`teams.<name>`",

@@ -92,7 +92,7 @@ class OwnRedis:
         """End it as a power cut would."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._process.communicate()
 
     def stop(self) -> None:
         """Have it stand still: it takes connections and commands, and says nothing."""

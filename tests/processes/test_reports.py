@@ -5,9 +5,14 @@ import logging
 from pathlib import Path
 
 import pytest
+from msgspec import msgpack
 
+from switchgear.engines.files import FileKeyValue
+from switchgear.engines.memory import MemoryKeyValue
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.errors import UpstreamUnreachable
+from switchgear.kernel.ports import KeyValue
+from switchgear.processes.report_values import ReportValues
 from switchgear.processes.reports import FOLDER, ReportFile, living_reports
 from switchgear.processes.sharing import Sharing
 from switchgear.routing.fleet import Fleet
@@ -18,6 +23,10 @@ from switchgear.routing.report import DeploymentReport, FleetReport, SilentGatew
 
 def told(gateway: str, *names: str) -> FleetReport:
     return FleetReport(gateway=gateway, deployments=tuple(DeploymentReport(name=name) for name in names))
+
+
+def told_at(gateway: str, clock: FrozenClock) -> FleetReport:
+    return FleetReport(gateway=gateway, told_ns=clock.wall_ns())
 
 
 def files(journal: Path) -> list[str]:
@@ -69,12 +78,13 @@ def test_what_is_no_report_is_passed_over(tmp_path: Path) -> None:
 class Worker:
     """A gateway's fleet with its round."""
 
-    def __init__(self, journal: Path, name: str, clock: FrozenClock) -> None:
+    def __init__(self, journal: Path, name: str, clock: FrozenClock, store: KeyValue | None = None) -> None:
         self.clock = clock
         self.fleet = Fleet()
         self.health: Health = self.fleet.health("a/m", BreakerRules(consecutive_failures=1), UNBOUNDED)
         self.file = ReportFile(journal, name)
-        self.sharing = Sharing(self.fleet, self.file, name, clock)
+        values = None if store is None else ReportValues(store, name, clock)
+        self.sharing = Sharing(self.fleet, self.file, name, clock, values)
 
     def fail(self) -> None:
         self.health.failed("unreachable", self.clock.monotonic_ns(), UpstreamUnreachable("gone"))
@@ -87,6 +97,60 @@ async def test_one_round_of_each_carries_an_open_breaker_over(tmp_path: Path) ->
     await one.sharing.round()
     await other.sharing.round()
     assert other.health.breaker.state == "open"
+    one.file.close()
+    other.file.close()
+
+
+async def test_machines_that_share_a_store_tell_each_other_within_two_rounds(tmp_path: Path) -> None:
+    clock = FrozenClock(monotonic_ns=1)
+    store = MemoryKeyValue(clock, 1_000_000)
+    workers = [Worker(tmp_path / name, name, clock, store) for name in ("g0-a", "g0-b", "g0-c")]
+    workers[0].fail()
+    for _ in range(2):
+        await asyncio.gather(*(worker.sharing.round() for worker in workers))
+        clock.advance(0.5)
+    assert [worker.health.breaker.state for worker in workers] == ["open"] * 3
+    for worker in workers:
+        worker.file.close()
+
+
+async def test_a_gateway_that_is_gone_is_not_asked_for_any_more(tmp_path: Path) -> None:
+    clock = FrozenClock(monotonic_ns=1)
+    store = MemoryKeyValue(clock, 1_000_000)
+    here, gone = ReportValues(store, "here", clock), ReportValues(store, "gone", clock)
+    await gone.exchange(told_at("gone", clock))
+    assert await here.exchange(told_at("here", clock)) == [told_at("gone", clock)]
+    assert await here.exchange(None) == []
+    clock.advance(11)
+    await here.exchange(told_at("here", clock))
+    assert msgpack.decode(await store.get("gateways") or b"") == {"here": clock.wall_ns()}
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{", b"\x80", b"\x93"])
+async def test_values_that_are_no_reports_are_passed_over(tmp_path: Path, damaged: bytes) -> None:
+    clock = FrozenClock(monotonic_ns=1)
+    store = MemoryKeyValue(clock, 1_000_000)
+    here, other = ReportValues(store, "here", clock), ReportValues(store, "other", clock)
+    await store.put("gateways", damaged, 60)
+    await other.exchange(told_at("other", clock))
+    await store.put("gateway:other", damaged, 60)
+    assert await here.exchange(None) == []
+
+
+async def test_a_store_that_fails_is_told_again_and_stops_no_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = FrozenClock(monotonic_ns=1)
+    store = FileKeyValue(tmp_path / "blocked", clock, 1_000_000)
+    (tmp_path / "blocked").write_bytes(b"")
+    one, other = Worker(tmp_path, "g0", clock, store), Worker(tmp_path, "g1", clock)
+    one.fail()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            await one.sharing.round()
+    await other.sharing.round()
+    assert other.health.breaker.state == "open"
+    assert caplog.text.count("cannot tell each other") == 1
     one.file.close()
     other.file.close()
 

@@ -17,7 +17,9 @@ from switchgear.config.problems import Problem, shown, suggestion
 from switchgear.config.reader import Places
 from switchgear.config.routing_checks import RoutingChecks
 from switchgear.config.secret import MASK, Secret
+from switchgear.config.state import CountersEntry, State
 from switchgear.config.written import Declared, Written
+from switchgear.engines.redis_address import read_address
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.upstream import PASSTHROUGH
 from switchgear.providers import Kind
@@ -32,7 +34,8 @@ NEEDS_KEY: Final = (
 )
 
 _WITH_A_SERVER: Final = ("http", "https")
-NEEDS_FILES: Final = "'memory' is one gateway's own, and there are more (server.workers); choose 'files'"
+NEEDS_URL: Final = "'redis' needs the server's address: add `url: ${REDIS_URL}`"
+NEEDS_FILES: Final = "'memory' is one gateway's own, and there are more (server.workers); choose 'files' or 'redis'"
 
 
 def is_loopback(host: str) -> bool:
@@ -74,6 +77,8 @@ class Checks:
             yield self._written.at(self._config.state, "engine", NEEDS_FILES)
         if not self._config.control.is_known:
             yield self._written.at(self._config.control, "database", f"the database {NO_DATABASE}")
+        for entry in (self._config.state, self._config.counters):
+            yield from self._redis(entry)
         for key in self._config.keys:
             yield from self._key(key)
         yield from self._repeated_keys()
@@ -89,6 +94,17 @@ class Checks:
         yield from IdentityChecks(self._config, self._written).problems()
         yield from CardChecks(self._config, self._written).problems()
         yield from PassThroughChecks(self._config, self._written, self._kinds).problems()
+
+    def _redis(self, entry: State | CountersEntry) -> Iterator[Problem]:
+        if entry.engine != "redis":
+            return
+        if entry.url is None:
+            yield self._written.at(entry, "engine", NEEDS_URL)
+            return
+        try:
+            read_address(entry.url.reveal())
+        except ConfigError as error:
+            yield self._written.at(entry, "url", error.message)
 
     def _key(self, key: Key) -> Iterator[Problem]:
         name = shown(self._written.value(key, "name", key.name))

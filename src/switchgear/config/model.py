@@ -30,6 +30,7 @@ from switchgear.config.routing import (
     RoutingEntry,
 )
 from switchgear.config.secret import Secret
+from switchgear.config.state import PREFIX_IN_WORDS, CountersEntry, State
 from switchgear.kernel.capabilities import Capabilities
 from switchgear.kernel.upstream import ProviderSettings
 from switchgear.models.card import DAY
@@ -51,6 +52,7 @@ IN_WORDS: Final[Mapping[str, str]] = {
     MODEL_NAME: "visible ASCII characters without spaces, at most 256",
     DAY: "a day, such as 2026-11-26",
     FIELD_NAME: "the name of a top-level field: letters, digits, '_' and '-', without dots",
+    **PREFIX_IN_WORDS,
 }
 """What a pattern asks for, as it is told."""
 
@@ -59,7 +61,6 @@ Fsync = Literal["buffered", "strict"]
 WhenFull = Literal["refuse", "continue"]
 WhenUnread = Literal["keep", "delete"]
 WhenUnpriced = Literal["flag", "block"]
-StateEngine = Literal["files", "memory"]
 
 
 class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -151,27 +152,6 @@ class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "be, or `delete` it and count what is lost."
         ),
     ] = "keep"
-
-
-class State(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What gateways remember between calls: the conversations behind `previous_response_id`."""
-
-    engine: Annotated[
-        StateEngine,
-        Meta(
-            description="`files`: shared by all gateways of this machine, and there after a restart. "
-            "`memory`: each gateway's own, so only for `server.workers: 1`."
-        ),
-    ] = "files"
-    directory: Annotated[
-        str, Meta(min_length=1, description="Folder of the files, relative to the working directory.")
-    ] = "./switchgear-data/state"
-    keep_bytes: Annotated[
-        int, Meta(ge=1_048_576, description="What would run out first is deleted when all of it together is larger.")
-    ] = 1_073_741_824
-    response_ttl_seconds: Annotated[
-        float, Meta(gt=0, le=31_622_400, description="How long a response is kept, as long as there is room.")
-    ] = 2_592_000.0
 
 
 class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -345,6 +325,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     journal: Annotated[Journal, Meta(description="Where finished calls are written down.")] = Journal()
     state: Annotated[State, Meta(description="What gateways remember between calls.")] = State()
     control: Annotated[Control, Meta(description="The control process, and what it keeps.")] = Control()
+    counters: Annotated[CountersEntry, Meta(description="Where limits and budgets are counted.")] = CountersEntry()
     organisations: Annotated[
         Mapping[Name, OrganisationEntry], Meta(description="Organisations by name: they own projects.")
     ] = {}

@@ -67,6 +67,8 @@ class MemoryCounters:
     """
 
     def __init__(self, clock: Clock, keep_windows: int = 200_000, keep_remembered: int = 100_000) -> None:
+        self.changes = 0
+        """Goes up whenever something is held, settled or counted."""
         self._clock = clock
         self._keep_windows = keep_windows
         self._keep_remembered = keep_remembered
@@ -102,6 +104,7 @@ class MemoryCounters:
             standings.append(Standing(used, fits, held))
         if refused:
             return _without(standings, claims)
+        self.changes += 1
         if fresh:
             self._begin_all(claims, counts)
         self._hold(reservation, tuple(claims), counts, now_ns + int(ttl_seconds * _NANOSECONDS))
@@ -113,6 +116,7 @@ class MemoryCounters:
             self._tidy(now_ns)
         hold = self._holds.pop(reservation, None)
         was_let_go = bool(self._remembered) and self._remembered.pop(f"r {reservation}", None) is not None
+        self.changes += 1
         if hold is not None:
             self._give_back(hold)
             if hold.claims is claims:
@@ -130,6 +134,7 @@ class MemoryCounters:
         if f"e {entry}" in self._remembered:
             return
         self._remember(f"e {entry}", now_ns)
+        self.changes += 1
         for claim in claims:
             if claim.window:
                 self._count(claim).settled += claim.amount

@@ -25,8 +25,10 @@ from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.ids import Ids, secret_hex, seeded_bits
 from switchgear.processes.child import report_ready
+from switchgear.processes.counting import Counting, counting
 from switchgear.processes.log import configure_logging
 from switchgear.processes.options import GatewayOptions, read_options
+from switchgear.processes.report_values import ReportValues
 from switchgear.processes.reports import ReportFile
 from switchgear.processes.sharing import Sharing
 from switchgear.processes.signals import stop_event
@@ -63,6 +65,7 @@ class Parts(Struct, kw_only=True):
     transport: HttpTransport
     outside: Outside
     sharing: Sharing
+    counting: Counting
     watch: QueueWatch
 
 
@@ -85,12 +88,14 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
         return 1
     if not raise_descriptor_limit(config.server.max_connections):
         log.warning("the system allows this process fewer files than server.max_connections may need; see ulimit -n")
+    await parts.counting.start()
     await parts.server.start(listener)
     _settle_memory()
     report_ready(options.ready_fd)
     loop = asyncio.get_running_loop()
     watching = loop.create_task(watch.run())
-    rounds = [loop.create_task(parts.sharing.run()), loop.create_task(parts.watch.run())]
+    rounds = [loop.create_task(each.run()) for each in (parts.sharing, parts.watch)]
+    rounds.append(asyncio.ensure_future(parts.counting.run()))
     await stopping.wait()
     watching.cancel()
     parts.state.draining = True
@@ -100,6 +105,7 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
     for task in rounds:
         task.cancel()
     await asyncio.wait(rounds)
+    await parts.counting.aclose()
     await parts.transport.aclose()
     await parts.outside.fallbacks.aclose()
     parts.journal.close()
@@ -117,7 +123,9 @@ def build(config: Config, options: GatewayOptions) -> Parts:
     snapshots = Snapshots(build_snapshot(config, config_version(config), out))
     gateway_id = f"g{options.number}-{secret_hex(4)}"
     journal = _journal(config, gateway_id, clock)
-    sharing = Sharing(out.fleet, ReportFile(Path(config.journal.directory), gateway_id), gateway_id, clock)
+    values = key_value(config.state, clock)
+    told = ReportValues(values, gateway_id, clock) if config.state.engine == "redis" else None
+    sharing = Sharing(out.fleet, ReportFile(Path(config.journal.directory), gateway_id), gateway_id, clock, told)
     meter = None
     if options.control_socket is None:
         meter = Meter()
@@ -125,10 +133,11 @@ def build(config: Config, options: GatewayOptions) -> Parts:
         meter.show(lambda: exposition(Word(reports=(sharing.last,))))
     state = GatewayState(snapshots, journal, meter, clock)
     state.feed = Path(config.journal.directory) / FEED_FILE
+    counts = counting(config.counters, Path(config.journal.directory), gateway_id, clock, bits)
     forward: Forward = ForwardToNobody(state)
     if options.control_socket is not None:
         forward = ForwardToControl(transport, options.control_socket, state)
-    responses = ResponseStore(key_value(config.state, clock), config.state.response_ttl_seconds)
+    responses = ResponseStore(values, config.state.response_ttl_seconds)
     made = gateway(snapshots, spoken, machinery, Record(journal, clock, gateway_id, meter), forward, responses)
     server = GatewayServer(made, _bounds(config))
     sharing.server = server
@@ -140,6 +149,7 @@ def build(config: Config, options: GatewayOptions) -> Parts:
         transport=transport,
         outside=out,
         sharing=sharing,
+        counting=counts,
         watch=QueueWatch(lambda: snapshots.current.part(Queues), clock),
     )
 

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from msgspec import structs
 
 from switchgear.kernel.clock import Clock
+from switchgear.processes.report_values import ReportValues
 from switchgear.processes.reports import ReportFile
 from switchgear.routing.fleet import Fleet
 from switchgear.routing.report import FleetReport, report, take_hints
@@ -31,15 +32,19 @@ class Sharing:
 
     A breaker that opened is known to all gateways within a second.
 
-    Without the files each gateway finds out by itself: a folder that cannot be written costs a line in the log.
+    The gateways of one machine tell each other by files, those of several by values, where they share a store of these.
+    Without either each gateway finds out by itself: what cannot be written costs a line in the log.
     """
 
-    def __init__(self, fleet: Fleet, file: ReportFile, gateway: str, clock: Clock) -> None:
+    def __init__(
+        self, fleet: Fleet, file: ReportFile, gateway: str, clock: Clock, values: ReportValues | None = None
+    ) -> None:
         self.last = FleetReport(gateway=gateway, told_ns=clock.wall_ns())
         """What was told last."""
         self.server: Server | None = None
         self._fleet = fleet
         self._file = file
+        self._values = values
         self._clock = clock
         self._written: FleetReport | None = None
         self._failing = False
@@ -56,26 +61,35 @@ class Sharing:
 
     async def round(self) -> None:
         """Tell and hear once."""
-        told = await report(self._fleet, self.last.gateway, self._clock)
+        now = await report(self._fleet, self.last.gateway, self._clock)
         server = self.server
         if server is not None:
-            told = structs.replace(told, connections=server.connection_count, turned_away=server.turned_away)
-        self.last = told
-        try:
-            others = await asyncio.to_thread(self._exchange, self.last)
-        except OSError as error:
-            if not self._failing:
-                self._log.warning("gateways cannot tell each other of failing deployments: %s", error)
-            self._failing = True
-            return
-        self._failing = False
-        take_hints(self._fleet, others, self._clock)
+            now = structs.replace(now, connections=server.connection_count, turned_away=server.turned_away)
+        self.last = now
+        told = self.last if self._is_news(self.last) else None
+        failure: OSError | None = None
+        for heard in (asyncio.to_thread(self._exchange, told), self._exchange_values(told)):
+            try:
+                take_hints(self._fleet, await heard, self._clock)
+            except OSError as error:
+                failure = error
+        if failure is not None and not self._failing:
+            self._log.warning("gateways cannot tell each other of failing deployments: %s", failure)
+        self._failing = failure is not None
+        if told is not None:
+            self._written = None if failure else told
 
-    def _exchange(self, told: FleetReport) -> list[FleetReport]:
-        if self._is_news(told):
+    def _exchange(self, told: FleetReport | None) -> list[FleetReport]:
+        if told is not None:
             self._file.write(told)
-            self._written = told
         return self._file.changed()
+
+    async def _exchange_values(self, told: FleetReport | None) -> list[FleetReport]:
+        if self._values is None:
+            return []
+        # A store that does not answer holds up nothing that the files tell.
+        async with asyncio.timeout(_PERIOD_SECONDS):
+            return await self._values.exchange(told)
 
     def _is_news(self, told: FleetReport) -> bool:
         written = self._written

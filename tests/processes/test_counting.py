@@ -1,0 +1,85 @@
+"""Counters of a gateway outlive its process; what cannot be read or written is told and stops nothing."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from switchgear.config.secret import Secret
+from switchgear.config.state import CountersEntry
+from switchgear.engines.patient_counters import PatientCounters
+from switchgear.kernel.clock import FrozenClock
+from switchgear.kernel.ids import seeded_bits
+from switchgear.kernel.ports import Standing
+from switchgear.processes.counting import FOLDER, Counting, counting
+from switchgear.testing.counters_contract import at_once, claim
+
+
+async def process(journal: Path, name: str, clock: FrozenClock) -> Counting:
+    made = counting(CountersEntry(), journal, name, clock, seeded_bits())
+    await made.start()
+    return made
+
+
+async def test_what_one_process_counted_the_next_of_the_same_number_goes_on_with(tmp_path: Path) -> None:
+    clock = FrozenClock()
+    first = await process(tmp_path, "g0-aaaa", clock)
+    await first.counters.reserve("settled", (claim(), at_once()), 60)
+    await first.counters.settle("settled", (claim(), at_once()), (4, 1))
+    await first.counters.reserve("open", (claim(amount=2), at_once()), 60)
+    await first.aclose()
+    clock.advance(5)
+    second = await process(tmp_path, "g0-bbbb", clock)
+    assert await second.counters.standings([claim(), at_once()]) == (Standing(6, True, 2), Standing(0, True))
+    other = await process(tmp_path, "g1-cccc", clock)
+    assert await other.counters.standings([claim()]) == (Standing(0, True),)
+
+
+async def test_only_what_has_changed_is_written(tmp_path: Path) -> None:
+    made = await process(tmp_path, "g0-aaaa", FrozenClock())
+    await made.counters.count("entry", [claim()])
+    path = tmp_path / FOLDER / "g0.counts"
+    await made.aclose()
+    first = path.stat().st_ino
+    await made.aclose()
+    assert path.stat().st_ino == first
+    assert path.stat().st_mode & 0o777 == 0o600
+    await made.counters.count("other", [claim()])
+    await made.aclose()
+    assert path.stat().st_ino != first
+
+
+async def test_what_is_damaged_is_put_aside_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "g0.counts").write_bytes(b"half")
+    made = await process(tmp_path, "g0-aaaa", FrozenClock())
+    assert await made.counters.standings([claim()]) == (Standing(0, True),)
+    assert (tmp_path / FOLDER / "g0.unusable").read_bytes() == b"half"
+    assert "damaged" in caplog.text
+
+
+async def test_a_folder_that_cannot_be_used_costs_a_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / FOLDER).write_bytes(b"")
+    with caplog.at_level(logging.WARNING):
+        made = await process(tmp_path, "g0-aaaa", FrozenClock())
+        for number in range(3):
+            await made.counters.count(f"entry {number}", [claim()])
+            await made.aclose()
+    assert caplog.text.count("cannot be written down") == 1
+
+
+async def test_with_redis_a_gateway_starts_whether_it_is_there_or_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    nowhere = CountersEntry(engine="redis", url=Secret("redis://:never-shown@127.0.0.1:1"))
+    made = counting(nowhere, tmp_path, "g0-aaaa", FrozenClock(), seeded_bits())
+    await made.start()
+    assert isinstance(made.counters, PatientCounters)
+    assert (await made.counters.reserve("r", (claim(),), 60))[0].fits
+    await made.counters.settle("r", (claim(),), (1,))
+    await made.aclose()
+    assert "cannot be reached" in caplog.text
+    assert "1 counts and settlements could not be told" in caplog.text
+    assert "never-shown" not in caplog.text
