@@ -18,10 +18,17 @@ def _number(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False, autoincrement=False)
 
 
+def _name() -> Column[str]:
+    """By its bytes on both engines: lists go in the same order everywhere."""
+    return Column("name", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False)
+
+
 OBJECTS: Final = Table(
     "objects",
     METADATA,
-    *map(_text, ("kind", "name", "organisation", "project", "team")),
+    _text("kind"),
+    _name(),
+    *map(_text, ("organisation", "project", "team")),
     _number("version"),
     _text("body"),
     _number("created_ns"),

@@ -52,7 +52,9 @@ def upgrade() -> None:
 def _make_objects() -> None:
     op.create_table(
         "objects",
-        *_text("kind", "name", "organisation", "project", "team"),
+        *_text("kind"),
+        sa.Column("name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        *_text("organisation", "project", "team"),
         _number("version"),
         *_text("body"),
         _number("created_ns"),
