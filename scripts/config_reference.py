@@ -12,6 +12,8 @@ HEADINGS = {
     "State": "`state`",
     "Control": "`control`",
     "CountersEntry": "`counters`",
+    "Console": "`console`",
+    "SingleSignOnEntry": "`console.single_sign_on`",
     "OrganisationEntry": "`organisations.<name>`",
     "ProjectEntry": "`projects.<name>`",
     "TeamEntry": "`teams.<name>`",

@@ -4,9 +4,10 @@ from typing import Final
 
 from sqlalchemy import MetaData
 
+from switchgear.auth import tables as of_accounts
 from switchgear.rest import tables as of_objects
 
-OWNED: Final = (of_objects.METADATA,)
+OWNED: Final = (of_objects.METADATA, of_accounts.METADATA)
 """A slice with tables of its own adds one line here and a revision in ``migrations/versions``."""
 
 

@@ -22,7 +22,8 @@ class Account(Struct, frozen=True, kw_only=True):
     user: str
     password_hash: str
     second_factor: Sealed | None
-    second_factor_confirmed: bool
+    begun_factor: Sealed | None
+    """One that takes its place once a code of it was given."""
     last_step: int
     """The last time step whose code was used."""
     failures: int
@@ -68,14 +69,17 @@ class Accounts:
             values = {"password_hash": password_hash, "failures": 0, "locked_until_ns": 0, "changed_ns": now_ns}
             changed = await connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.user == user).values(**values))
             if changed.rowcount == 0:
-                fresh = {"user": user, "second_factor_confirmed": False, "last_step": 0, **values}
+                fresh = {"user": user, "last_step": 0, **values}
                 await connection.execute(ACCOUNTS.insert().values(**fresh))
 
-    async def set_second_factor(self, user: str, sealed: Sealed | None, *, confirmed: bool, last_step: int = 0) -> None:
-        """Give ``user`` a second factor, or none."""
+    async def begin_second_factor(self, user: str, sealed: Sealed) -> None:
+        """Note a second factor that is not in force yet; one that is stays so."""
+        await self._update(user, begun_factor=json.encode(sealed))
+
+    async def set_second_factor(self, user: str, sealed: Sealed | None, last_step: int = 0) -> None:
+        """Give ``user`` a second factor, or none; what was begun is over."""
         kept = None if sealed is None else json.encode(sealed)
-        values = {"second_factor": kept, "second_factor_confirmed": confirmed, "last_step": last_step}
-        await self._update(user, **values)
+        await self._update(user, second_factor=kept, begun_factor=None, last_step=last_step)
 
     async def succeeded(self, user: str) -> None:
         """Failures are forgotten."""
@@ -101,18 +105,19 @@ class Accounts:
 
 
 def _account(row: RowMapping) -> Account:
-    sealed = row["second_factor"]
     return Account(
         user=row["user"],
         password_hash=row["password_hash"],
-        second_factor=None if sealed is None else _sealed(row["user"], sealed),
-        second_factor_confirmed=row["second_factor_confirmed"],
+        second_factor=_sealed(row["user"], row["second_factor"]),
+        begun_factor=_sealed(row["user"], row["begun_factor"]),
         last_step=row["last_step"],
         failures=row["failures"],
     )
 
 
-def _sealed(user: str, data: bytes) -> Sealed:
+def _sealed(user: str, data: bytes | None) -> Sealed | None:
+    if data is None:
+        return None
     try:
         return json.decode(data, type=Sealed)
     except DecodeError:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from switchgear.auth.accounts import Account, Accounts
 from switchgear.auth.passwords import Passwords
+from switchgear.auth.sealed import Sealed
 from switchgear.auth.sealing import Sealer
 from switchgear.auth.second_factor import accepted_step, enrolment_url, new_secret
 from switchgear.auth.sessions import Sessions
@@ -65,7 +66,7 @@ class Login:
         kept = account.password_hash if account is not None and known else None
         if not await parts.passwords.matches(password, kept) or account is None:
             raise self._failure(user, address, _REFUSAL)
-        if account.second_factor is not None and account.second_factor_confirmed:
+        if account.second_factor is not None:
             return Begun(ticket=parts.tickets.write(_HALFWAY, _Halfway(user), HALFWAY_SECONDS))
         await parts.accounts.succeeded(user)
         if kept is not None and parts.passwords.is_outdated(kept):
@@ -82,7 +83,8 @@ class Login:
         account = await parts.accounts.begin_try(halfway.user, parts.clock.wall_ns())
         if account is None or not account.may_try or not parts.is_active(halfway.user):
             raise self._failure(halfway.user, address, _WRONG_CODE)
-        step = self._step(account, code)
+        sealed = account.second_factor
+        step = None if sealed is None else self._step(account, sealed, code, account.last_step)
         if step is None or not await parts.accounts.use_step(halfway.user, step):
             raise self._failure(halfway.user, address, _WRONG_CODE)
         return await parts.sessions.begin(halfway.user, "password+totp", address)
@@ -100,7 +102,7 @@ class Login:
     async def has_second_factor(self, user: str) -> bool:
         """Whether a login as ``user`` takes two steps."""
         account = await self._parts.accounts.find(user)
-        return account is not None and account.second_factor is not None and account.second_factor_confirmed
+        return account is not None and account.second_factor is not None
 
     async def set_password(self, user: str, password: str) -> None:
         """Give ``user`` a password; every session of theirs ends. Raises BadRequest for a weak one."""
@@ -114,25 +116,22 @@ class Login:
         """Begin a second factor: the URL for an authenticator app. It counts once a code of it was given."""
         secret = new_secret()
         sealed = self._parts.sealer.seal(secret.encode(), _context(user))
-        await self._parts.accounts.set_second_factor(user, sealed, confirmed=False)
+        await self._parts.accounts.begin_second_factor(user, sealed)
         return enrolment_url(secret, user)
 
     async def confirm(self, user: str, code: str) -> None:
         """The first code of a new second factor. Raises BadRequest."""
         account = await self._parts.accounts.find(user)
-        if account is None or account.second_factor is None:
+        if account is None or account.begun_factor is None:
             raise BadRequest("no second factor was begun", param="code")
-        step = self._step(account, code)
+        step = self._step(account, account.begun_factor, code, 0)
         if step is None:
             raise BadRequest("this is not the code of the moment; look at the clock of the device", param="code")
-        sealed = account.second_factor
-        await self._parts.accounts.set_second_factor(user, sealed, confirmed=True, last_step=step)
+        await self._parts.accounts.set_second_factor(user, account.begun_factor, step)
 
-    def _step(self, account: Account, code: str) -> int | None:
-        if account.second_factor is None:
-            return None
-        secret = self._parts.sealer.open(account.second_factor, _context(account.user)).decode()
-        return accepted_step(secret, code, self._parts.clock.wall_ns(), account.last_step)
+    def _step(self, account: Account, sealed: Sealed, code: str, last_step: int) -> int | None:
+        secret = self._parts.sealer.open(sealed, _context(account.user)).decode()
+        return accepted_step(secret, code, self._parts.clock.wall_ns(), last_step)
 
     def _failure(self, user: str, address: str, text: str) -> Unauthenticated:
         self._parts.throttle.failed(address)

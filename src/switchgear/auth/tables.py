@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
 METADATA: Final = MetaData()
 
@@ -12,7 +12,7 @@ ACCOUNTS: Final = Table(
     Column("user", Text, primary_key=True),
     Column("password_hash", Text, nullable=False),
     Column("second_factor", LargeBinary),
-    Column("second_factor_confirmed", Boolean, nullable=False),
+    Column("begun_factor", LargeBinary),
     Column("last_step", BigInteger, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("locked_until_ns", BigInteger, nullable=False),

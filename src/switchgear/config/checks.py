@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from switchgear.config.card_checks import CardChecks
+from switchgear.config.console_checks import ConsoleChecks
 from switchgear.config.control import NO_DATABASE
 from switchgear.config.document import problem_at
 from switchgear.config.identity import Key
@@ -91,6 +92,7 @@ class Checks:
         for name, entry in self._config.models.items():
             yield from self._model(name, entry)
         yield from RoutingChecks(self._config, self._written).problems()
+        yield from ConsoleChecks(self._config, self._written).problems()
         yield from IdentityChecks(self._config, self._written).problems()
         yield from CardChecks(self._config, self._written).problems()
         yield from PassThroughChecks(self._config, self._written, self._kinds).problems()

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from switchgear.config.console import Console
 from switchgear.config.control import Control
 from switchgear.config.identity import (
     HASH,
@@ -326,6 +327,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     state: Annotated[State, Meta(description="What gateways remember between calls.")] = State()
     control: Annotated[Control, Meta(description="The control process, and what it keeps.")] = Control()
     counters: Annotated[CountersEntry, Meta(description="Where limits and budgets are counted.")] = CountersEntry()
+    console: Annotated[Console, Meta(description="The console, for people in a browser.")] = Console()
     organisations: Annotated[
         Mapping[Name, OrganisationEntry], Meta(description="Organisations by name: they own projects.")
     ] = {}
