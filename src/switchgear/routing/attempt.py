@@ -10,7 +10,7 @@ from switchgear.kernel.call import Call
 from switchgear.kernel.chat import Chat, Completion, Start, Usage
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.dialect import StreamOptions, Tally, Untelling
-from switchgear.kernel.errors import Internal, SwitchgearError, UpstreamError, UpstreamGarbled
+from switchgear.kernel.errors import Internal, SwitchgearError, UnsupportedField, UpstreamError, UpstreamGarbled
 from switchgear.kernel.estimate import estimate_tokens
 from switchgear.kernel.fold import fold, unfold
 from switchgear.kernel.pricing import Price
@@ -24,6 +24,7 @@ from switchgear.routing.credentials import classified
 from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream, no_content
 from switchgear.routing.health import Health
+from switchgear.routing.places import in_the_clients_words
 from switchgear.routing.retry_after import retry_after_seconds
 from switchgear.routing.telling import Telling
 from switchgear.wire.json_body import leave_out
@@ -228,7 +229,10 @@ def _written(call: Call, deployment: Deployment, plan: Plan) -> tuple[bytes, tup
     chat = call.read(body) if dropped else call.chat()
     if isinstance(chat, Embed) and isinstance(plan.dialect, Untelling):
         dropped += plan.dialect.untold(chat)
-    return plan.dialect.write_request(_for_upstream(chat, call, deployment)), dropped, chat
+    try:
+        return plan.dialect.write_request(_for_upstream(chat, call, deployment)), dropped, chat
+    except UnsupportedField as error:
+        raise in_the_clients_words(error, call) from None
 
 
 def _for_upstream(chat: Chat, call: Call, deployment: Deployment) -> Chat:

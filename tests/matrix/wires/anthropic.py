@@ -216,5 +216,11 @@ WIRE: Final = Wire(
     told=told,
     told_stream=told_stream,
     refused_field=refused_field,
-    words={"parallel_tool_calls": "tool_choice.disable_parallel_tool_use", "stop": "stop_sequences"},
+    words={
+        "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+        "stop": "stop_sequences",
+        "messages[1]": "messages[0]",
+        "messages[1].content[0]": "messages[0].content[0]",
+        "messages[3].content": "messages[2].content",
+    },
 )

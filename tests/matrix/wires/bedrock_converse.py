@@ -239,5 +239,11 @@ WIRE: Final = Wire(
     told=told,
     told_stream=told_stream,
     refused_field=refused_field,
-    words={"stop": "inferenceConfig.stopSequences", "tool_choice": "toolConfig.toolChoice"},
+    words={
+        "stop": "inferenceConfig.stopSequences",
+        "tool_choice": "toolConfig.toolChoice",
+        "messages[1]": "messages[0]",
+        "messages[1].content[0]": "messages[0].content[0]",
+        "messages[3].content": "messages[2].content",
+    },
 )

@@ -182,5 +182,8 @@ WIRE: Final = Wire(
         "response_format": "generationConfig.responseMimeType",
         "stop": "generationConfig.stopSequences",
         "tool_choice": "toolConfig.functionCallingConfig",
+        "messages[1]": "contents[0]",
+        "messages[1].content[0]": "contents[0].content[0]",
+        "messages[3].content": "contents[2].content",
     },
 )

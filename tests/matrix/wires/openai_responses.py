@@ -246,5 +246,10 @@ WIRE: Final = Wire(
     told=told,
     told_stream=told_stream,
     refused_field=lambda body: body["error"]["param"],
-    words={"response_format": "text.format"},
+    words={
+        "response_format": "text.format",
+        "messages[1]": "input[0]",
+        "messages[1].content[0]": "input[0].content[0]",
+        "messages[3].content": "input[4].content",
+    },
 )
