@@ -163,7 +163,7 @@ SMUGGLING = {
 @BOTH_DOORS
 async def test_a_smuggling_attempt_is_a_400_and_the_connection_ends(path: str, name: str) -> None:
     async with running() as house:
-        start = f"POST {path} HTTP/1.1\r\nhost: x\r\n".encode()
+        start = f"POST {path} HTTP/1.1\r\nhost: x\r\nx-api-key: {KEY}\r\n".encode()
         answer = await house.raw(start + SMUGGLING[name] + b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
         assert answer.count(b"HTTP/1.1 ") == 1, answer
         status, _, body = parse(answer)

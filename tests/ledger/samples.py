@@ -4,8 +4,8 @@ from datetime import date
 
 from msgspec import structs
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from switchgear.app.database import ControlDatabase
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.record import Attempt, CallRecord
 from switchgear.ledger.listing import Wanted, page
@@ -55,38 +55,38 @@ def record(number: int = 0, **changes: object) -> CallRecord:
     return structs.replace(plain, **changes)
 
 
-async def taken(engine: AsyncEngine, *records: CallRecord, position: int = 1) -> int:
+async def taken(database: ControlDatabase, *records: CallRecord, position: int = 1) -> int:
     """Take records in; how many rows are new."""
-    async with engine.begin() as connection:
+    async with database.write() as connection:
         return await take(connection, "here", records, {"segment": position})
 
 
-async def rows(engine: AsyncEngine) -> list[Row]:
+async def rows(database: ControlDatabase) -> list[Row]:
     """All rows as they were written, by call and number."""
-    async with engine.connect() as connection:
+    async with database.read() as connection:
         found = await connection.execute(select(ROWS).order_by(ROWS.c.call_id, ROWS.c.attempt))
         return [Row(**values) for values in found.mappings()]
 
 
-async def listed(engine: AsyncEngine, limit: int = 100, **wanted: object) -> list[Row]:
+async def listed(database: ControlDatabase, limit: int = 100, **wanted: object) -> list[Row]:
     """The first page of a list, with the costs that hold."""
-    async with engine.connect() as connection:
+    async with database.read() as connection:
         found = await page(connection, structs.replace(Wanted(), **wanted), limit)
         return [entry.now() for entry in found.entries]
 
 
-async def stated(engine: AsyncEngine, **asked: object) -> list[Line]:
+async def stated(database: ControlDatabase, **asked: object) -> list[Line]:
     """The lines of a statement of that day."""
     plain = Asked(period="day", from_day=TODAY, to_day=date.fromordinal(TODAY.toordinal() + 1))
-    async with engine.connect() as connection:
+    async with database.read() as connection:
         return [line async for line in lines(connection, structs.replace(plain, **asked))]
 
 
-async def rerated(engine: AsyncEngine, pricing: Pricing, *, dry: bool = False, **wanted: object) -> Rerating:
+async def rerated(database: ControlDatabase, pricing: Pricing, *, dry: bool = False, **wanted: object) -> Rerating:
     """A whole run."""
     done, after, going = Rerating(), None, True
     while going:
-        async with engine.begin() as connection:
+        async with database.write() as connection:
             found, changes = await rerate_page(connection, structs.replace(Wanted(), **wanted), after, pricing, done)
             if not dry:
                 await apply(connection, changes, made_at_ns=NOON_NS)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from switchgear.app.database import ControlDatabase
 from switchgear.kernel.record import CallRecord
 from switchgear.ledger.row import BUCKETS, DAY_NS, rows_of
 from switchgear.ledger.statement import Asked, lines
@@ -18,75 +18,77 @@ from tests.ledger.samples import NOON_NS, TODAY, attempt, record, stated, taken
 ESTIMATE = {"cost": "estimated", "reason": "cancelled", "lowest_nano_usd": 100, "highest_nano_usd": 900}
 
 
-async def test_a_statement_tells_calls_tokens_and_cost_by_how_sure_it_is(engine: AsyncEngine) -> None:
+async def test_a_statement_tells_calls_tokens_and_cost_by_how_sure_it_is(database: ControlDatabase) -> None:
     await taken(
-        engine,
+        database,
         record(1, attempts=[attempt(cost="void", cost_nano_usd=0, usage=None), attempt(why="retry")]),
         record(2, attempts=[attempt(**ESTIMATE)]),
         record(3, attempts=[attempt(cost="unknown", cost_nano_usd=0, usage=None, highest_nano_usd=50)]),
         record(4, attempts=[], status=429, outcome="refused"),
     )
-    (line,) = await stated(engine)
+    (line,) = await stated(database)
     assert (line.calls, line.attempts, line.input, line.output) == (4, 4, 20, 4)
     assert (line.cost_nano_usd, line.settled_nano_usd, line.estimated_nano_usd) == (690, 345, 345)
     assert (line.lowest_nano_usd, line.highest_nano_usd) == (445, 345 + 900 + 50)
     assert (line.estimated_attempts, line.unknown_attempts, line.void_attempts) == (1, 1, 1)
 
 
-async def test_one_attempt_without_an_upper_bound_leaves_the_sum_without_one(engine: AsyncEngine) -> None:
-    await taken(engine, record(1), record(2, attempts=[attempt(cost="unknown", cost_nano_usd=0)]))
-    assert [line.highest_nano_usd for line in await stated(engine)] == [None]
+async def test_one_attempt_without_an_upper_bound_leaves_the_sum_without_one(database: ControlDatabase) -> None:
+    await taken(database, record(1), record(2, attempts=[attempt(cost="unknown", cost_nano_usd=0)]))
+    assert [line.highest_nano_usd for line in await stated(database)] == [None]
 
 
 @pytest.mark.parametrize("scope", ALL_SCOPES)
-async def test_every_scope_has_statements(engine: AsyncEngine, scope: str) -> None:
-    await taken(engine, record(1, user="u", tags=("a", "b", "a")), record(2, user="u", tags=("b",)))
-    found = await stated(engine, scope=scope)
+async def test_every_scope_has_statements(database: ControlDatabase, scope: str) -> None:
+    await taken(database, record(1, user="u", tags=("a", "b", "a")), record(2, user="u", tags=("b",)))
+    found = await stated(database, scope=scope)
     expected = {"tag": [("a", 345), ("b", 690)], "all": [("", 690)]}.get(scope)
     names = {"key": "bot", "owner": "ann", "team": "support", "project": "shop", "organisation": "acme"}
     names |= {"end_user": "u", "model": "small", "provider": "openai"}
     assert [(line.name, line.cost_nano_usd) for line in found] == (expected or [(names[scope], 690)])
 
 
-async def test_statements_do_not_read_rows(engine: AsyncEngine) -> None:
-    await taken(engine, record(1))
-    async with engine.begin() as connection:
+async def test_statements_do_not_read_rows(database: ControlDatabase) -> None:
+    await taken(database, record(1))
+    async with database.write() as connection:
         await connection.execute(delete(ROWS))
-    assert [line.cost_nano_usd for line in await stated(engine)] == [345]
+    assert [line.cost_nano_usd for line in await stated(database)] == [345]
 
 
-async def test_a_statement_is_told_by_model_where_that_is_asked_for(engine: AsyncEngine) -> None:
-    await taken(engine, record(1), record(2, model="large"), record(3, model="made up", attempts=[], outcome="refused"))
-    found = await stated(engine, scope="key", by_model=True)
+async def test_a_statement_is_told_by_model_where_that_is_asked_for(database: ControlDatabase) -> None:
+    await taken(
+        database, record(1), record(2, model="large"), record(3, model="made up", attempts=[], outcome="refused")
+    )
+    found = await stated(database, scope="key", by_model=True)
     assert [(line.model, line.calls) for line in found] == [("", 1), ("large", 1), ("small", 1)]
-    assert [line.name for line in await stated(engine, scope="model")] == ["large", "small"]
+    assert [line.name for line in await stated(database, scope="model")] == ["large", "small"]
 
 
-async def test_days_and_months_end_at_midnight_utc(engine: AsyncEngine) -> None:
+async def test_days_and_months_end_at_midnight_utc(database: ControlDatabase) -> None:
     midnight = NOON_NS + DAY_NS // 2
     moments = [midnight - 1, midnight, midnight + 5 * DAY_NS]
-    await taken(engine, *(record(n, attempts=[attempt(started_ns=at)]) for n, at in enumerate(moments)))
+    await taken(database, *(record(n, attempts=[attempt(started_ns=at)]) for n, at in enumerate(moments)))
     end = TODAY + timedelta(days=10)
-    days = await stated(engine, to_day=end)
+    days = await stated(database, to_day=end)
     assert [(line.period, line.calls) for line in days] == [("2026-11-26", 1), ("2026-11-27", 1), ("2026-12-02", 1)]
-    months = await stated(engine, to_day=end, period="month")
+    months = await stated(database, to_day=end, period="month")
     assert [(line.period, line.calls) for line in months] == [("2026-11", 2), ("2026-12", 1)]
-    assert [line.calls for line in await stated(engine, period="month", name="")] == [1]
+    assert [line.calls for line in await stated(database, period="month", name="")] == [1]
 
 
-async def test_a_statement_of_one_name_holds_no_other(engine: AsyncEngine) -> None:
-    await taken(engine, record(1), record(2, key="other"))
-    assert [line.name for line in await stated(engine, scope="key", name="other")] == ["other"]
-    assert await stated(engine, scope="key", name="nobody") == []
+async def test_a_statement_of_one_name_holds_no_other(database: ControlDatabase) -> None:
+    await taken(database, record(1), record(2, key="other"))
+    assert [line.name for line in await stated(database, scope="key", name="other")] == ["other"]
+    assert await stated(database, scope="key", name="nobody") == []
 
 
-async def test_what_cannot_be_stated_is_refused(engine: AsyncEngine) -> None:
+async def test_what_cannot_be_stated_is_refused(database: ControlDatabase) -> None:
     with pytest.raises(ValueError, match="no scope"):
-        await stated(engine, scope="session")
-    await taken(engine, record(1))
+        await stated(database, scope="session")
+    await taken(database, record(1))
     with pytest.raises(ValueError, match="more than 400 periods"):
-        await stated(engine, from_day=date(2020, 1, 1), to_day=date(2026, 1, 1))
-    async with engine.connect() as connection:
+        await stated(database, from_day=date(2020, 1, 1), to_day=date(2026, 1, 1))
+    async with database.read() as connection:
         nothing = Asked(period="day", from_day=TODAY, to_day=TODAY)
         assert [line async for line in lines(connection, nothing)] == []
 

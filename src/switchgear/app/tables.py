@@ -5,9 +5,10 @@ from typing import Final
 from sqlalchemy import MetaData
 
 from switchgear.auth import tables as of_accounts
+from switchgear.ledger import tables as of_ledger
 from switchgear.rest import tables as of_objects
 
-OWNED: Final = (of_objects.METADATA, of_accounts.METADATA)
+OWNED: Final = (of_objects.METADATA, of_accounts.METADATA, of_ledger.METADATA)
 """A slice with tables of its own adds one line here and a revision in ``migrations/versions``."""
 
 

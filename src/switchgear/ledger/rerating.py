@@ -87,10 +87,26 @@ def rated(row: Row, price: Price) -> Row:
         return structs.replace(
             row, cost_nano_usd=cost, state="settled", price=price.version, lowest_nano_usd=cost, highest_nano_usd=cost
         )
+    measured = price.measured(row.measures(), row.service) if row.usage_state == "none" and row.status else None
+    if measured is not None:
+        return _measured(row, price, measured)
     if row.usage_state == "estimated" and row.usage().total_input:
         cost = price.cost(row.usage(), row.service)
         row = structs.replace(row, cost_nano_usd=cost, state="estimated", price=price.version)
     return _bounded(row, price)
+
+
+def _measured(row: Row, price: Price, cost: int) -> Row:
+    """What is billed by time, characters or pictures: certain where all of it came, else at most so much."""
+    sure = row.outcome == "ok"
+    return structs.replace(
+        row,
+        cost_nano_usd=cost,
+        state="settled" if sure else "estimated",
+        price=price.version,
+        lowest_nano_usd=cost if sure else 0,
+        highest_nano_usd=cost,
+    )
 
 
 def _bounded(row: Row, price: Price) -> Row:

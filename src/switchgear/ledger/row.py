@@ -15,6 +15,7 @@ from typing import Final
 from msgspec import Struct, json, structs
 
 from switchgear.kernel.chat import Usage
+from switchgear.kernel.pricing import Measures
 from switchgear.kernel.record import Attempt, CallRecord
 
 DAY_NS: Final = 86_400 * 1_000_000_000
@@ -87,6 +88,7 @@ class Row(Struct, kw_only=True):
     """``told``, ``estimated``, or ``none``."""
     audio_ms: int
     characters: int
+    images: int
     cost_nano_usd: int
     state: str
     reason: str
@@ -101,6 +103,10 @@ class Row(Struct, kw_only=True):
     gateway: str
     config: str
     duration_ns: int
+
+    def measures(self) -> Measures:
+        """What some vendors bill instead of tokens."""
+        return Measures(audio_ms=self.audio_ms, characters=self.characters, images=self.images)
 
     def usage(self) -> Usage:
         """The tokens, in their buckets."""
@@ -134,11 +140,8 @@ def rows_of(record: CallRecord) -> Iterator[Row]:
 
 
 def _row(record: CallRecord, number: int, attempt: Attempt) -> Row:
-    usage = attempt.usage or _NO_USAGE
     at_ns = attempt.started_ns or record.started_ns
-    plausible = _plausible(attempt, usage)
-    if not plausible:
-        usage = structs.replace(usage, **{bucket: _count(getattr(usage, bucket)) for bucket in BUCKETS})
+    usage, plausible = _usage(attempt)
     state, reason, cost = _cost(record, attempt, plausible=plausible)
     unsure = state in {"estimated", "unknown"}
     return Row(
@@ -169,6 +172,7 @@ def _row(record: CallRecord, number: int, attempt: Attempt) -> Row:
         usage_state="none" if attempt.usage is None else "estimated" if usage.estimated else "told",
         audio_ms=_count(round(attempt.audio_seconds * 1000)),
         characters=_count(attempt.characters),
+        images=_count(attempt.images),
         cost_nano_usd=cost,
         state=state,
         reason=reason,
@@ -198,11 +202,14 @@ def _whose(record: CallRecord) -> Mapping[str, str]:
     }
 
 
-def _plausible(attempt: Attempt, usage: Usage) -> bool:
-    """Whether all counts can be summed; an upstream may tell any."""
+def _usage(attempt: Attempt) -> tuple[Usage, bool]:
+    """Counts that can be summed, and whether they are those of the record: an upstream may tell any."""
+    usage = attempt.usage or _NO_USAGE
     counted = usage.total_input + usage.total_output
     fewest = min(structs.astuple(usage))
-    return fewest >= 0 and counted <= MOST_TOKENS and 0 <= attempt.cost_nano_usd <= MOST_NANO_USD
+    if fewest >= 0 and counted <= MOST_TOKENS and 0 <= attempt.cost_nano_usd <= MOST_NANO_USD:
+        return usage, True
+    return structs.replace(usage, **{bucket: _count(getattr(usage, bucket)) for bucket in BUCKETS}), False
 
 
 def _cost(record: CallRecord, attempt: Attempt, *, plausible: bool) -> tuple[str, str, int]:

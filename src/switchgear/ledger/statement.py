@@ -52,6 +52,7 @@ class Line(Struct, kw_only=True):
     image_input: int = 0
     audio_ms: int = 0
     characters: int = 0
+    images: int = 0
     cost_nano_usd: int = 0
     settled_nano_usd: int = 0
     estimated_nano_usd: int = 0
@@ -132,7 +133,7 @@ def _add(line: Line, values: Any) -> None:
     line.calls += int(values["calls"])
     attempts = int(values["attempts"])
     line.attempts += attempts
-    for name in (*BUCKETS, "audio_ms", "characters", "cost_nano_usd", "lowest_nano_usd"):
+    for name in (*BUCKETS, "audio_ms", "characters", "images", "cost_nano_usd", "lowest_nano_usd"):
         setattr(line, name, getattr(line, name) + int(values[name]))
     if values["unbounded"] or line.highest_nano_usd is None:
         line.highest_nano_usd = None

@@ -40,7 +40,7 @@ ROWS: Final = Table(
     *map(_text, ("outcome", "error")),
     *map(_number, BUCKETS),
     _text("usage_state"),
-    *map(_number, ("audio_ms", "characters", "cost_nano_usd")),
+    *map(_number, ("audio_ms", "characters", "images", "cost_nano_usd")),
     *map(_text, ("state", "reason")),
     _number("lowest_nano_usd"),
     Column("highest_nano_usd", BigInteger),
