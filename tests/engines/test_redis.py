@@ -88,6 +88,15 @@ async def test_what_many_dead_gateways_held_comes_back_a_part_at_a_time(client: 
 
 
 @pytest.mark.service("redis")
+async def test_nobody_is_refused_for_what_many_dead_gateways_held(client: RedisClient, prefix: str) -> None:
+    counters = RedisCounters(client, prefix)
+    for number in range(REAP * 2 + 1):
+        await counters.reserve(f"r{number}", [claim(limit=1_000)], 60)
+    await let_time_pass(client, prefix, 61)
+    assert (await counters.reserve("r", [claim(amount=5, limit=5)], 60))[0].fits
+
+
+@pytest.mark.service("redis")
 async def test_an_end_that_overtook_its_beginning_still_ends_it(client: RedisClient, prefix: str) -> None:
     counters = RedisCounters(client, prefix)
     await counters.settle("late")

@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 from msgspec import msgpack
 
+from switchgear.config.secret import Secret
+from switchgear.config.state import CountersEntry
 from switchgear.engines.files import FileKeyValue
 from switchgear.engines.memory import MemoryKeyValue
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.errors import UpstreamUnreachable
+from switchgear.kernel.ids import seeded_bits
 from switchgear.kernel.ports import KeyValue
+from switchgear.processes.counting import counting
 from switchgear.processes.report_values import ReportValues
 from switchgear.processes.reports import FOLDER, ReportFile, living_reports
 from switchgear.processes.sharing import Sharing
@@ -19,6 +23,7 @@ from switchgear.routing.fleet import Fleet
 from switchgear.routing.health import Health
 from switchgear.routing.policy import UNBOUNDED, BreakerRules
 from switchgear.routing.report import DeploymentReport, FleetReport, SilentGateway, word
+from switchgear.testing.counters_contract import claim
 
 
 def told(gateway: str, *names: str) -> FleetReport:
@@ -153,6 +158,19 @@ async def test_a_store_that_fails_is_told_again_and_stops_no_file(
     assert caplog.text.count("cannot tell each other") == 1
     one.file.close()
     other.file.close()
+
+
+async def test_a_gateway_tells_whether_it_can_ask_the_counters_that_it_shares(tmp_path: Path) -> None:
+    clock = FrozenClock(monotonic_ns=1)
+    one = Worker(tmp_path, "g0", clock)
+    nowhere = CountersEntry(engine="redis", url=Secret("redis://127.0.0.1:1"))
+    shared = counting(nowhere, tmp_path, "g0-aaaa", clock, seeded_bits()).shared
+    assert shared is not None
+    one.sharing.shared_counters = shared
+    await shared.count("entry", [claim()])
+    await one.sharing.round()
+    assert (one.sharing.last.counters_reachable, one.sharing.last.counters_owed) == (False, 1)
+    one.file.close()
 
 
 async def test_nothing_is_written_while_nothing_changes(tmp_path: Path) -> None:

@@ -74,3 +74,9 @@ def test_connections_are_shown_for_each_gateway() -> None:
     found = samples(FleetReport(gateway="g0", connections=3), FleetReport(gateway="g1", turned_away=2))
     assert found["switchgear_connections", "g0"] == 3
     assert found["switchgear_connections_turned_away", "g1"] == 2
+
+
+def test_it_is_shown_for_each_gateway_whether_it_can_ask_the_shared_counters() -> None:
+    found = samples(FleetReport(gateway="g0"), FleetReport(gateway="g1", counters_reachable=False, counters_owed=7))
+    assert [found["switchgear_counters_reachable", gateway] for gateway in ("g0", "g1")] == [1, 0]
+    assert [found["switchgear_counters_owed", gateway] for gateway in ("g0", "g1")] == [0, 7]

@@ -3,7 +3,8 @@
 A window of a counter is a hash of two numbers: ``s`` settled, ``h`` held. Numbers are added by HINCRBY, exact to 2⁶³;
 Lua only compares them, exact to 2⁵³ (its numbers are doubles). A reservation is a hash of what it holds of which
 window, and a member of one sorted set by the time when it lapses, on the server's clock. Each script lets go of at
-most ``REAP`` reservations that have lapsed before it does its own work, so that none takes long.
+most ``REAP`` reservations that have lapsed before it does its own work, so that none takes long; one that would refuse
+does so ``REAP_ROUNDS`` times, so that nobody is refused for what a dead gateway held.
 """
 
 from typing import Final
@@ -11,6 +12,7 @@ from typing import Final
 from switchgear.engines.redis_client import Script
 
 REAP: Final = 32
+REAP_ROUNDS: Final = 32
 _DAY_MS: Final = 86_400_000
 _REFUSED_MS: Final = 120_000
 """So long a reservation that was ended before it came is not held any more: its command was late."""
@@ -35,11 +37,13 @@ local function release(hold)
 end
 
 local function reap(holds, prefix, now)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', holds, '-inf', now, 'LIMIT', 0, {REAP})) do
+  local due = redis.call('ZRANGEBYSCORE', holds, '-inf', now, 'LIMIT', 0, {REAP})
+  for _, id in ipairs(due) do
     redis.call('ZREM', holds, id)
     release(prefix .. 'h:' .. id)
     redis.call('SET', prefix .. 'l:' .. id, '1', 'PX', {_DAY_MS})
   end
+  return #due == {REAP}
 end
 
 local function look(key)
@@ -96,8 +100,14 @@ end
 RESERVE: Final = Script(f"""{_COMMON}
 -- KEYS: the sorted set, the hold, its refusal, the windows, the previous windows. ARGV: prefix, id, ttl, the claims.
 local now = clock()
-reap(KEYS[1], ARGV[1], now)
+local more = reap(KEYS[1], ARGV[1], now)
 local stands, refused = ask(4, 4)
+local rounds = 1
+while refused and more and rounds < {REAP_ROUNDS} do
+  rounds = rounds + 1
+  more = reap(KEYS[1], ARGV[1], now)
+  stands, refused = ask(4, 4)
+end
 if refused then return told(stands, 4, false) end
 if redis.call('EXISTS', KEYS[3]) == 1 then return told(stands, 4, true) end
 for at, stand in ipairs(stands) do

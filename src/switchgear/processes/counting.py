@@ -30,6 +30,8 @@ class Counting(Struct, frozen=True, kw_only=True):
     """Counters, and their life."""
 
     counters: Counters
+    shared: PatientCounters | None = None
+    """The same, where gateways share them."""
     start: Callable[[], Awaitable[None]]
     """Before the first call; does not wait long."""
     run: Callable[[], Awaitable[None]]
@@ -96,7 +98,7 @@ def counting(declared: CountersEntry, journal: Path, gateway: str, clock: Clock,
     """What ``declared`` asks for, for the gateway ``gateway`` (``g<number>-<process>``). Raises ConfigError."""
     if declared.engine == "redis":
         patient = PatientCounters(shared_counters(declared), gateway, clock, random_bits)
-        return Counting(counters=patient, start=patient.start, run=patient.run, aclose=patient.aclose)
+        return Counting(counters=patient, shared=patient, start=patient.start, run=patient.run, aclose=patient.aclose)
     counters = MemoryCounters(clock)
     written = WrittenDown(counters, journal / FOLDER / f"{gateway.partition('-')[0]}.counts")
     return Counting(counters=counters, start=written.start, run=written.run, aclose=written.write)

@@ -140,7 +140,7 @@ def build(config: Config, options: GatewayOptions) -> Parts:
     responses = ResponseStore(values, config.state.response_ttl_seconds)
     made = gateway(snapshots, spoken, machinery, Record(journal, clock, gateway_id, meter), forward, responses)
     server = GatewayServer(made, _bounds(config))
-    sharing.server = server
+    sharing.server, sharing.shared_counters = server, counts.shared
     return Parts(
         snapshots=snapshots,
         state=state,

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from msgspec import structs
 
+from switchgear.engines.patient_counters import PatientCounters
 from switchgear.kernel.clock import Clock
 from switchgear.processes.report_values import ReportValues
 from switchgear.processes.reports import ReportFile
@@ -42,6 +43,7 @@ class Sharing:
         self.last = FleetReport(gateway=gateway, told_ns=clock.wall_ns())
         """What was told last."""
         self.server: Server | None = None
+        self.shared_counters: PatientCounters | None = None
         self._fleet = fleet
         self._file = file
         self._values = values
@@ -65,6 +67,9 @@ class Sharing:
         server = self.server
         if server is not None:
             now = structs.replace(now, connections=server.connection_count, turned_away=server.turned_away)
+        shared = self.shared_counters
+        if shared is not None:
+            now = structs.replace(now, counters_reachable=shared.reachable, counters_owed=shared.owed)
         self.last = now
         told = self.last if self._is_news(self.last) else None
         failure: OSError | None = None

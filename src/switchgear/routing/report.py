@@ -77,6 +77,10 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     """Of clients, open now."""
     turned_away: int = 0
     """Connections that were one too many, since the gateway began."""
+    counters_reachable: bool = True
+    """Whether the counters that gateways share can be asked; its own always can."""
+    counters_owed: int = 0
+    """Counts and settlements that shared counters have not been told yet."""
     told_ns: int = 0
     """Wall time."""
 

@@ -67,6 +67,16 @@ _GATEWAYS: Final[tuple[tuple[str, str, Callable[[FleetReport], float]], ...]] = 
         "Connections beyond `server.max_connections`, answered 503, since the gateway began.",
         lambda told: told.turned_away,
     ),
+    (
+        "switchgear_counters_reachable",
+        "0 while shared counters cannot be asked, and limits do what they declare for that.",
+        lambda told: told.counters_reachable,
+    ),
+    (
+        "switchgear_counters_owed",
+        "Counts and settlements that shared counters have not been told yet.",
+        lambda told: told.counters_owed,
+    ),
 )
 _RETRIES: Final = (
     ("switchgear_retry_budget_left", "Second tries that may be made at the provider now, once one was made."),
