@@ -7,7 +7,13 @@ import socket
 import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from switchgear.engines.redis_client import RedisClient
 from switchgear.engines.redis_link import Word
@@ -57,22 +63,13 @@ async def let_time_pass(client: RedisClient, prefix: str, seconds: float) -> Non
 class OwnRedis:
     """A server of the test's own."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, tls: bool = False) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
-        self._command = [
-            str(BINARY),
-            "--port",
-            str(self.port),
-            "--bind",
-            "127.0.0.1",
-            "--dir",
-            str(folder),
-            "--save",
-            "",
-        ]
-        self._command += options
+        ports = ["--port", "0", "--tls-port"] if tls else ["--port"]
+        place = ["--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+        self._command = [str(BINARY), *ports, str(self.port), *place, *options]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -114,3 +111,27 @@ def own_redis(folder: Path, *options: str) -> Generator[OwnRedis]:
         yield server
     finally:
         server.kill()
+
+
+def write_certificate(certificate: Path, key: Path) -> None:
+    """One for ``localhost`` that signs itself."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    begins = datetime(2020, 1, 1, tzinfo=UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(1)
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=36_500))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key.write_bytes(
+        private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )

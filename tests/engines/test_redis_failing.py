@@ -19,7 +19,7 @@ from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.ids import seeded_bits
 from switchgear.kernel.ports import Claim, FailMode
 from switchgear.testing.counters_contract import claim
-from tests.engines.redis_server import BINARY, OwnRedis, own_redis
+from tests.engines.redis_server import BINARY, OwnRedis, own_redis, write_certificate
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="needs a redis-server of its own, or a valkey-server")
 
@@ -211,3 +211,54 @@ async def test_what_is_no_redis_is_told_so() -> None:
         client = RedisClient(read_address(f"redis://127.0.0.1:{port}"), 1)
         with pytest.raises(ConnectionError):
             await client.open()
+
+
+async def test_in_a_cluster_the_node_that_has_the_keys_is_found(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    cluster = ("--cluster-enabled", "yes")
+    with own_redis(folders[0], *cluster) as first, own_redis(folders[1], *cluster) as second:
+        nodes = [client_of(each) for each in (first, second)]
+        for node in nodes:
+            await node.open()
+        await nodes[1].run("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+        await nodes[0].run("CLUSTER", "MEET", "127.0.0.1", second.port)
+        async with asyncio.timeout(30):
+            while b"cluster_state:ok" not in await info(nodes[0]):
+                await asyncio.sleep(0.05)
+        async with gateway(first) as counters:
+            await until(counters, reachable=True)
+            assert (await call(counters, "r", limited()))[1]
+            await counters.settled()
+        assert await used(second, limited()) == {1}
+        for node in nodes:
+            await node.aclose()
+
+
+async def info(node: RedisClient) -> bytes:
+    found = await node.run("CLUSTER", "INFO")
+    assert isinstance(found, bytes)
+    return found
+
+
+async def test_tls_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
+    write_certificate(certificate, key)
+    tls = ("--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-auth-clients", "no")
+    server = OwnRedis(tmp_path, *tls, tls=True)
+    try:
+        server.start()
+    except OSError:
+        pytest.skip("this redis-server was built without TLS")
+    try:
+        stranger = RedisClient(read_address(f"rediss://localhost:{server.port}"), 5)
+        with pytest.raises(ConnectionError, match="cannot be reached"):
+            await stranger.open()
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        friend = RedisClient(read_address(f"rediss://localhost:{server.port}"), 5)
+        await friend.open()
+        assert await friend.run("PING") == b"PONG"
+        await friend.aclose()
+    finally:
+        server.kill()
