@@ -21,7 +21,7 @@ from switchgear.processes.reports import FOLDER, ReportFile, living_reports
 from switchgear.processes.sharing import Sharing
 from switchgear.routing.fleet import Fleet
 from switchgear.routing.health import Health
-from switchgear.routing.policy import UNBOUNDED, BreakerRules
+from switchgear.routing.policy import UNBOUNDED, Bounds, BreakerRules
 from switchgear.routing.report import DeploymentReport, FleetReport, SilentGateway, word
 from switchgear.testing.counters_contract import claim
 
@@ -117,6 +117,28 @@ async def test_machines_that_share_a_store_tell_each_other_within_two_rounds(tmp
     assert [worker.health.breaker.state for worker in workers] == ["open"] * 3
     for worker in workers:
         worker.file.close()
+
+
+async def test_gateways_keep_what_a_vendor_allows_in_a_minute_together(tmp_path: Path) -> None:
+    clock = FrozenClock(monotonic_ns=1)
+    bounds = Bounds(requests_per_minute=10)
+    workers = [Worker(tmp_path, name, clock) for name in ("g0", "g1", "g2")]
+    for worker in workers:
+        worker.fleet.health("a/m", BreakerRules(), bounds)
+    for _ in range(4):
+        workers[0].health.begin(clock.monotonic_ns())
+        workers[1].health.begin(clock.monotonic_ns())
+    for worker in workers:
+        await worker.sharing.round()
+    assert workers[2].health.headroom(clock.monotonic_ns()) == pytest.approx(0.2)
+    await workers[0].sharing.round()
+    assert workers[0].health.headroom(clock.monotonic_ns()) == pytest.approx(0.2)
+    for worker in workers[:2]:
+        worker.file.close()
+    clock.advance(11)
+    await workers[2].sharing.round()
+    assert workers[2].health.headroom(clock.monotonic_ns()) == 1
+    workers[2].file.close()
 
 
 async def test_a_gateway_that_is_gone_is_not_asked_for_any_more(tmp_path: Path) -> None:

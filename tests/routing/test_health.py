@@ -181,6 +181,33 @@ def test_tokens_count_when_a_call_is_over_and_the_scarcer_of_both_decides() -> N
     assert not found.admits(0)
 
 
+def test_what_others_sent_in_the_last_minute_leaves_less_room_too() -> None:
+    found = health(Bounds(requests_per_minute=4, tokens_per_minute=100))
+    found.begin(0)
+    found.hear_minute(2, 80)
+    assert found.headroom(0) == pytest.approx(0.2)
+    assert found.has_room(0)
+    found.hear_minute(3, 0)
+    assert not found.has_room(0)
+    assert found.wait_seconds(0) == 60
+    assert found.minute(0) == (1, 0)
+    found.hear_minute(0, 0)
+    assert found.has_room(0)
+
+
+def test_while_only_others_have_used_up_the_minute_the_wait_is_a_guess_and_not_zero() -> None:
+    found = health(Bounds(requests_per_minute=4))
+    found.hear_minute(4, 0)
+    assert not found.has_room(0)
+    assert found.wait_seconds(0) == 1
+
+
+def test_what_is_not_bounded_is_not_told() -> None:
+    found = health()
+    found.begin(0)
+    assert found.minute(0) == (0, 0)
+
+
 def test_the_95th_percentile_waits_for_enough_first_tokens() -> None:
     found = health()
     for number in range(1, 20):

@@ -11,6 +11,7 @@ from switchgear.kernel.clock import Clock
 from switchgear.processes.report_values import ReportValues
 from switchgear.processes.reports import ReportFile
 from switchgear.routing.fleet import Fleet
+from switchgear.routing.minutes import OthersMinutes
 from switchgear.routing.report import FleetReport, report, take_hints
 
 _PERIOD_SECONDS: Final = 0.5
@@ -48,6 +49,7 @@ class Sharing:
         self._file = file
         self._values = values
         self._clock = clock
+        self._minutes = OthersMinutes()
         self._written: FleetReport | None = None
         self._failing = False
         self._log = logging.getLogger("switchgear.gateway")
@@ -75,9 +77,12 @@ class Sharing:
         failure: OSError | None = None
         for heard in (asyncio.to_thread(self._exchange, told), self._exchange_values(told)):
             try:
-                take_hints(self._fleet, await heard, self._clock)
+                reports = await heard
+                take_hints(self._fleet, reports, self._clock)
+                self._minutes.hear(reports)
             except OSError as error:
                 failure = error
+        self._minutes.apply(self._fleet, self._clock)
         if failure is not None and not self._failing:
             self._log.warning("gateways cannot tell each other of failing deployments: %s", failure)
         self._failing = failure is not None

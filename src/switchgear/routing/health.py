@@ -30,6 +30,8 @@ _LONGEST_COOL_SECONDS: Final = 60.0
 _MOST_DOUBLINGS: Final = 6
 _LOCKED_SECONDS: Final = 60.0
 """How long credentials that were refused are left alone."""
+_OTHERS_SECONDS: Final = 1.0
+"""When only others have used up what the vendor allows, nobody knows when that is over."""
 _READING_NS: Final = 5_000_000_000
 """How long a server's word on its queue counts: a queue that was is no reason to stay away."""
 
@@ -37,10 +39,10 @@ _READING_NS: Final = 5_000_000_000
 class Health:
     """Of one deployment under one key of its provider; all times are monotonic nanoseconds."""
 
-    __slots__ = ("_cools", "_first_tokens", "_last_ns", "_latency_ns", "_minute", "_others", "_p95_at", "_p95_ns",
-                 "_reading_until_ns", "_streamed", "_surely_free", "_well", "bounds", "breaker", "complaint",
-                 "cool_until_ns", "counts_tokens", "gate", "hinted_until_ns", "is_plain", "name", "observed",
-                 "told", "used_ns")  # fmt: skip
+    __slots__ = ("_cools", "_first_tokens", "_last_ns", "_latency_ns", "_minute", "_others", "_others_minute",
+                 "_p95_at", "_p95_ns", "_reading_until_ns", "_streamed", "_surely_free", "_well", "bounds", "breaker",
+                 "complaint", "cool_until_ns", "counts_tokens", "gate", "hinted_until_ns", "is_plain", "name",
+                 "observed", "told", "used_ns")  # fmt: skip
 
     def __init__(self, name: str, rules: BreakerRules, bounds: Bounds) -> None:
         self.name = name
@@ -67,6 +69,8 @@ class Health:
         self._p95_ns = 0
         self._p95_at = 0
         self._minute = Window(_MINUTE_SECONDS, 2)
+        self._others_minute = (0, 0)
+        """Requests and tokens that other gateways sent there in their last minute."""
         self.told: QueueReading | None = None
         """What the server said last of its queue; it counts for a while (:meth:`reading`)."""
         self._reading_until_ns = 0
@@ -108,7 +112,7 @@ class Health:
         until_ns = max(self.cool_until_ns, self.breaker.until_ns if self.breaker.state != "closed" else 0)
         seconds = max(0, until_ns - now_ns) / _NANOSECONDS
         if self.headroom(now_ns) <= 0:
-            seconds = max(seconds, self._minute.seconds_until_less(now_ns))
+            seconds = max(seconds, self._minute.seconds_until_less(now_ns) or _OTHERS_SECONDS)
         return seconds
 
     def headroom(self, now_ns: int) -> float:
@@ -119,10 +123,24 @@ class Health:
         self._minute.turn(now_ns)
         left = 1.0
         if bounds.requests_per_minute:
-            left = 1 - self._minute.sums[_REQUESTS] / bounds.requests_per_minute
+            sent = self._minute.sums[_REQUESTS] + self._others_minute[_REQUESTS]
+            left = 1 - sent / bounds.requests_per_minute
         if bounds.tokens_per_minute:
-            left = min(left, 1 - self._minute.sums[_TOKENS] / bounds.tokens_per_minute)
+            sent = self._minute.sums[_TOKENS] + self._others_minute[_TOKENS]
+            left = min(left, 1 - sent / bounds.tokens_per_minute)
         return left
+
+    def minute(self, now_ns: int) -> tuple[int, int]:
+        """Requests and tokens of this gateway's own in the last minute; nothing where nothing bounds them."""
+        if not self.bounds.requests_per_minute and not self.bounds.tokens_per_minute:
+            return (0, 0)
+        self._minute.turn(now_ns)
+        return (self._minute.sums[_REQUESTS], self._minute.sums[_TOKENS])
+
+    def hear_minute(self, requests: int, tokens: int) -> None:
+        """Other gateways told what they sent there in their last minute."""
+        self._others_minute = (requests, tokens)
+        self._look()
 
     def load(self, now_ns: int) -> float:
         """Expected nanoseconds for one more call: latency times the calls that stand before it."""
@@ -265,6 +283,6 @@ class Health:
         bounded = bounds.max_in_flight or bounds.requests_per_minute or bounds.tokens_per_minute
         self.counts_tokens = bool(bounds.tokens_per_minute)
         # What is counted is never too little: it only falls while nobody counts.
-        self._surely_free = bounds.requests_per_minute or _NO_BOUND
+        self._surely_free = (bounds.requests_per_minute or _NO_BOUND) - self._others_minute[_REQUESTS]
         self._well = self.breaker.state == "closed" and not self.cool_until_ns
         self.is_plain = not bounded and self._well

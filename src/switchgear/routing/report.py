@@ -44,6 +44,9 @@ class DeploymentReport(Struct, frozen=True, kw_only=True):
     in_flight: int = 0
     waiting: int = 0
     """Calls in line for a place."""
+    minute_requests: int = 0
+    """Sent by the gateway in the last minute, where requests or tokens per minute are bounded."""
+    minute_tokens: int = 0
     first_token_seconds: float | None = None
     """Moving average; None before the first one."""
     first_token_p95_seconds: float | None = None
@@ -179,13 +182,16 @@ def _has_something_to_tell(health: Health, fleet: Fleet, now_ns: int) -> bool:
     breaker = health.breaker
     if health.observed or breaker.failures_in_a_row or breaker.opened or health.cool_until_ns:
         return True
-    return (bool(health.gate.in_flight) and health.name in fleet.declared) or health.reading(now_ns) is not None
+    if health.reading(now_ns) is not None or any(health.minute(now_ns)):
+        return True
+    return bool(health.gate.in_flight) and health.name in fleet.declared
 
 
 def _deployment(health: Health, clock: Clock) -> DeploymentReport:
     breaker = health.breaker
     is_closed = breaker.state == "closed"
     reading = health.reading(clock.monotonic_ns())
+    requests, tokens = health.minute(clock.monotonic_ns())
     return DeploymentReport(
         name=health.name,
         breaker=breaker.state,
@@ -196,6 +202,8 @@ def _deployment(health: Health, clock: Clock) -> DeploymentReport:
         cool_until_ns=_wall_ns(health.cool_until_ns, clock),
         in_flight=health.gate.in_flight,
         waiting=health.gate.waiting,
+        minute_requests=requests,
+        minute_tokens=tokens,
         first_token_seconds=health.first_token_seconds,
         first_token_p95_seconds=health.first_token_p95_seconds(),
         server_running=None if reading is None else reading.running,
@@ -223,6 +231,8 @@ def _together(one: DeploymentReport, other: DeploymentReport) -> DeploymentRepor
         cool_until_ns=max(one.cool_until_ns, other.cool_until_ns),
         in_flight=one.in_flight + other.in_flight,
         waiting=one.waiting + other.waiting,
+        minute_requests=one.minute_requests + other.minute_requests,
+        minute_tokens=one.minute_tokens + other.minute_tokens,
         first_token_seconds=_larger(one.first_token_seconds, other.first_token_seconds),
         first_token_p95_seconds=_larger(one.first_token_p95_seconds, other.first_token_p95_seconds),
         server_running=_larger(one.server_running, other.server_running),
