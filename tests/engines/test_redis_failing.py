@@ -262,3 +262,48 @@ async def test_tls_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         await friend.aclose()
     finally:
         server.kill()
+
+
+async def test_values_cost_one_call_its_patience_and_are_found_again_afterwards(server: OwnRedis) -> None:
+    client = client_of(server, TIMEOUT_SECONDS)
+    store = RedisKeyValue(client, "test", 100)
+    await store.put("key", b"value", 60)
+    server.stop()
+    with pytest.raises(TimeoutError):
+        await store.get("key")
+    with pytest.raises(OSError, match="in time"):
+        await store.get("key")
+    began = time.monotonic()
+    for _ in range(20):
+        with pytest.raises(ConnectionError, match="at the moment"):
+            await store.get("key")
+    assert time.monotonic() - began < TIMEOUT_SECONDS
+    server.go_on()
+    async with asyncio.timeout(10):
+        while True:
+            with suppress(ConnectionError):
+                assert await store.get("key") == b"value"
+                break
+            await asyncio.sleep(0.05)
+    await client.aclose()
+
+
+async def test_who_gives_up_waiting_for_a_connection_leaves_none_behind(server: OwnRedis) -> None:
+    server.stop()
+    client = client_of(server)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await client.open()
+    server.go_on()
+    await client.open()
+    assert await client.run("PING") == b"PONG"
+    await client.aclose()
+
+
+async def test_a_command_that_cannot_be_written_disturbs_no_other(server: OwnRedis) -> None:
+    client = client_of(server)
+    await client.open()
+    with pytest.raises(UnicodeEncodeError):
+        await client.run("GET", "\ud800")
+    assert await client.run("ECHO", "fine") == b"fine"
+    await client.aclose()

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha1
 from typing import Final
 
@@ -36,6 +37,7 @@ class RedisClient:
         self._opening = asyncio.Lock()
         self._pause_seconds = 0.0
         self._not_before = 0.0
+        self._trying: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> bool:
@@ -59,6 +61,21 @@ class RedisClient:
                 raise
             self._pause_seconds = 0.0
 
+    async def reach(self) -> None:
+        """As :meth:`open`, but once it has failed nobody waits for the next try: that is made beside the calls."""
+        if self._link is not None and not self._link.closed:
+            return
+        if not self._pause_seconds:
+            await self.open()
+            return
+        if self._trying is None or self._trying.done():
+            self._trying = asyncio.get_running_loop().create_task(self._try())
+        raise ConnectionError(f"{self._address} cannot be reached at the moment")
+
+    async def _try(self) -> None:
+        with suppress(OSError):
+            await self.open()
+
     async def run(self, *command: Word) -> Answer:
         """The answer to ``command``. Raises ConnectionError when there is no connection: it does not wait for one."""
         if self._link is None:
@@ -81,6 +98,8 @@ class RedisClient:
 
     async def aclose(self) -> None:
         """Close the connection."""
+        if self._trying is not None:
+            self._trying.cancel()
         if self._link is not None:
             self._link.abort(ConnectionError("the connection to Redis was closed"))
 
@@ -94,9 +113,11 @@ class RedisClient:
                 else:
                     await loop.create_connection(lambda: link, address.host, address.port, ssl=self._tls)
                 await self._introduce(link)
-        except OSError as error:
+        except BaseException as error:
             link.abort(ConnectionError("the connection could not be opened"))
-            raise _worded(error, address) from error
+            if isinstance(error, OSError):
+                raise _worded(error, address) from error
+            raise
         return link
 
     async def _introduce(self, link: Link) -> None:

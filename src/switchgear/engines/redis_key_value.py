@@ -16,7 +16,7 @@ class RedisKeyValue:
         self._largest_bytes = largest_bytes
 
     async def get(self, key: str) -> bytes | None:
-        await self._client.open()
+        await self._client.reach()
         found = await self._client.run("GET", self._key(key))
         return found if isinstance(found, bytes) else None
 
@@ -25,11 +25,11 @@ class RedisKeyValue:
             raise OSError(
                 errno.EFBIG, f"{len(value)} bytes are more than the store keeps in all ({self._largest_bytes})"
             )
-        await self._client.open()
+        await self._client.reach()
         await self._client.run("SET", self._key(key), value, "PX", max(1, round(ttl_seconds * 1e3)))
 
     async def delete(self, key: str) -> None:
-        await self._client.open()
+        await self._client.reach()
         await self._client.run("UNLINK", self._key(key))
 
     def _key(self, key: str) -> bytes:

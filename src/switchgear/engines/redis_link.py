@@ -62,11 +62,12 @@ class Link(asyncio.Protocol):
             raise ConnectionError("the connection to Redis is lost")
         if self.stalled:
             raise Stalled("Redis is slow, and others wait for it already")
+        packed = _pack(command)
         answer: asyncio.Future[Answer] = self._loop.create_future()
         self._waiting.append((self._loop.time(), answer))
         if self._timer is None:
             self._timer = self._loop.call_later(self._timeout_seconds * _STALL_SHARE, self._look)
-        self._transport.write(_pack(command))
+        self._transport.write(packed)
         return answer
 
     def data_received(self, data: bytes) -> None:
