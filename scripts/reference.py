@@ -17,6 +17,7 @@ from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import CallerError, ConfigError, SwitchgearError, UpstreamRefused
 from switchgear.kernel.record import Attempt, CallRecord
 from switchgear.kernel.upstream import ProviderSettings
+from switchgear.processes.bookkeeping import Standing
 from switchgear.providers.kind import Environment, Kind
 from switchgear.providers.registry import discover
 from switchgear.providers.simulator.catalogue import MODELS
@@ -224,6 +225,13 @@ def deployment_metrics_table() -> str:
             )
         )
     )
+
+
+def ledger_metrics_table() -> str:
+    """The same for what the control process counts of the ledger."""
+    standing = Standing(SystemClock())
+    standing.differences["journal_ledger"] = 1
+    return _metrics_in(standing.render())
 
 
 def make_table() -> str:

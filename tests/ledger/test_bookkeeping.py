@@ -52,7 +52,10 @@ def writer(directory: Path, gateway: str = "g0") -> JournalWriter:
 
 
 def keeper(directory: Path, database: ControlDatabase | Fallible) -> Bookkeeper:
-    return Bookkeeper(directory, Ledger(database, CLOCK), CLOCK)
+    async def ready() -> None:
+        """The tables are there."""
+
+    return Bookkeeper(directory, Ledger(database, CLOCK), CLOCK, ready)
 
 
 async def caught_up(directory: Path, database: ControlDatabase | Fallible) -> None:

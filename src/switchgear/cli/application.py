@@ -10,11 +10,13 @@ import typer
 from switchgear.cli.batch import check_batch
 from switchgear.cli.chat import chat
 from switchgear.cli.check import check
-from switchgear.cli.database import current, upgrade
+from switchgear.cli.database_options import CurrentOptions, UpgradeOptions
 from switchgear.cli.import_config import litellm
 from switchgear.cli.init import init
 from switchgear.cli.key import new_key
+from switchgear.cli.ledger import ExportOptions, ListOptions, ReconcileOptions, RerateOptions, StatementOptions
 from switchgear.cli.models import list_models, show_model
+from switchgear.cli.options import deferred
 from switchgear.cli.output import show_error
 from switchgear.cli.price_signing import make_key, sign_prices, verify_prices
 from switchgear.cli.prices import check_prices, list_prices, show_price, show_schema
@@ -66,9 +68,16 @@ def application() -> typer.Typer:
     models.command("show")(reporting(show_model))
     app.add_typer(models, name="models")
     databases = _group("database", "The control database: keys, roles, models and the log of their changes.")
-    databases.command("upgrade")(reporting(upgrade))
-    databases.command("current")(reporting(current))
+    databases.command("upgrade")(reporting(deferred(UpgradeOptions, "switchgear.cli.database:upgrade")))
+    databases.command("current")(reporting(deferred(CurrentOptions, "switchgear.cli.database:current")))
     app.add_typer(databases, name="database")
+    ledger = _group("ledger", "What every attempt cost, and for whom.")
+    ledger.command("list")(reporting(deferred(ListOptions, "switchgear.cli.ledger_answers:list_rows")))
+    ledger.command("statement")(reporting(deferred(StatementOptions, "switchgear.cli.ledger_answers:statement")))
+    ledger.command("export")(reporting(deferred(ExportOptions, "switchgear.cli.ledger_answers:export")))
+    ledger.command("reconcile")(reporting(deferred(ReconcileOptions, "switchgear.cli.ledger_proofs:reconcile")))
+    ledger.command("rerate")(reporting(deferred(RerateOptions, "switchgear.cli.ledger_proofs:rerate")))
+    app.add_typer(ledger, name="ledger")
     imports = _group("import", "Configurations of other gateways, made into one of Switchgear.")
     imports.command("litellm")(reporting(litellm))
     app.add_typer(imports, name="import")

@@ -9,8 +9,9 @@ import typer
 from switchgear.app.database import ControlDatabase, open_database
 from switchgear.app.migrations import newest, revision
 from switchgear.app.migrations import upgrade as upgrade_database
+from switchgear.cli.database_options import CurrentOptions, UpgradeOptions
 from switchgear.cli.output import note
-from switchgear.cli.settings import ConfigOption, effective_config
+from switchgear.cli.settings import effective_config
 from switchgear.config import Config, read_environment
 from switchgear.kernel.errors import ConfigError
 
@@ -32,17 +33,17 @@ def in_database(config: Config, ask: Callable[[ControlDatabase], Awaitable[Answe
     return asyncio.run(run())
 
 
-def upgrade(config: ConfigOption = None) -> None:
-    """Bring the control database forward to what this version needs; a control process does so when it starts."""
-    applied = in_database(effective_config(config, read_environment()), upgrade_database)
+def upgrade(given: UpgradeOptions) -> None:
+    """Bring it forward."""
+    applied = in_database(effective_config(given.config, read_environment()), upgrade_database)
     for step in applied:
         typer.echo(step)
     note(f"the control database is at revision {newest()}")
 
 
-def current(config: ConfigOption = None) -> None:
-    """Print the revision of the control database; exit status 1 when this version needs another."""
-    found = in_database(effective_config(config, read_environment()), revision)
+def current(given: CurrentOptions) -> None:
+    """Say how far it is."""
+    found = in_database(effective_config(given.config, read_environment()), revision)
     typer.echo(found or "none")
     if found != newest():
         note(f"this version needs revision {newest()}; `switchgear database upgrade` brings an older one forward")

@@ -8,11 +8,12 @@ keeps what was not read (``journal.when_unread``), and no call waits.
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from switchgear.kernel.clock import Clock
+from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.ids import secret_hex
 from switchgear.kernel.record import CallRecord
 from switchgear.ledger.reconciling import Proof
@@ -30,21 +31,24 @@ _FIRST_PROOF_SECONDS: Final = 60.0
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _PROVEN_DAYS: Final = 2
 
+Ready = Callable[[], Awaitable[object]]
+
 
 class Bookkeeper:
     """Keeps the ledger of one journal."""
 
-    def __init__(self, directory: Path, ledger: Ledger, clock: Clock, prove_seconds: float = 3600.0) -> None:
+    def __init__(
+        self, directory: Path, ledger: Ledger, clock: Clock, ready: Ready, prove_seconds: float = 3600.0
+    ) -> None:
+        """``ready`` has the database brought forward; it is called before anything is asked of it."""
         self._directory = directory
+        self._ready = ready
         self._ledger = ledger
         self._clock = clock
         self._prove_seconds = prove_seconds
         self._log = logging.getLogger("switchgear.ledger")
-        self._rows = 0
-        self._failed_writes = 0
-        self._failing_since_ns: int | None = None
+        self._standing = Standing(clock)
         self._kept_ns = 0
-        self._proofs: dict[str, int] = {}
 
     async def run(self) -> None:
         """Take in and prove until cancelled."""
@@ -55,12 +59,12 @@ class Bookkeeper:
     async def _keep_taking(self) -> None:
         pause = _POLL_SECONDS
         while True:
-            rows = self._rows
+            rows = self._standing.rows
             try:
                 await self._take_on()
-            except OSError as error:
-                self._failed(error)
-            pause = _POLL_SECONDS if self._rows > rows else min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            except (OSError, ConfigError) as error:
+                self._standing.failed(error)
+            pause = _POLL_SECONDS if self._standing.rows > rows else min(2 * pause, _LONGEST_PAUSE_SECONDS)
             await asyncio.sleep(pause)
 
     async def _take_on(self) -> None:
@@ -78,16 +82,17 @@ class Bookkeeper:
             # From now on nothing is deleted that the ledger does not have, whether the database answers or not.
             await asyncio.to_thread(offsets.commit, {})
         journal = await asyncio.to_thread(identity, self._directory)
+        await self._ready()
         return JournalReader(self._directory, _Standing(await self._ledger.position(journal), offsets)), journal
 
     async def take(self, reader: JournalReader, journal: str) -> bool:
         """Take in the next batch; whether the one behind it is there already. Raises OSError."""
         batch = await asyncio.to_thread(reader.read_batch)
         if batch is None:
-            self._worked()
+            self._standing.worked()
             return False
-        self._rows += await self._ledger.take(journal, batch.records, batch.position)
-        self._worked()
+        self._standing.rows += await self._ledger.take(journal, batch.records, batch.position)
+        self._standing.worked()
         now_ns = self._clock.monotonic_ns()
         if now_ns - self._kept_ns >= _KEEP_NS or not batch.more:
             await asyncio.to_thread(reader.commit, batch.position)
@@ -104,7 +109,7 @@ class Bookkeeper:
             await self._ledger.prove_totals(today + 1 - _PROVEN_DAYS, today + 1),
         ]
         for proof in proofs:
-            self._proofs[proof.between] = proof.difference_nano_usd
+            self._standing.differences[proof.between] = proof.difference_nano_usd
             for finding in proof.findings:
                 self._log.error("%s: %s %s: %s", proof.between, finding.what, finding.where, finding)
         return proofs
@@ -116,35 +121,55 @@ class Bookkeeper:
             pause = self._prove_seconds
             try:
                 await self.prove()
-            except OSError as error:
+            except (OSError, ConfigError) as error:
                 self._log.warning("the ledger could not be proven against the journal: %s", error)
 
-    def _failed(self, error: OSError) -> None:
+    def metrics(self) -> str:
+        """How the ledger stands, in Prometheus' text format."""
+        return self._standing.render()
+
+
+class Standing:
+    """What is counted of a ledger's keeping, and told as metrics."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._monotonic_ns = clock.monotonic_ns
+        self._log = logging.getLogger("switchgear.ledger")
+        self._failed_writes = 0
+        self._failing_since_ns: int | None = None
+        self.rows = 0
+        """Written by this process."""
+        self.differences: dict[str, int] = {}
+        """In nano-dollars, by what was compared."""
+
+    def failed(self, error: Exception) -> None:
+        """The database did not take what the journal holds; it is said once."""
         self._failed_writes += 1
         if self._failing_since_ns is None:
-            self._failing_since_ns = self._clock.monotonic_ns()
+            self._failing_since_ns = self._monotonic_ns()
             self._log.error("the ledger is not written, and the journal keeps what it owes: %s", error)
 
-    def _worked(self) -> None:
+    def worked(self) -> None:
+        """The database has all that there was."""
         if self._failing_since_ns is not None:
             self._failing_since_ns = None
             self._log.warning("the ledger is written again")
 
-    def metrics(self) -> str:
-        """How the ledger stands, in Prometheus' text format."""
+    def render(self) -> str:
+        """Everything, as Prometheus reads it."""
         since_ns = self._failing_since_ns
-        behind_ns = 0 if since_ns is None else self._clock.monotonic_ns() - since_ns
+        behind_ns = 0 if since_ns is None else self._monotonic_ns() - since_ns
         behind = Family("switchgear_ledger_behind_seconds", "gauge", _BEHIND, ())
         differences = Family("switchgear_reconciliation_difference_nano_usd", "gauge", _DIFFERENCE, ("between",))
         rows, failed = Counts("switchgear_ledger_rows_total", _ROWS, ()), Counts(_FAILED_NAME, _FAILED, ())
-        rows.add((), self._rows)
+        rows.add((), self.rows)
         failed.add((), self._failed_writes)
-        proofs = sorted(self._proofs.items())
+        found = sorted(self.differences.items())
         return (
             rows.render()
             + failed.render()
             + behind.text([behind.line((), behind_ns / 1e9)])
-            + differences.text(differences.line((between,), amount) for between, amount in proofs)
+            + differences.text(differences.line((between,), amount) for between, amount in found)
         )
 
 

@@ -10,14 +10,19 @@ from pathlib import Path
 
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 
 from switchgear.app.control import Sources, control
+from switchgear.app.database import open_database
 from switchgear.app.listing import routes
+from switchgear.app.migrations import upgrade
 from switchgear.auth.master_key import read_master_keys
 from switchgear.config import Config, ConfigWatcher, Source, read_environment
 from switchgear.config.feed import FEED_FILE, Feed
 from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import ConfigError
+from switchgear.ledger.service import Ledger
+from switchgear.processes.bookkeeping import Bookkeeper
 from switchgear.processes.child import report_ready
 from switchgear.processes.feeding import Feeding
 from switchgear.processes.follow import Follower
@@ -67,21 +72,42 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
         feeding = Feeding(journal / FEED_FILE, read_master_keys(environ), _nothing)
         await feeding.look()
         file = _File(source, environ)
+        database = open_database(file.config.control)
     except ConfigError as error:
         log.error("%s", error)  # noqa: TRY400 (the message is for the operator; a traceback would bury it)
         return 1
     clock = SystemClock()
     follower = Follower(journal, clock)
+    books = Bookkeeper(journal, Ledger(database, clock), clock, ready=lambda: upgrade(database))
     app = control(
         Sources(
             version=version("switchgear"),
             models=lambda: _models(file.config),
-            metrics=follower.metrics,
+            metrics=lambda: follower.metrics() + books.metrics(),
             newest=follower.newest,
             routes=lambda: routes(file.config, word(living_reports(journal), clock.wall_ns())),
         )
     )
-    server = _Server(
+    server = _server(app, options)
+    loop = asyncio.get_running_loop()
+    serving = loop.create_task(server.serve())
+    rounds = (follower.run(), file.follow(), feeding.run(), books.run())
+    following = [loop.create_task(each) for each in rounds]
+    while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
+        await asyncio.sleep(0.01)
+    report_ready(options.ready_fd)
+    await stopping.wait()
+    for task in following:
+        task.cancel()
+    server.should_exit = True
+    await serving
+    await asyncio.wait(following)
+    await database.aclose()
+    return 0
+
+
+def _server(app: FastAPI, options: ControlOptions) -> _Server:
+    return _Server(
         uvicorn.Config(
             app,
             uds=options.socket_path,
@@ -92,19 +118,6 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
             lifespan="off",
         )
     )
-    loop = asyncio.get_running_loop()
-    serving = loop.create_task(server.serve())
-    following = [loop.create_task(follower.run()), loop.create_task(file.follow()), loop.create_task(feeding.run())]
-    while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
-        await asyncio.sleep(0.01)
-    report_ready(options.ready_fd)
-    await stopping.wait()
-    for task in following:
-        task.cancel()
-    server.should_exit = True
-    await serving
-    await asyncio.wait(following)
-    return 0
 
 
 async def _nothing() -> Feed:
