@@ -15,12 +15,14 @@ from switchgear.cli.import_config import litellm
 from switchgear.cli.init import init
 from switchgear.cli.key import new_key
 from switchgear.cli.ledger import ExportOptions, ListOptions, ReconcileOptions, RerateOptions, StatementOptions
+from switchgear.cli.keys import create, list_keys, revoke, rotate, show
 from switchgear.cli.models import list_models, show_model
 from switchgear.cli.options import deferred
 from switchgear.cli.output import show_error
 from switchgear.cli.price_signing import make_key, sign_prices, verify_prices
 from switchgear.cli.prices import check_prices, list_prices, show_price, show_schema
 from switchgear.cli.routes import routes
+from switchgear.cli.secrets import delete_secret, list_secrets, new_master_key, rotate_master, set_secret
 from switchgear.cli.start import control, gateway, serve
 from switchgear.cli.tail import tail
 from switchgear.cli.version import version
@@ -51,6 +53,20 @@ def application() -> typer.Typer:
     keys = _group("key", "Virtual keys: what applications present to the gateway.")
     keys.command("new")(reporting(new_key))
     app.add_typer(keys, name="key")
+    managed = _group("keys", "Virtual keys that the control database keeps.")
+    managed.command("create")(reporting(create))
+    managed.command("list")(reporting(list_keys))
+    managed.command("show")(reporting(show))
+    managed.command("rotate")(reporting(rotate))
+    managed.command("revoke")(reporting(revoke))
+    app.add_typer(managed, name="keys")
+    secrets = _group("secrets", "Secrets of providers, sealed in the control database.")
+    secrets.command("set")(reporting(set_secret))
+    secrets.command("list")(reporting(list_secrets))
+    secrets.command("delete")(reporting(delete_secret))
+    secrets.command("rotate-master")(reporting(rotate_master))
+    secrets.command("new-master-key")(reporting(new_master_key))
+    app.add_typer(secrets, name="secrets")
     batches = _group("batch", "Files of batches: many requests, one to a line.")
     batches.command("check")(reporting(check_batch))
     app.add_typer(batches, name="batch")

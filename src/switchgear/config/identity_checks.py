@@ -40,6 +40,9 @@ class IdentityChecks:
         for team in config.teams.values():
             yield from self._known(team, "project", team.project)
         for user in config.users.values():
+            if self._written.node(user, "teams") is None:
+                problems = (self._unknown("teams", name, name) for name in user.teams)
+                yield from (Problem(0, 0, problem) for problem in problems if problem)
             for name, item in self._written.items(user, "teams", user.teams):
                 problem = self._unknown("teams", name, str(item.value))
                 if problem:
@@ -118,6 +121,9 @@ class IdentityChecks:
         return f"unknown {what} {shown(written)}{suggestion(written, declared)}"
 
     def _ranges(self, made: Struct, field: str, ranges: tuple[str, ...]) -> Iterator[Problem]:
+        if self._written.node(made, field) is None:
+            problems = ((text, _range_problem(text)) for text in ranges)
+            yield from (Problem(0, 0, f"{shown(text)} {problem}") for text, problem in problems if problem)
         for text, item in self._written.items(made, field, ranges):
             problem = _range_problem(text)
             if problem:

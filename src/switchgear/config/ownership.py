@@ -1,8 +1,9 @@
 """To whom a key belongs: what its entry says, and what follows from its owner, team and project."""
 
+from typing import Protocol
+
 from msgspec import Struct
 
-from switchgear.config.identity import Key
 from switchgear.config.model import Config
 
 
@@ -18,7 +19,26 @@ class Ownership(Struct, frozen=True, kw_only=True):
     """Whether one of them is."""
 
 
-def ownership(config: Config, key: Key) -> Ownership:
+class Owned(Protocol):
+    """What says to whom it belongs, as an entry under ``keys`` does."""
+
+    @property
+    def user(self) -> str | None: ...
+
+    @property
+    def service_account(self) -> str | None: ...
+
+    @property
+    def team(self) -> str | None: ...
+
+    @property
+    def project(self) -> str | None: ...
+
+    @property
+    def organisation(self) -> str | None: ...
+
+
+def ownership(config: Config, key: Owned) -> Ownership:
     """What holds for ``key``; a name that is not declared leads no further."""
     user = config.users.get(key.user or "")
     account = config.service_accounts.get(key.service_account or "")

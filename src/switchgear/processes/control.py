@@ -14,11 +14,12 @@ from fastapi import FastAPI
 
 from switchgear.app.control import Sources, control
 from switchgear.app.database import open_database
+from switchgear.app.identity.service import identity
 from switchgear.app.listing import routes
 from switchgear.app.migrations import upgrade
 from switchgear.auth.master_key import read_master_keys
 from switchgear.config import Config, ConfigWatcher, Source, read_environment
-from switchgear.config.feed import FEED_FILE, Feed
+from switchgear.config.feed import FEED_FILE
 from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import ConfigError
 from switchgear.ledger.service import Ledger
@@ -69,14 +70,16 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     try:
         source = Source(Path(options.config_path) if options.config_path else None, environ)
         journal = Path(source.declared().journal.directory)
-        feeding = Feeding(journal / FEED_FILE, read_master_keys(environ), _nothing)
+        master_keys, clock = read_master_keys(environ), SystemClock()
+        database = open_database(source.declared().control)
+        await upgrade(database)
+        people = identity(database, source.declared, master_keys, clock)
+        feeding = Feeding(journal / FEED_FILE, master_keys, people.compiler)
         await feeding.look()
         file = _File(source, environ)
-        database = open_database(file.config.control)
-    except ConfigError as error:
+    except (ConfigError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400 (the message is for the operator; a traceback would bury it)
         return 1
-    clock = SystemClock()
     follower = Follower(journal, clock)
     books = Bookkeeper(journal, Ledger(database, clock), clock, ready=lambda: upgrade(database))
     app = control(
@@ -118,11 +121,6 @@ def _server(app: FastAPI, options: ControlOptions) -> _Server:
             lifespan="off",
         )
     )
-
-
-async def _nothing() -> Feed:
-    """Nothing is kept in a database yet; gateways wait for a feed all the same."""
-    return Feed()
 
 
 def _models(config: Config) -> list[str]:

@@ -1,0 +1,72 @@
+"""Which objects of the control database belong to identity, and the section of the file that each has the form of."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct, json
+
+from switchgear.auth.sealed import Sealed
+from switchgear.config.feed import KeyHash
+from switchgear.config.identity import (
+    OrganisationEntry,
+    ProjectEntry,
+    ServiceAccountEntry,
+    TeamEntry,
+    UserEntry,
+)
+from switchgear.config.secret import Secret
+
+KEY: Final = "key"
+SECRET: Final = "secret"  # noqa: S105 (the name of a kind)
+HASHING_KEY: Final = "hashing_key"
+HASHING_KEY_NAME: Final = "virtual-keys"
+
+Entry = OrganisationEntry | ProjectEntry | TeamEntry | UserEntry | ServiceAccountEntry
+SECTIONS: Final[Mapping[str, tuple[str, type[Entry]]]] = {
+    "organisation": ("organisations", OrganisationEntry),
+    "project": ("projects", ProjectEntry),
+    "team": ("teams", TeamEntry),
+    "user": ("users", UserEntry),
+    "service_account": ("service_accounts", ServiceAccountEntry),
+}
+"""By kind: the section, and the type of its entries."""
+SEALED_FIELDS: Final = frozenset(("sealed", "hashes"))
+"""What the audit log hides."""
+
+
+class KeptSecret(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A secret as it is kept."""
+
+    description: str = ""
+    sealed: Sealed
+
+
+class KeyScopes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a managed key is, without its texts: the fields of an entry under `keys`."""
+
+    user: str | None = None
+    service_account: str | None = None
+    team: str | None = None
+    project: str | None = None
+    organisation: str | None = None
+    tags: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    doors: tuple[str, ...] = ()
+    ip_ranges: tuple[str, ...] = ()
+    expires_at: str | None = None
+    disabled: bool = False
+
+
+class KeptKey(KeyScopes, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A managed key as it is kept."""
+
+    hashes: tuple[KeyHash, ...] = ()
+
+
+def body_of(value: Struct) -> str:
+    """A body for the store."""
+    return json.encode(value, enc_hook=_refuse).decode()
+
+
+def _refuse(value: object) -> object:
+    raise TypeError(f"nothing in clear is stored: {Secret if isinstance(value, Secret) else type(value)}")
