@@ -21,6 +21,15 @@ from switchgear.cli.options import deferred
 from switchgear.cli.output import show_error
 from switchgear.cli.price_signing import make_key, sign_prices, verify_prices
 from switchgear.cli.prices import check_prices, list_prices, show_price, show_schema
+from switchgear.cli.registry import (
+    delete_model,
+    deprecate_model,
+    model_history,
+    promote_model,
+    put_model,
+    retire_model,
+    revert_model,
+)
 from switchgear.cli.routes import routes
 from switchgear.cli.secrets import delete_secret, list_secrets, new_master_key, rotate_master, set_secret
 from switchgear.cli.start import control, gateway, serve
@@ -79,10 +88,7 @@ def application() -> typer.Typer:
     prices.command("sign")(reporting(sign_prices))
     prices.command("verify")(reporting(verify_prices))
     app.add_typer(prices, name="prices")
-    models = _group("models", "The registry of models: stage, owner, lineage, what they can do.")
-    models.command("list")(reporting(list_models))
-    models.command("show")(reporting(show_model))
-    app.add_typer(models, name="models")
+    _add_models(app)
     databases = _group("database", "The control database: keys, roles, models and the log of their changes.")
     databases.command("upgrade")(reporting(deferred(UpgradeOptions, "switchgear.cli.database:upgrade")))
     databases.command("current")(reporting(deferred(CurrentOptions, "switchgear.cli.database:current")))
@@ -98,6 +104,20 @@ def application() -> typer.Typer:
     imports.command("litellm")(reporting(litellm))
     app.add_typer(imports, name="import")
     return app
+
+
+def _add_models(app: typer.Typer) -> None:
+    models = _group("models", "The registry of models: stage, owner, lineage, what they can do.")
+    models.command("list")(reporting(list_models))
+    models.command("show")(reporting(show_model))
+    models.command("put")(reporting(put_model))
+    models.command("history")(reporting(model_history))
+    models.command("revert")(reporting(revert_model))
+    models.command("promote")(reporting(promote_model))
+    models.command("deprecate")(reporting(deprecate_model))
+    models.command("retire")(reporting(retire_model))
+    models.command("delete")(reporting(delete_model))
+    app.add_typer(models, name="models")
 
 
 def reporting(command: Callable[Parameters, None]) -> Callable[Parameters, None]:

@@ -1,6 +1,7 @@
 """``switchgear models``: the registry of models, as the configuration has it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,8 +9,8 @@ from msgspec import Struct
 
 from switchgear.app.catalogue import Catalogue
 from switchgear.cli.output import show_json, show_table
-from switchgear.cli.settings import ConfigOption, effective_config
-from switchgear.config import Config, read_environment
+from switchgear.cli.settings import ConfigOption, chosen_file
+from switchgear.config import Config, Source, read_environment
 from switchgear.kernel.capabilities import Capabilities
 from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import ConfigError
@@ -52,7 +53,7 @@ def list_models(
     if known:
         _list_known(as_json=as_json)
         return
-    found = list(model_lines(effective_config(config, read_environment()), SystemClock().wall_ns()))
+    found = list(model_lines(_in_force(config), SystemClock().wall_ns()))
     if as_json:
         show_json(found)
         return
@@ -70,7 +71,7 @@ def show_model(
     as_json: AsJson = False,
 ) -> None:
     """Show all that is known of one model: its card, its deployments, what it can do."""
-    effective = effective_config(config, read_environment())
+    effective = _in_force(config)
     catalogue = Catalogue(effective)
     name = catalogue.name_of(model)
     provider = model.partition("/")[0]
@@ -81,6 +82,11 @@ def show_model(
         show_json(line)
         return
     show_table(model, ("", ""), [row for row in _facts(line) if row[1]])
+
+
+def _in_force(config: Path | None) -> Config:
+    """What gateways go by: the file, and what they have been told of the control database."""
+    return Source(chosen_file(config), read_environment()).load()
 
 
 def model_lines(config: Config, wall_ns: int) -> Iterator[ModelLine]:

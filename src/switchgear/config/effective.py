@@ -1,13 +1,17 @@
 """What is in force: the file's configuration, with that of the control database laid over it."""
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from switchgear.config.feed import Feed, ManagedKey
 from switchgear.config.model import Config
+from switchgear.config.routing import ModelEntry
 from switchgear.config.secret import Secret
 
-_NOT_SECTIONS: Final = ("keys", "secrets", "hashing_key")
+_NOT_SECTIONS: Final = ("keys", "models", "secrets", "hashing_key")
+_LOG: Final = logging.getLogger("switchgear.config")
 
 
 class Effective(Config, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,6 +43,26 @@ def laid_over(config: Config, feed: Feed, path: Path, hashing_key: Secret | None
     fields = {field: getattr(config, field) for field in Config.__struct_fields__}
     for section in (field for field in Feed.__struct_fields__ if field not in _NOT_SECTIONS):
         fields[section] = {**getattr(feed, section), **fields[section]}
+    fields["models"] = {**_usable(config, feed.models), **config.models}
     named = {key.name for key in config.keys}
     fields["keys"] = (*config.keys, *(key for key in feed.keys if key.name not in named))
     return Effective(**fields, feed=str(path), hashing_key=hashing_key)
+
+
+def _usable(config: Config, models: Mapping[str, ModelEntry]) -> Mapping[str, ModelEntry]:
+    """Those of the database that the file still lets be: it may have changed since they were checked.
+
+    The others are left out, and the log says so: one of them must not take all the rest out of service.
+    """
+    taken = {*config.models, *(other for entry in config.models.values() for other in entry.aliases)}
+    usable: dict[str, ModelEntry] = {}
+    for name, entry in models.items():
+        missing = sorted({each.provider for each in entry.deployments} - set(config.providers))
+        double = sorted({name, *entry.aliases} & taken)
+        if missing:
+            _LOG.warning("the model %s of the control database is left out: no provider %s", name, ", ".join(missing))
+        elif double and name not in config.models:
+            _LOG.warning("the model %s of the control database is left out: %s is taken", name, ", ".join(double))
+        elif not double:
+            usable[name] = entry
+    return usable

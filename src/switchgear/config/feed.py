@@ -25,6 +25,7 @@ from switchgear.config.identity import (
     TeamEntry,
     UserEntry,
 )
+from switchgear.config.routing import ModelEntry
 from switchgear.config.secret import Secret
 from switchgear.kernel.errors import ConfigError
 
@@ -61,6 +62,7 @@ class Feed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
     teams: Mapping[str, TeamEntry] = {}
     users: Mapping[str, UserEntry] = {}
     service_accounts: Mapping[str, ServiceAccountEntry] = {}
+    models: Mapping[str, ModelEntry] = {}
     keys: tuple[ManagedKey, ...] = ()
     secrets: Mapping[str, Sealed] = {}
     hashing_key: Sealed | None = None

@@ -1,0 +1,68 @@
+"""Models of the control database on the command line."""
+
+from pathlib import Path
+
+import pytest
+from msgspec import json
+from typer.testing import CliRunner, Result
+
+from switchgear.cli import application
+
+CONFIG = """
+control: {database: control.db}
+providers: {sim: {kind: simulator}}
+models:
+  house: {deployments: [{model: sim/echo}]}
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "switchgear.yaml").write_text(CONFIG, encoding="utf-8")
+    (tmp_path / "m.yaml").write_text("deployments: [{model: sim/echo}]\ncard: {stage: staging}\n", encoding="utf-8")
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(application(), ["models", *arguments])
+
+
+def test_a_model_is_put_promoted_deprecated_reverted_and_deleted() -> None:
+    assert run("put", "m", "m.yaml").stdout == "m: staging, version 1\n"
+    assert run("promote", "m").stdout == "m: production, version 2\n"
+    assert run("deprecate", "m", "--retired", "2099-01-01", "--redirect-to", "house").stdout == (
+        "m: deprecated, version 3\n"
+    )
+    assert run("retire", "m").exit_code == 0
+    assert run("delete", "m").exit_code == 0
+    history = json.decode(run("history", "m", "--json").stdout)
+    assert [line["action"] for line in history] == [
+        "delete",
+        "move to retired",
+        "move to deprecated",
+        "move to production",
+        "create",
+    ]
+    assert run("revert", "m", "2").stdout == "m: production, version 6\n"
+    assert "production" in run("history", "m").stdout
+
+
+def test_what_cannot_be_done_is_told_and_changes_nothing() -> None:
+    for arguments, complaint in (
+        (("put", "house", "m.yaml"), "can be changed only there"),
+        (("put", "m", "none.yaml"), "cannot be read"),
+        (("promote", "nobody"), "there is no model 'nobody'"),
+        (("revert", "m", "7"), "there is no version 7"),
+    ):
+        done = run(*arguments)
+        assert done.exit_code == 1
+        assert complaint in done.stderr
+
+
+def test_a_file_that_is_no_model_is_told(folder: Path) -> None:
+    for text in ("[", "deployments: 7", "deployments: []", "deployments: [{model: sim/echo}]\nnonsense: 1"):
+        (folder / "m.yaml").write_text(text, encoding="utf-8")
+        done = run("put", "m", "m.yaml")
+        assert done.exit_code == 1
+        assert "m.yaml is no model" in done.stderr

@@ -1,0 +1,48 @@
+"""Models of the control database beside the file's: the file's word counts, and what it does not let be is left out."""
+
+import logging
+from pathlib import Path
+
+import pytest
+from msgspec import convert
+
+from switchgear.config.effective import laid_over
+from switchgear.config.feed import Feed
+from switchgear.config.model import Config, ProviderEntry
+from switchgear.config.routing import ModelEntry
+
+
+def entry(model: str, *aliases: str) -> ModelEntry:
+    return convert({"deployments": [{"model": model}], "aliases": aliases}, ModelEntry)
+
+
+def names(caplog: pytest.LogCaptureFixture, **kept: ModelEntry) -> dict[str, str]:
+    """The models in force, with their first deployment."""
+    file = Config(providers={"sim": ProviderEntry(kind="simulator")}, models={"house": entry("sim/echo", "home")})
+    with caplog.at_level(logging.WARNING, "switchgear.config"):
+        found = laid_over(file, Feed(models=kept), Path("feed"), None)
+    return {name: one.deployments[0].model for name, one in found.models.items()}
+
+
+def test_models_of_both_are_in_force(caplog: pytest.LogCaptureFixture) -> None:
+    assert names(caplog, m=entry("sim/lorem")) == {"m": "sim/lorem", "house": "sim/echo"}
+    assert caplog.messages == []
+
+
+def test_where_both_have_a_name_the_files_is_meant(caplog: pytest.LogCaptureFixture) -> None:
+    assert names(caplog, house=entry("sim/lorem")) == {"house": "sim/echo"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "why"),
+    [
+        (entry("acme/m"), "no provider acme"),
+        (entry("sim/m", "house"), "house is taken"),
+        (entry("sim/m", "home"), "home"),
+    ],
+)
+def test_what_the_file_no_longer_lets_be_is_left_out_and_told(
+    caplog: pytest.LogCaptureFixture, kept: ModelEntry, why: str
+) -> None:
+    assert names(caplog, m=kept, n=entry("sim/lorem")) == {"house": "sim/echo", "n": "sim/lorem"}
+    assert why in caplog.text
