@@ -10,6 +10,7 @@ from switchgear.config.effective import laid_over
 from switchgear.config.feed import Feed
 from switchgear.config.model import Config, ProviderEntry
 from switchgear.config.routing import ModelEntry
+from switchgear.models.rate_card import PriceCard
 
 
 def entry(model: str, *aliases: str) -> ModelEntry:
@@ -46,3 +47,14 @@ def test_what_the_file_no_longer_lets_be_is_left_out_and_told(
 ) -> None:
     assert names(caplog, m=kept, n=entry("sim/lorem")) == {"house": "sim/echo", "n": "sim/lorem"}
     assert why in caplog.text
+
+
+def test_prices_of_the_database_go_before_tables_and_behind_the_files() -> None:
+    own, kept = PriceCard(input="1", output="1"), PriceCard(input="2", output="2")
+    file = Config(
+        providers={"sim": ProviderEntry(kind="simulator", prices={"a": own}), "other": ProviderEntry(kind="x")}
+    )
+    feed = Feed(prices={"sim/a": kept, "sim/b": kept, "gone/c": kept})
+    found = laid_over(file, feed, Path("feed"), None)
+    assert found.providers["sim"].prices == {"a": own, "b": kept}
+    assert found.providers["other"].prices == {}

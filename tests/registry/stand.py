@@ -8,13 +8,15 @@ from switchgear.config.model import ProviderEntry
 from switchgear.config.routing import ModelEntry
 from switchgear.kernel.clock import SystemClock
 from switchgear.models.card import midnight_ns
+from switchgear.models.rate_card import PriceCard
 from switchgear.rest.objects import Objects
 from switchgear.rest.principal import Author
 
 TODAY = "2026-11-26"
 AUTHOR = Author(kind="operator", name="ann")
+FREE = {"echo": PriceCard(input="0", output="0")}
 FILE = Config(
-    providers={"sim": ProviderEntry(kind="simulator"), "openai": ProviderEntry(kind="openai")},
+    providers={"sim": ProviderEntry(kind="simulator", prices=FREE), "openai": ProviderEntry(kind="openai")},
     models={"house": convert({"deployments": [{"model": "sim/echo"}], "aliases": ["home"]}, ModelEntry)},
 )
 

@@ -9,10 +9,11 @@ from fastapi import FastAPI
 
 from switchgear.app.database import ControlDatabase
 from switchgear.app.registry.api import registry_routes
+from switchgear.app.registry.prices import price_routes
 from switchgear.kernel.ids import Ids, seeded_bits
 from switchgear.rest.api import Api, Surroundings
 from switchgear.rest.principal import EVERYWHERE, Asker, Place, Principal
-from tests.registry.stand import Noon, registry
+from tests.registry.stand import FILE, Noon, registry
 
 SPEC: Mapping[str, object] = {"deployments": [{"model": "sim/echo"}]}
 SLASHED = "team/model"
@@ -52,7 +53,12 @@ async def client(database: ControlDatabase) -> AsyncGenerator[httpx.AsyncClient]
         ids=Ids(clock, seeded_bits()),
     )
     app = FastAPI(openapi_url=None)
-    Api(registry_routes(registry(), "switchgear.yaml"), surroundings).mount(app)
+    models = registry()
+    routes = (
+        *registry_routes(models, "switchgear.yaml"),
+        *price_routes(models.objects, lambda: FILE, "switchgear.yaml"),
+    )
+    Api(routes, surroundings).mount(app)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api/api/v1") as made:
         yield made
 
@@ -119,3 +125,29 @@ async def test_every_route_is_in_the_document(database: ControlDatabase) -> None
     async with client(database) as api:
         paths = json.loads((await api.get("/openapi.json")).content)["paths"]
         assert "/api/v1/models/{name}/stage" in paths
+
+
+async def test_prices_are_changed_checked_and_reverted(database: ControlDatabase) -> None:
+    async with client(database) as api:
+        made = await api.post("/prices", json={"name": "openai/gpt-4o", "spec": {"input": "2", "output": "8"}})
+        assert made.status_code == 201
+        cheaper = {"spec": {"input": "1", "output": "4"}}
+        changed = await api.put("/prices/openai/gpt-4o", json=cheaper, headers={"if-match": '"1"'})
+        assert changed.json()["spec"]["input"] == "1"
+        back = await api.post("/prices/openai/gpt-4o/revert", json={"version": 1}, headers={"if-match": '"2"'})
+        assert back.json()["spec"]["input"] == "2"
+        listed = {one["name"]: one["source"] for one in (await api.get("/prices")).json()["data"]}
+        assert listed == {"openai/gpt-4o": "database", "sim/echo": "file"}
+
+
+async def test_a_price_that_cannot_be_used_or_is_nobodys_is_refused(database: ControlDatabase) -> None:
+    async with client(database) as api:
+        for name, spec, status in (
+            ("acme/m", {"input": "1", "output": "1"}, 422),
+            ("openai/m", {"input": "0.0000001", "output": "1"}, 422),
+            ("openai/m", {"input": "-1", "output": "1"}, 422),
+            ("openai", {"input": "1", "output": "1"}, 422),
+            ("sim/echo", {"input": "1", "output": "1"}, 409),
+        ):
+            answer = await api.post("/prices", json={"name": name, "spec": spec})
+            assert answer.status_code == status, (name, spec)

@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from msgspec import structs
+
 from switchgear.config.feed import Feed, ManagedKey
-from switchgear.config.model import Config
+from switchgear.config.model import Config, ProviderEntry
 from switchgear.config.routing import ModelEntry
 from switchgear.config.secret import Secret
+from switchgear.models.rate_card import PriceCard
 
-_NOT_SECTIONS: Final = ("keys", "models", "secrets", "hashing_key")
+_NOT_SECTIONS: Final = ("keys", "models", "prices", "secrets", "hashing_key")
 _LOG: Final = logging.getLogger("switchgear.config")
 
 
@@ -44,6 +47,7 @@ def laid_over(config: Config, feed: Feed, path: Path, hashing_key: Secret | None
     for section in (field for field in Feed.__struct_fields__ if field not in _NOT_SECTIONS):
         fields[section] = {**getattr(feed, section), **fields[section]}
     fields["models"] = {**_usable(config, feed.models), **config.models}
+    fields["providers"] = {name: _priced(name, entry, feed.prices) for name, entry in config.providers.items()}
     named = {key.name for key in config.keys}
     fields["keys"] = (*config.keys, *(key for key in feed.keys if key.name not in named))
     return Effective(**fields, feed=str(path), hashing_key=hashing_key)
@@ -66,3 +70,10 @@ def _usable(config: Config, models: Mapping[str, ModelEntry]) -> Mapping[str, Mo
         elif not double:
             usable[name] = entry
     return usable
+
+
+def _priced(provider: str, entry: ProviderEntry, prices: Mapping[str, PriceCard]) -> ProviderEntry:
+    """A provider with the prices that the database has of its models; the file's own count where both are there."""
+    mine = f"{provider}/"
+    kept = {name.removeprefix(mine): card for name, card in prices.items() if name.startswith(mine)}
+    return structs.replace(entry, prices={**kept, **entry.prices}) if kept else entry

@@ -28,6 +28,7 @@ from switchgear.config.identity import (
 from switchgear.config.routing import ModelEntry
 from switchgear.config.secret import Secret
 from switchgear.kernel.errors import ConfigError
+from switchgear.models.rate_card import PriceCard
 
 FEED_FILE: Final = "control.feed"
 ALIVE_FILE: Final = "control.alive"
@@ -63,6 +64,8 @@ class Feed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
     users: Mapping[str, UserEntry] = {}
     service_accounts: Mapping[str, ServiceAccountEntry] = {}
     models: Mapping[str, ModelEntry] = {}
+    prices: Mapping[str, PriceCard] = {}
+    """By `provider/model`."""
     keys: tuple[ManagedKey, ...] = ()
     secrets: Mapping[str, Sealed] = {}
     hashing_key: Sealed | None = None
