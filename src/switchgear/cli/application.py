@@ -14,8 +14,8 @@ from switchgear.cli.database_options import CurrentOptions, UpgradeOptions
 from switchgear.cli.import_config import litellm
 from switchgear.cli.init import init
 from switchgear.cli.key import new_key
-from switchgear.cli.ledger import ExportOptions, ListOptions, ReconcileOptions, RerateOptions, StatementOptions
 from switchgear.cli.keys import create, list_keys, revoke, rotate, show
+from switchgear.cli.ledger import ExportOptions, ListOptions, ReconcileOptions, RerateOptions, StatementOptions
 from switchgear.cli.models import list_models, show_model
 from switchgear.cli.options import deferred
 from switchgear.cli.output import show_error

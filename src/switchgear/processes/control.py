@@ -13,7 +13,7 @@ import uvloop
 from fastapi import FastAPI
 
 from switchgear.app.control import Sources, control
-from switchgear.app.database import open_database
+from switchgear.app.database import ControlDatabase, open_database
 from switchgear.app.identity.service import identity
 from switchgear.app.listing import routes
 from switchgear.app.migrations import upgrade
@@ -72,7 +72,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
         journal = Path(source.declared().journal.directory)
         master_keys, clock = read_master_keys(environ), SystemClock()
         database = open_database(source.declared().control)
-        await upgrade(database)
+        await _brought_forward(database, log)
         people = identity(database, source.declared, master_keys, clock)
         feeding = Feeding(journal / FEED_FILE, master_keys, people.compiler)
         await feeding.look()
@@ -107,6 +107,14 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     await asyncio.wait(following)
     await database.aclose()
     return 0
+
+
+async def _brought_forward(database: ControlDatabase, log: logging.Logger) -> None:
+    """Migrate what can be reached now; who keeps the books tries again. Raises ConfigError for what is newer."""
+    try:
+        await upgrade(database)
+    except OSError as error:
+        log.error("the control database cannot be reached, and gateways go on with what they know: %s", error)  # noqa: TRY400 (the same)
 
 
 def _server(app: FastAPI, options: ControlOptions) -> _Server:
