@@ -21,6 +21,7 @@ HEADINGS = {
     "ServiceAccountEntry": "`service_accounts.<name>`",
     "Key": "`keys[]`",
     "ProviderEntry": "`providers.<name>`",
+    "LimitEntry": "`limits.<name>`",
     "PassThroughEntry": "`passthrough[]`",
     "PriceCard": "`providers.<name>.prices.<model>`",
     "TierCard": "`providers.<name>.prices.<model>.tiers[]`",

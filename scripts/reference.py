@@ -61,6 +61,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "BodyTooLarge": "Send less, refer to media by URL, or raise `server.max_body_bytes`.",
     "HeadersTooLarge": "Send fewer or shorter headers; cookies and tracing baggage are the usual ones.",
     "RateLimited": "Wait as long as `retry-after` says.",
+    "QuotaExceeded": "Raise the budget that the message names, or wait for its next window.",
     "UpstreamError": "Try again; if it stays, ask the provider.",
     "UpstreamUnreachable": "Check that the server at the address in the message runs, and `base_url`.",
     "UpstreamGarbled": "Check that `base_url` leads to the API, with its `/v1`, and not to a web page or another kind.",

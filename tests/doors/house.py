@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct, structs
 
-from switchgear.app.gateway import Machinery, gateway, outside
+from switchgear.app.gateway import Keeping, Machinery, gateway, outside
 from switchgear.app.models import Outside, build_snapshot
 from switchgear.config.model import Config, Key, ProviderEntry
 from switchgear.config.routing import DeploymentEntry, ModelEntry, RetriesEntry, RoutingEntry
@@ -19,10 +19,11 @@ from switchgear.doors.gateway import Snapshots
 from switchgear.doors.response_store import ResponseStore
 from switchgear.doors.server import GatewayServer
 from switchgear.engines.memory import MemoryKeyValue
+from switchgear.engines.memory_counters import MemoryCounters
 from switchgear.kernel.clock import Clock, SystemClock
 from switchgear.kernel.errors import NotFound
 from switchgear.kernel.ids import Ids, seeded_bits
-from switchgear.kernel.ports import KeyValue
+from switchgear.kernel.ports import Counters, KeyValue
 from switchgear.kernel.record import CallRecord
 from switchgear.kernel.reply import Reply
 from switchgear.traces.stage import Record
@@ -116,6 +117,7 @@ class Fittings(Struct, frozen=True, kw_only=True):
     journal: ListJournal | None = None
     ways: Callable[[Outside], Outside] | None = None
     """Changes how it reaches the world."""
+    counters: Counters | None = None
 
 
 async def nobody(request: Request) -> Reply:
@@ -184,7 +186,8 @@ async def serving(
     out = out if fitted.ways is None else fitted.ways(out)
     snapshots = Snapshots(build_snapshot(config, "test", out))
     responses = ResponseStore(state or MemoryKeyValue(clock, keep_bytes=10_000_000), ttl_seconds=3600)
-    made = gateway(snapshots, spoken, machinery, Record(journal, clock, "g0"), nobody, responses)
+    keeping = Keeping(responses=responses, counters=fitted.counters or MemoryCounters(clock))
+    made = gateway(snapshots, spoken, machinery, Record(journal, clock, "g0"), nobody, keeping)
     server = GatewayServer(
         made, bounds or Bounds(), keepalive_after_seconds=keepalive_after_seconds, tick_seconds=0.005
     )

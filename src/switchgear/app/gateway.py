@@ -1,7 +1,7 @@
 """The data plane put together."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -16,8 +16,10 @@ from switchgear.doors.response_store import ResponseStore
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.ids import Ids, RandomBits
-from switchgear.kernel.pipeline import Stage, compose
+from switchgear.kernel.pipeline import Next, Stage, compose
+from switchgear.kernel.ports import Counters
 from switchgear.kernel.upstream import Transport
+from switchgear.limits.stage import Limit
 from switchgear.providers.registry import discover
 from switchgear.providers.simulator.transport import Simulator
 from switchgear.routing.affinity import Bindings
@@ -26,6 +28,13 @@ from switchgear.routing.fleet import Fleet
 from switchgear.routing.shadow import Shadows
 from switchgear.routing.stage import Route
 from switchgear.wire.openai_chat import OpenAIChat
+
+
+class Keeping(Struct, frozen=True, kw_only=True):
+    """What a gateway remembers from one call to another."""
+
+    responses: ResponseStore
+    counters: Counters
 
 
 class Machinery(Struct, frozen=True, kw_only=True):
@@ -55,25 +64,26 @@ def gateway(
     machinery: Machinery,
     record: Stage,
     forward: Forward,
-    responses: ResponseStore,
+    keeping: Keeping,
 ) -> Gateway:
     """The pipeline is this list, outermost first; a stage that is off is not in it."""
     stages: list[Stage] = [
         record,
         Authenticate(),
     ]
+    wrap = Wrap(stages, [*stages, Limit(keeping.counters, machinery.clock)])
     means = _means(machinery)
     # A copy is recorded like any call, but it is nobody's: no stage that asks or charges the caller stands before it.
     shadows = Shadows(compose([record], Route(means).__call__), machinery.ids, machinery.random_bits)
     pipelines = Pipelines(
-        wrap=lambda last: compose(stages, last),
+        wrap=wrap,
         route=Route(means, shadows).__call__,
         bad_request=compose([record], raise_defect),
     )
     endpoints = [
         *openai.endpoints(spoken, pipelines),
         *azure.endpoints(spoken, pipelines),
-        *openai_responses.endpoints(spoken, pipelines, responses, machinery.clock),
+        *openai_responses.endpoints(spoken, pipelines, keeping.responses, machinery.clock),
         *anthropic.endpoints(spoken, pipelines),
         *cohere.endpoints(spoken, pipelines),
         *gemini.endpoints(spoken, pipelines),
@@ -91,7 +101,23 @@ def gateway(
     )
     made.on_close = shadows.aclose
     made.require_key = require_key
+    made.when_limited = wrap.when_limited
     return made
+
+
+class Wrap:
+    """Puts the stages around a handler, and those of a snapshot with limits around it too."""
+
+    def __init__(self, stages: Sequence[Stage], limited: Sequence[Stage]) -> None:
+        self._stages = stages
+        self._limited = limited
+        self.when_limited: dict[Next, Next] = {}
+        """By the pipeline that stands where nothing is limited."""
+
+    def __call__(self, last: Next) -> Next:
+        pipeline = compose(self._stages, last)
+        self.when_limited[pipeline] = compose(self._limited, last)
+        return pipeline
 
 
 def _means(machinery: Machinery) -> Means:

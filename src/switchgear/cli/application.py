@@ -59,9 +59,19 @@ def application() -> typer.Typer:
     app.command("tail")(reporting(tail))
     app.command("chat")(reporting(chat))
     app.command("version")(reporting(version))
+    groups = (_add_key_makers, _add_keys, _add_secrets, _add_batches)
+    for add in (*groups, _add_prices, _add_models, _add_database, _add_ledger, _add_imports):
+        add(app)
+    return app
+
+
+def _add_key_makers(app: typer.Typer) -> None:
     keys = _group("key", "Virtual keys: what applications present to the gateway.")
     keys.command("new")(reporting(new_key))
     app.add_typer(keys, name="key")
+
+
+def _add_keys(app: typer.Typer) -> None:
     managed = _group("keys", "Virtual keys that the control database keeps.")
     managed.command("create")(reporting(create))
     managed.command("list")(reporting(list_keys))
@@ -69,6 +79,9 @@ def application() -> typer.Typer:
     managed.command("rotate")(reporting(rotate))
     managed.command("revoke")(reporting(revoke))
     app.add_typer(managed, name="keys")
+
+
+def _add_secrets(app: typer.Typer) -> None:
     secrets = _group("secrets", "Secrets of providers, sealed in the control database.")
     secrets.command("set")(reporting(set_secret))
     secrets.command("list")(reporting(list_secrets))
@@ -76,9 +89,15 @@ def application() -> typer.Typer:
     secrets.command("rotate-master")(reporting(rotate_master))
     secrets.command("new-master-key")(reporting(new_master_key))
     app.add_typer(secrets, name="secrets")
+
+
+def _add_batches(app: typer.Typer) -> None:
     batches = _group("batch", "Files of batches: many requests, one to a line.")
     batches.command("check")(reporting(check_batch))
     app.add_typer(batches, name="batch")
+
+
+def _add_prices(app: typer.Typer) -> None:
     prices = _group("prices", "What models cost.")
     prices.command("list")(reporting(list_prices))
     prices.command("show")(reporting(show_price))
@@ -88,11 +107,16 @@ def application() -> typer.Typer:
     prices.command("sign")(reporting(sign_prices))
     prices.command("verify")(reporting(verify_prices))
     app.add_typer(prices, name="prices")
-    _add_models(app)
+
+
+def _add_database(app: typer.Typer) -> None:
     databases = _group("database", "The control database: keys, roles, models and the log of their changes.")
     databases.command("upgrade")(reporting(deferred(UpgradeOptions, "switchgear.cli.database:upgrade")))
     databases.command("current")(reporting(deferred(CurrentOptions, "switchgear.cli.database:current")))
     app.add_typer(databases, name="database")
+
+
+def _add_ledger(app: typer.Typer) -> None:
     ledger = _group("ledger", "What every attempt cost, and for whom.")
     ledger.command("list")(reporting(deferred(ListOptions, "switchgear.cli.ledger_answers:list_rows")))
     ledger.command("statement")(reporting(deferred(StatementOptions, "switchgear.cli.ledger_answers:statement")))
@@ -100,10 +124,12 @@ def application() -> typer.Typer:
     ledger.command("reconcile")(reporting(deferred(ReconcileOptions, "switchgear.cli.ledger_proofs:reconcile")))
     ledger.command("rerate")(reporting(deferred(RerateOptions, "switchgear.cli.ledger_proofs:rerate")))
     app.add_typer(ledger, name="ledger")
+
+
+def _add_imports(app: typer.Typer) -> None:
     imports = _group("import", "Configurations of other gateways, made into one of Switchgear.")
     imports.command("litellm")(reporting(litellm))
     app.add_typer(imports, name="import")
-    return app
 
 
 def _add_models(app: typer.Typer) -> None:

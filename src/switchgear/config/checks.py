@@ -12,6 +12,7 @@ from switchgear.config.control import NO_DATABASE
 from switchgear.config.document import problem_at
 from switchgear.config.identity import Key
 from switchgear.config.identity_checks import IdentityChecks
+from switchgear.config.limit_checks import LimitChecks
 from switchgear.config.model import Config, ModelEntry, ProviderEntry
 from switchgear.config.passthrough_checks import PassThroughChecks
 from switchgear.config.problems import Problem, shown, suggestion
@@ -93,6 +94,7 @@ class Checks:
             yield from self._model(name, entry)
         yield from RoutingChecks(self._config, self._written).problems()
         yield from ConsoleChecks(self._config, self._written).problems()
+        yield from LimitChecks(self._config, self._written).problems()
         yield from IdentityChecks(self._config, self._written).problems()
         yield from CardChecks(self._config, self._written).problems()
         yield from PassThroughChecks(self._config, self._written, self._kinds).problems()

@@ -20,6 +20,7 @@ from switchgear.config.identity import (
     TeamEntry,
     UserEntry,
 )
+from switchgear.config.limits import LimitEntry
 from switchgear.config.names import NAME, Name
 from switchgear.config.routing import (
     FIELD_NAME,
@@ -327,6 +328,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     state: Annotated[State, Meta(description="What gateways remember between calls.")] = State()
     control: Annotated[Control, Meta(description="The control process, and what it keeps.")] = Control()
     counters: Annotated[CountersEntry, Meta(description="Where limits and budgets are counted.")] = CountersEntry()
+    limits: Annotated[
+        Mapping[Name, LimitEntry], Meta(description="How much may be used and spent, by name of the limit.")
+    ] = {}
     console: Annotated[Console, Meta(description="The console, for people in a browser.")] = Console()
     organisations: Annotated[
         Mapping[Name, OrganisationEntry], Meta(description="Organisations by name: they own projects.")

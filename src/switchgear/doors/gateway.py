@@ -18,6 +18,7 @@ from switchgear.kernel.call import Call, Head, Snapshot
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import BadRequest, Internal, SwitchgearError
 from switchgear.kernel.ids import Ids
+from switchgear.kernel.pipeline import Next
 from switchgear.kernel.reply import Headers, Reply
 
 Forward = Callable[[Request], Awaitable[Reply]]
@@ -75,6 +76,8 @@ class Gateway:
         """Ends what goes on beside the calls."""
         self.require_key: RequireKey | None = None
         """Refuses strangers by the head of a request; None: all are refused once their request is whole."""
+        self.when_limited: Mapping[Next, Next] = {}
+        """What stands in place of a pipeline under a snapshot that has limits."""
         self._read_head = Decoder(Head).decode
         self._log = logging.getLogger("switchgear.gateway")
 
@@ -115,7 +118,10 @@ class Gateway:
             elif call.defect is not None:
                 reply = await endpoint.bad_body(call)
             else:
-                reply = await endpoint.pipeline(call)
+                pipeline = endpoint.pipeline
+                if call.snapshot.is_limited:
+                    pipeline = self.when_limited.get(pipeline, pipeline)
+                reply = await pipeline(call)
         except SwitchgearError as error:
             reply = self._error_reply(endpoint, call.id, error)
         except Exception:  # noqa: BLE001 (the gateway's edge: a defect costs one call, not the process)

@@ -62,10 +62,12 @@ def model_allowed(allowed: tuple[str, ...], model: str) -> bool:
 class Snapshot:
     """One immutable version of all that the data plane needs to know: a part for each slice that asks."""
 
-    __slots__ = ("_parts", "version")
+    __slots__ = ("_parts", "is_limited", "version")
 
-    def __init__(self, version: str, parts: Mapping[type, object]) -> None:
+    def __init__(self, version: str, parts: Mapping[type, object], *, is_limited: bool = False) -> None:
         self.version = version
+        self.is_limited = is_limited
+        """Whether calls fall under limits: those of one that has none do not pass the stage that looks."""
         self._parts = dict(parts)
 
     def part(self, kind: type[T]) -> T:

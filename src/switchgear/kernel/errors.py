@@ -20,6 +20,7 @@
     │   ├── BodyTooLarge            413 request_too_large
     │   ├── HeadersTooLarge         431 headers_too_large
     │   └── RateLimited             429 rate_limit_exceeded
+    │       └── QuotaExceeded       429 insufficient_quota
     ├── UpstreamError               502 upstream_error
     │   ├── UpstreamUnreachable     502 upstream_unreachable
     │   ├── UpstreamGarbled         502 upstream_garbled
@@ -176,6 +177,13 @@ class RateLimited(CallerError):
     status = 429
     code = "rate_limit_exceeded"
     retryable = True
+
+
+class QuotaExceeded(RateLimited):
+    """A budget of this gateway is spent: trying again helps only in its next window."""
+
+    code = "insufficient_quota"
+    retryable = False
 
 
 class UpstreamError(SwitchgearError):

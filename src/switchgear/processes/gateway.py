@@ -11,7 +11,7 @@ from pathlib import Path
 import uvloop
 from msgspec import Struct
 
-from switchgear.app.gateway import Machinery, gateway, outside
+from switchgear.app.gateway import Keeping, Machinery, gateway, outside
 from switchgear.app.models import Outside, build_snapshot
 from switchgear.app.state import key_value
 from switchgear.config import Config, ConfigWatcher, Source, config_version, listening, read_environment
@@ -138,7 +138,8 @@ def build(config: Config, options: GatewayOptions) -> Parts:
     if options.control_socket is not None:
         forward = ForwardToControl(transport, options.control_socket, state)
     responses = ResponseStore(values, config.state.response_ttl_seconds)
-    made = gateway(snapshots, spoken, machinery, Record(journal, clock, gateway_id, meter), forward, responses)
+    keeping = Keeping(responses=responses, counters=counts.counters)
+    made = gateway(snapshots, spoken, machinery, Record(journal, clock, gateway_id, meter), forward, keeping)
     server = GatewayServer(made, _bounds(config))
     sharing.server, sharing.shared_counters = server, counts.shared
     return Parts(

@@ -1,0 +1,105 @@
+"""Streams whose length nobody bounded: what is held grows with them, and a limit that is reached cuts them off."""
+
+from typing import Final, Protocol
+
+from msgspec import structs
+
+from switchgear.kernel.call import Call
+from switchgear.kernel.chat import Delta
+from switchgear.kernel.errors import QuotaExceeded
+from switchgear.kernel.estimate import estimate_output_tokens
+from switchgear.kernel.ports import Claim, Counters
+from switchgear.kernel.pricing import PICO_PER_NANO
+from switchgear.kernel.reply import Frame, Frames, Reply
+from switchgear.limits.estimate import Reach
+from switchgear.limits.plan import Counted, Estimate, amount_of
+
+STEP_TOKENS: Final = 256
+"""What is reserved more at a time."""
+_BY_OUTPUT: Final = ("usd", "tokens", "output_tokens")
+
+
+def is_metered(counted: Counted) -> bool:
+    """Whether a stream can pass the limit after it began."""
+    return counted.enforced and counted.rule.quantity in _BY_OUTPUT
+
+
+class Holding(Protocol):
+    """What is held for one call."""
+
+    @property
+    def counted(self) -> tuple[Counted, ...]: ...
+
+    @property
+    def claims(self) -> tuple[Claim, ...]: ...
+
+    @property
+    def estimate(self) -> Estimate: ...
+
+
+class Meter:
+    """Counts the tokens of one stream and reserves for them ahead."""
+
+    __slots__ = ("_bytes", "_call", "_counters", "_frames", "_held", "_hold_seconds", "_reach", "_reserved_tokens")
+
+    def __init__(self, counters: Counters, call: Call, held: Holding, reach: Reach, hold_seconds: float) -> None:
+        self._counters = counters
+        self._call = call
+        self._held = held
+        self._reach = reach
+        self._hold_seconds = hold_seconds
+        self._reserved_tokens = held.estimate.output_tokens
+        self._frames = 0
+        self._bytes = 0
+
+    async def see(self, frame: Frame) -> None:
+        """Count a frame before it goes out. Raises QuotaExceeded when a limit does not hold it."""
+        for event in frame.events():
+            if isinstance(event, Delta) and event.text:
+                self._frames += 1
+                self._bytes += len(event.text)
+        while estimate_output_tokens(self._frames, self._bytes) > self._reserved_tokens:
+            await self._grow()
+
+    async def _grow(self) -> None:
+        more = Estimate(0, STEP_TOKENS, -(-STEP_TOKENS * self._reach.output_pico // PICO_PER_NANO))
+        grown = [
+            (each, structs.replace(claim, amount=amount_of(each.rule.quantity, more)))
+            for each, claim in zip(self._held.counted, self._held.claims, strict=True)
+            if each.rule.quantity in _BY_OUTPUT
+        ]
+        claims = tuple(claim for _, claim in grown)
+        standings = await self._counters.reserve(self._call.id, claims, self._hold_seconds)
+        for (counted, _), standing in zip(grown, standings, strict=True):
+            if counted.enforced and not standing.fits:
+                name = counted.rule.name
+                self._call.findings += (f"limit {name}: cut off",)
+                raise QuotaExceeded(f"limit {name!r} is reached: the answer is cut off here")
+        self._reserved_tokens += STEP_TOKENS
+
+
+class Metered:
+    """The frames of a stream, each counted before it goes out."""
+
+    __slots__ = ("_frames", "_meter", "_reply")
+
+    def __init__(self, frames: Frames, reply: Reply, meter: Meter) -> None:
+        self._frames = frames
+        self._reply = reply
+        self._meter = meter
+
+    def __aiter__(self) -> "Metered":
+        return self
+
+    async def __anext__(self) -> Frame:
+        frame = await self._frames.__anext__()
+        if not self._reply.settled:
+            try:
+                await self._meter.see(frame)
+            except QuotaExceeded:
+                self._frames.close()
+                raise
+        return frame
+
+    def close(self) -> None:
+        self._frames.close()
