@@ -102,6 +102,8 @@ def _shown(model: str, price: Price) -> Shown:
     )
 
 
-def _usd(pico: int) -> str:
+def _usd(pico: int | None) -> str:
+    if pico is None:
+        return ""
     whole, rest = divmod(pico, _PICO_PER_MICRO_USD)
     return f"{whole}.{rest:06d}".rstrip("0").rstrip(".")
