@@ -188,3 +188,14 @@ def test_a_class_of_service_that_was_asked_for_and_not_told_widens_the_bounds() 
     log.price = PRICE
     log.close(Tally(content_frames=1, content_bytes=4), cancelled=True)
     assert entry.highest_nano_usd == 2 * (5 * 10_000 + len(log._call.body) * 1000)
+
+
+def test_an_answer_that_counts_no_tokens_is_not_free_where_nothing_else_has_a_rate() -> None:
+    log, entry, _ = log_of()
+    log.price = PRICE
+    log.close(Tally(usage=Usage()))
+    assert (entry.cost, entry.reason, entry.cost_nano_usd) == ("unknown", "untold", 0)
+    log, entry, _ = log_of()
+    log.price = PriceCard(input="0", output="0", call="0.002").price("x")
+    log.close(Tally(usage=Usage()))
+    assert (entry.cost, entry.cost_nano_usd) == ("settled", 2_000_000)

@@ -147,8 +147,12 @@ class AttemptLog:
         elif price is None:
             entry.cost, entry.reason = "unknown", "unpriced"
         else:
-            entry.cost, entry.price = "settled", price.version
-            entry.cost_nano_usd = price.cost(usage, entry.service)
+            entry.cost_nano_usd = cost = price.cost(usage, entry.service)
+            told = cost or usage.total_input or not price.standard.rates.input
+            # An upstream that counts something else than tokens, which has no rate: that is not free.
+            entry.cost, entry.price, entry.reason = (
+                ("settled", price.version, "") if told else ("unknown", "", "untold")
+            )
 
 
 def _answered(tally: Tally, error: SwitchgearError | None) -> bool:
