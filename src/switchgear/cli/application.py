@@ -11,10 +11,20 @@ from switchgear.cli.batch import check_batch
 from switchgear.cli.chat import chat
 from switchgear.cli.check import check
 from switchgear.cli.database_options import CurrentOptions, UpgradeOptions
+from switchgear.cli.identity_options import (
+    CreateKeyOptions,
+    DeleteSecretOptions,
+    ListKeysOptions,
+    ListSecretsOptions,
+    RevokeKeyOptions,
+    RotateKeyOptions,
+    RotateMasterOptions,
+    SetSecretOptions,
+    ShowKeyOptions,
+)
 from switchgear.cli.import_config import litellm
 from switchgear.cli.init import init
-from switchgear.cli.key import new_key
-from switchgear.cli.keys import create, list_keys, revoke, rotate, show
+from switchgear.cli.key import new_key, new_master_key
 from switchgear.cli.ledger import ExportOptions, ListOptions, ReconcileOptions, RerateOptions, StatementOptions
 from switchgear.cli.models import list_models, show_model
 from switchgear.cli.options import deferred
@@ -31,7 +41,6 @@ from switchgear.cli.registry import (
     revert_model,
 )
 from switchgear.cli.routes import routes
-from switchgear.cli.secrets import delete_secret, list_secrets, new_master_key, rotate_master, set_secret
 from switchgear.cli.start import control, gateway, serve
 from switchgear.cli.tail import tail
 from switchgear.cli.version import version
@@ -92,6 +101,7 @@ def _add_secrets(app: typer.Typer) -> None:
 
 
 def _add_batches(app: typer.Typer) -> None:
+    _add_identity(app)
     batches = _group("batch", "Files of batches: many requests, one to a line.")
     batches.command("check")(reporting(check_batch))
     app.add_typer(batches, name="batch")
@@ -144,6 +154,24 @@ def _add_models(app: typer.Typer) -> None:
     models.command("retire")(reporting(retire_model))
     models.command("delete")(reporting(delete_model))
     app.add_typer(models, name="models")
+
+
+def _add_identity(app: typer.Typer) -> None:
+    keys, secrets = "switchgear.cli.keys", "switchgear.cli.secrets"
+    managed = _group("keys", "Virtual keys that the control database keeps.")
+    managed.command("create")(reporting(deferred(CreateKeyOptions, f"{keys}:create")))
+    managed.command("list")(reporting(deferred(ListKeysOptions, f"{keys}:list_keys")))
+    managed.command("show")(reporting(deferred(ShowKeyOptions, f"{keys}:show")))
+    managed.command("rotate")(reporting(deferred(RotateKeyOptions, f"{keys}:rotate")))
+    managed.command("revoke")(reporting(deferred(RevokeKeyOptions, f"{keys}:revoke")))
+    app.add_typer(managed, name="keys")
+    sealed = _group("secrets", "Secrets of providers, sealed in the control database.")
+    sealed.command("set")(reporting(deferred(SetSecretOptions, f"{secrets}:set_secret")))
+    sealed.command("list")(reporting(deferred(ListSecretsOptions, f"{secrets}:list_secrets")))
+    sealed.command("delete")(reporting(deferred(DeleteSecretOptions, f"{secrets}:delete_secret")))
+    sealed.command("rotate-master")(reporting(deferred(RotateMasterOptions, f"{secrets}:rotate_master")))
+    sealed.command("new-master-key")(reporting(new_master_key))
+    app.add_typer(sealed, name="secrets")
 
 
 def reporting(command: Callable[Parameters, None]) -> Callable[Parameters, None]:

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import pwd
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
+import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from switchgear.app.database import ControlDatabase, open_database
@@ -60,6 +62,11 @@ def reading(config: Path | None, look: Callable[[AsyncConnection, Identity], Awa
             return await look(connection, services)
 
     return with_identity(config, ask)
+
+
+def prompted(what: str) -> str:
+    """Something secret: asked for at a terminal, else read from a pipe; never an argument, which others can see."""
+    return typer.prompt(what, hide_input=True) if sys.stdin.isatty() else sys.stdin.read().strip("\r\n")
 
 
 def author() -> Author:

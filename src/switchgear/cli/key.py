@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import typer
 from msgspec import ValidationError, convert
 
+from switchgear.auth.master_key import MASTER_KEY_BYTES
 from switchgear.cli.output import note
 from switchgear.config.identity import HASH_PREFIX
 from switchgear.config.names import Name
@@ -42,3 +43,8 @@ def new_key(name: Annotated[str, typer.Argument(help="What the journal will call
     typer.echo(key)
     note("\nIts entry in switchgear.yaml:")
     typer.echo(f"keys:\n  - name: {name}\n    hash: {hash_of(key)}")
+
+
+def new_master_key() -> None:
+    """Print a fresh master key, for SWITCHGEAR_MASTER_KEY or the file that SWITCHGEAR_MASTER_KEY_FILE names."""
+    typer.echo(secret_hex(MASTER_KEY_BYTES))

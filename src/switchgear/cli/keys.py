@@ -2,25 +2,29 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 from msgspec import Struct, ValidationError, convert, structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from switchgear.app.identity.keys import DEFAULT_GRACE_SECONDS, Issued, kept_key
+from switchgear.app.identity.keys import Issued, kept_key
 from switchgear.app.identity.kinds import KEY, KeyScopes
 from switchgear.app.identity.service import Identity
 from switchgear.cli.identity import changing, reading
+from switchgear.cli.identity_options import (
+    CreateKeyOptions,
+    ListKeysOptions,
+    RevokeKeyOptions,
+    RotateKeyOptions,
+    ShowKeyOptions,
+)
 from switchgear.cli.key import check_name
 from switchgear.cli.output import note, show_json, show_table
-from switchgear.cli.settings import ConfigOption
 from switchgear.kernel.errors import ConfigError
 from switchgear.rest.objects import Stored
 from switchgear.rest.principal import Author
 
-NameArgument = Annotated[str, typer.Argument(help="The key's name.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 _DURATION: Final = re.compile(r"([0-9]{1,9})(s|m|h|d)?")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -42,70 +46,47 @@ class Made(Struct, frozen=True, kw_only=True):
     key: str
 
 
-def create(
-    name: NameArgument,
-    user: Annotated[str | None, typer.Option(help="The person whose key it is.", show_default=False)] = None,
-    service_account: Annotated[
-        str | None, typer.Option(help="The program whose key it is.", show_default=False)
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="FIELD=VALUE",
-            help="What else an entry under `keys` may say, as in --set team=support --set models=fast,sim/*; several "
-            "times for several fields.",
-        ),
-    ] = None,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Make a key and print it, this once. Gateways know it within a second."""
-    check_name(name)
-    owner = {field: said for field, said in (("user", user), ("service_account", service_account)) if said}
-    scopes = scopes_of({**owner, **dict(map(_pair, settings or ()))})
+def create(options: CreateKeyOptions) -> None:
+    """Make a key and print it."""
+    check_name(options.name)
+    owners = {"user": options.user, "service_account": options.service_account}
+    owner = {field: said for field, said in owners.items() if said}
+    scopes = scopes_of({**owner, **dict(map(_pair, options.settings or ()))})
 
     async def make(connection: AsyncConnection, services: Identity, author: Author) -> Issued:
-        return await services.keys.create(connection, name, scopes, author)
+        return await services.keys.create(connection, options.name, scopes, author)
 
-    _show_text(changing(config, make), as_json=as_json)
+    _show_text(changing(options.config, make), as_json=options.as_json)
 
 
-def rotate(
-    name: NameArgument,
-    grace: Annotated[
-        str, typer.Option(help="How long the present text still works: 30m, 24h, 7d; 0 ends it now.")
-    ] = f"{DEFAULT_GRACE_SECONDS / 3600:.0f}h",
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Give a key another text and print it, this once; for a while both work."""
-    seconds = duration_seconds(grace)
+def rotate(options: RotateKeyOptions) -> None:
+    """Give a key another text."""
+    seconds = duration_seconds(options.grace)
 
     async def turn(connection: AsyncConnection, services: Identity, author: Author) -> Issued:
-        return await services.keys.rotate(connection, name, seconds, author)
+        return await services.keys.rotate(connection, options.name, seconds, author)
 
-    _show_text(changing(config, turn), as_json=as_json)
+    _show_text(changing(options.config, turn), as_json=options.as_json)
 
 
-def revoke(name: NameArgument, config: ConfigOption = None) -> None:
-    """Refuse a key from now on, in every gateway within a second."""
+def revoke(options: RevokeKeyOptions) -> None:
+    """Refuse a key from now on."""
 
     async def end(connection: AsyncConnection, services: Identity, author: Author) -> Stored:
-        return await services.keys.revoke(connection, name, author)
+        return await services.keys.revoke(connection, options.name, author)
 
-    changing(config, end)
-    note(f"the key {name!r} is revoked")
+    changing(options.config, end)
+    note(f"the key {options.name!r} is revoked")
 
 
-def list_keys(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+def list_keys(options: ListKeysOptions) -> None:
     """List the keys that the control database keeps."""
 
     async def look(connection: AsyncConnection, services: Identity) -> list[KeyShown]:
         return [_shown(one) for one in await services.objects.all(connection, KEY)]
 
-    found = reading(config, look)
-    if as_json:
+    found = reading(options.config, look)
+    if options.as_json:
         show_json(found)
         return
     rows = [
@@ -122,13 +103,13 @@ def list_keys(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     show_table("Keys", ("name", "text", "owner", "of", "may use", "ends"), rows)
 
 
-def show(name: NameArgument, config: ConfigOption = None) -> None:
+def show(options: ShowKeyOptions) -> None:
     """Show one key as JSON, without its text."""
 
     async def look(connection: AsyncConnection, services: Identity) -> KeyShown:
-        return _shown(await services.keys.find(connection, name))
+        return _shown(await services.keys.find(connection, options.name))
 
-    show_json(reading(config, look))
+    show_json(reading(options.config, look))
 
 
 def scopes_of(said: Mapping[str, str]) -> KeyScopes:

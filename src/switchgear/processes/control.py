@@ -11,16 +11,17 @@ from pathlib import Path
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from msgspec import Struct
 
 from switchgear.app.control import Sources, control
 from switchgear.app.database import ControlDatabase, open_database
-from switchgear.app.identity.service import identity
+from switchgear.app.identity.service import Identity, identity
 from switchgear.app.listing import routes
 from switchgear.app.migrations import upgrade
 from switchgear.auth.master_key import read_master_keys
 from switchgear.config import Config, ConfigWatcher, Source, read_environment
 from switchgear.config.feed import FEED_FILE
-from switchgear.kernel.clock import SystemClock
+from switchgear.kernel.clock import Clock, SystemClock
 from switchgear.kernel.errors import ConfigError
 from switchgear.ledger.service import Ledger
 from switchgear.processes.bookkeeping import Bookkeeper
@@ -63,23 +64,56 @@ class _File:
         await self._watcher.run()
 
 
+class _Declared:
+    """What the file says without the feed; while it is broken, what it said last."""
+
+    def __init__(self, source: Source) -> None:
+        """Raises ConfigError."""
+        self._source = source
+        self._last = source.declared()
+
+    def __call__(self) -> Config:
+        with contextlib.suppress(ConfigError):
+            self._last = self._source.declared()
+        return self._last
+
+
+class _Parts(Struct, frozen=True, kw_only=True):
+    """What a control process works with."""
+
+    clock: Clock
+    journal: Path
+    database: ControlDatabase
+    people: Identity
+    feeding: Feeding
+    file: _File
+
+
+async def _open(options: ControlOptions, environ: Mapping[str, str], log: logging.Logger) -> _Parts:
+    """Bring the database forward, write the first feed, read the configuration. Raises ConfigError or OSError."""
+    path = Path(options.config_path) if options.config_path else None
+    declared, clock = _Declared(Source(path, environ)), SystemClock()
+    journal = Path(declared().journal.directory)
+    master_keys = read_master_keys(environ)
+    database = open_database(declared().control)
+    await _brought_forward(database, log)
+    people = identity(database, declared, master_keys, clock)
+    feeding = Feeding(journal / FEED_FILE, master_keys, people.compiler)
+    await feeding.look()
+    file = _File(Source(path, environ), environ)
+    return _Parts(clock=clock, journal=journal, database=database, people=people, feeding=feeding, file=file)
+
+
 async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     """Serve until told to stop; the exit status."""
     log = logging.getLogger("switchgear.control")
     stopping = stop_event(options.life_fd)
     try:
-        source = Source(Path(options.config_path) if options.config_path else None, environ)
-        journal = Path(source.declared().journal.directory)
-        master_keys, clock = read_master_keys(environ), SystemClock()
-        database = open_database(source.declared().control)
-        await _brought_forward(database, log)
-        people = identity(database, source.declared, master_keys, clock)
-        feeding = Feeding(journal / FEED_FILE, master_keys, people.compiler)
-        await feeding.look()
-        file = _File(source, environ)
+        parts = await _open(options, environ, log)
     except (ConfigError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400 (the message is for the operator; a traceback would bury it)
         return 1
+    journal, file, clock, database = parts.journal, parts.file, parts.clock, parts.database
     follower = Follower(journal, clock)
     books = Bookkeeper(journal, Ledger(database, clock), clock, ready=lambda: upgrade(database))
     app = control(
@@ -94,7 +128,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     server = _server(app, options)
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve())
-    rounds = (follower.run(), file.follow(), feeding.run(), books.run())
+    rounds = (follower.run(), file.follow(), parts.feeding.run(), books.run())
     following = [loop.create_task(each) for each in rounds]
     while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
         await asyncio.sleep(0.01)

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from switchgear.app.database import ControlDatabase
 from switchgear.app.identity.kinds import HASHING_KEY, HASHING_KEY_NAME, KEY, SECRET, SECTIONS, KeptKey, KeptSecret
+from switchgear.app.migrations import upgrade
 from switchgear.config.feed import Feed, ManagedKey
 from switchgear.kernel.errors import ConfigError
 from switchgear.rest.objects import Objects, Stored
@@ -21,10 +22,15 @@ class Compiler:
         self._database = database
         self._objects = objects
         self._revision = -1
+        self._is_forward = False
         self._feed = Feed()
 
     async def __call__(self) -> Feed:
         """What the database says now. Raises OSError when it cannot be asked, ConfigError for what it cannot mean."""
+        if not self._is_forward:
+            # A database that was down when the process began has not been brought forward by it.
+            await upgrade(self._database)
+            self._is_forward = True
         async with self._database.read() as connection:
             revision = await self._objects.revision(connection)
             if revision != self._revision:
