@@ -26,20 +26,20 @@ from switchgear.cli.import_config import litellm
 from switchgear.cli.init import init
 from switchgear.cli.key import new_key, new_master_key
 from switchgear.cli.ledger import ExportOptions, ListOptions, ReconcileOptions, RerateOptions, StatementOptions
+from switchgear.cli.model_options import (
+    DeleteOptions,
+    DeprecateOptions,
+    HistoryOptions,
+    PromoteOptions,
+    PutOptions,
+    RetireOptions,
+    RevertOptions,
+)
 from switchgear.cli.models import list_models, show_model
 from switchgear.cli.options import deferred
 from switchgear.cli.output import show_error
 from switchgear.cli.price_signing import make_key, sign_prices, verify_prices
 from switchgear.cli.prices import check_prices, list_prices, show_price, show_schema
-from switchgear.cli.registry import (
-    delete_model,
-    deprecate_model,
-    model_history,
-    promote_model,
-    put_model,
-    retire_model,
-    revert_model,
-)
 from switchgear.cli.routes import routes
 from switchgear.cli.start import control, gateway, serve
 from switchgear.cli.tail import tail
@@ -146,13 +146,13 @@ def _add_models(app: typer.Typer) -> None:
     models = _group("models", "The registry of models: stage, owner, lineage, what they can do.")
     models.command("list")(reporting(list_models))
     models.command("show")(reporting(show_model))
-    models.command("put")(reporting(put_model))
-    models.command("history")(reporting(model_history))
-    models.command("revert")(reporting(revert_model))
-    models.command("promote")(reporting(promote_model))
-    models.command("deprecate")(reporting(deprecate_model))
-    models.command("retire")(reporting(retire_model))
-    models.command("delete")(reporting(delete_model))
+    models.command("put")(reporting(deferred(PutOptions, "switchgear.cli.registry:put")))
+    models.command("history")(reporting(deferred(HistoryOptions, "switchgear.cli.registry:history")))
+    models.command("revert")(reporting(deferred(RevertOptions, "switchgear.cli.registry:revert")))
+    models.command("promote")(reporting(deferred(PromoteOptions, "switchgear.cli.registry:promote")))
+    models.command("deprecate")(reporting(deferred(DeprecateOptions, "switchgear.cli.registry:deprecate")))
+    models.command("retire")(reporting(deferred(RetireOptions, "switchgear.cli.registry:retire")))
+    models.command("delete")(reporting(deferred(DeleteOptions, "switchgear.cli.registry:delete")))
     app.add_typer(models, name="models")
 
 
