@@ -1,4 +1,4 @@
-"""Which objects of the control database belong to identity, and the section of the file that each has the form of."""
+"""Which objects of the control database gateways are told of, and the section of the file that each has the form of."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -14,20 +14,24 @@ from switchgear.config.identity import (
     TeamEntry,
     UserEntry,
 )
+from switchgear.config.routing import ModelEntry
 from switchgear.config.secret import Secret
+from switchgear.models.rate_card import PriceCard
 
 KEY: Final = "key"
 SECRET: Final = "secret"  # noqa: S105 (the name of a kind)
 HASHING_KEY: Final = "hashing_key"
 HASHING_KEY_NAME: Final = "virtual-keys"
 
-Entry = OrganisationEntry | ProjectEntry | TeamEntry | UserEntry | ServiceAccountEntry
+Entry = OrganisationEntry | ProjectEntry | TeamEntry | UserEntry | ServiceAccountEntry | ModelEntry | PriceCard
 SECTIONS: Final[Mapping[str, tuple[str, type[Entry]]]] = {
     "organisation": ("organisations", OrganisationEntry),
     "project": ("projects", ProjectEntry),
     "team": ("teams", TeamEntry),
     "user": ("users", UserEntry),
     "service_account": ("service_accounts", ServiceAccountEntry),
+    "model": ("models", ModelEntry),
+    "price": ("prices", PriceCard),
 }
 """By kind: the section, and the type of its entries."""
 SEALED_FIELDS: Final = frozenset(("sealed", "hashes"))

@@ -58,7 +58,7 @@ def _over(declared: Config, feed: Feed) -> Effective:
 def _problems(config: Config) -> set[str]:
     declared = Declared(
         providers=frozenset(config.providers),
-        models=frozenset(config.models),
+        models=frozenset(config.models).union(*(entry.aliases for entry in config.models.values())),
         faulty_keys=False,
         sections={section: frozenset(getattr(config, section)) for section in _SECTIONS},
     )
