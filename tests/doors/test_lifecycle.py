@@ -5,9 +5,12 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+from switchgear.config.model import ProviderEntry
 from switchgear.config.routing import DeploymentEntry, ModelEntry
+from switchgear.config.secret import Secret
 from switchgear.kernel.clock import SystemClock
 from switchgear.models.card import ModelCard, Stages
+from switchgear.testing.scripted_upstream import Peer, ScriptedUpstream
 from tests.doors.house import Fittings, House, chat, configured, serving
 
 ECHO = (DeploymentEntry(model="sim/echo"),)
@@ -139,3 +142,22 @@ async def test_other_names_are_the_same_model() -> None:
         _, _, answer = await house.ask("GET", "/v1/models")
         listed = {model["id"]: model["switchgear"] for model in json.loads(answer)["data"]}
         assert listed["newest"] == listed["default"] == listed["new"]
+
+
+async def picture(peer: Peer) -> None:
+    await peer.request()
+    await peer.send(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}")
+
+
+async def test_what_is_passed_through_heeds_it_too() -> None:
+    async with ScriptedUpstream(picture) as upstream:
+        url = f"http://127.0.0.1:{upstream.origin.port}/v1"
+        providers = {"up": ProviderEntry(kind="openai", base_url=url, api_key=Secret("sk-up"))}
+        new = ModelEntry(deployments=(DeploymentEntry(model="up/new-model"),))
+        old = ModelEntry(deployments=(DeploymentEntry(model="up/old-model"),), card=DEPRECATED)
+        config = configured(providers, {"old": old, "new": new})
+        async with serving(config, fittings=Fittings(clock=Calendar(AFTER))) as house:
+            body = {"model": "old", "prompt": "a cat"}
+            status, headers, _ = await house.post("/v1/images/generations", body)
+            assert (status, headers["x-switchgear-model-redirect"]) == (200, "new")
+            assert house.journal.records[0].attempts[0].deployment == "up/new-model"

@@ -104,7 +104,9 @@ def test_tokens_are_counted(client: anthropic.Anthropic, model: str) -> None:
 
 
 def test_models_are_listed_for_this_sdk_too(client: anthropic.Anthropic) -> None:
-    assert "echo" in [model.id for model in client.models.list()]
+    listed = {model.id: model for model in client.models.list()}
+    assert listed["echo"].lifecycle == "active"
+    assert listed["echo"].max_tokens is None
 
 
 ERRORS = [

@@ -116,7 +116,9 @@ def test_models_are_listed_and_retrieved(client: openai.OpenAI) -> None:
     names = [model.id for model in client.models.list()]
     assert names[0] == "echo"
     assert "sim/echo" in names
-    assert client.models.retrieve("echo").id == "echo"
+    echo = client.models.retrieve("echo")
+    assert echo.id == "echo"
+    assert (echo.model_extra or {})["switchgear"]["stage"] == "production"
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("nothing-like-it")
 

@@ -6,6 +6,7 @@ from switchgear.kernel.errors import BadRequest, Forbidden
 from switchgear.routing.course import Means
 from switchgear.routing.deployment import Deployment
 from switchgear.routing.failures import all_rest
+from switchgear.routing.lifecycle import heed
 from switchgear.routing.model import RouteTable
 from switchgear.routing.passthrough import PassThrough, Way
 
@@ -32,7 +33,7 @@ def require_provider(call: Call, way: Way) -> None:
 def deployment_for(call: Call, model: str, provider: str) -> Deployment:
     """The first deployment of a name, or its first at ``provider``, where that is not empty.
 
-    Raises ModelNotFound, or BadRequest where the provider has none.
+    Raises ModelNotFound, ModelRetired, or BadRequest where the provider has none.
     """
     found = _deployments(call, model, provider)
     return found[0]
@@ -49,8 +50,12 @@ def healthy_deployment(call: Call, model: str, provider: str, means: Means) -> D
 
 
 def _deployments(call: Call, model: str, provider: str) -> list[Deployment]:
-    """In the order of their tiers, those of OpenAI's API alone where there is one."""
-    deployments = call.snapshot.part(RouteTable).find(model).deployments
+    """In the order of their tiers, those of OpenAI's API alone where there is one. Raises ModelRetired."""
+    table = call.snapshot.part(RouteTable)
+    alias = table.find(model)
+    if alias.lifecycle is not None:
+        alias = table.find(heed(call, model, alias.lifecycle, table.called))
+    deployments = alias.deployments
     found = [each for each in deployments if provider in ("", each.provider_name)]
     if not found:
         raise BadRequest(f"the model {model[:_SHOWN]!r} has no deployment at the provider {provider[:_SHOWN]!r}")
