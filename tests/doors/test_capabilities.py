@@ -119,6 +119,12 @@ async def deployment_of(house: House, body: Mapping[str, object]) -> str:
     return house.journal.records[-1].attempts[0].deployment
 
 
+async def test_a_field_that_is_hidden_by_an_escape_is_seen() -> None:
+    body = json.dumps(images(IMAGE)).replace("image_url", "\\u0069mage_url").encode()
+    async with running(models=offering(SMALL)) as house:
+        assert (await house.post("/v1/chat/completions", body))[0] == 400
+
+
 async def test_a_call_goes_to_the_deployment_that_can_take_it() -> None:
     providers, models, routing = two()
     async with running(providers=providers, models=models, routing=routing) as house:
