@@ -25,6 +25,7 @@ HEADINGS = {
     "PassThroughEntry": "`passthrough[]`",
     "PriceCard": "`providers.<name>.prices.<model>`",
     "TierCard": "`providers.<name>.prices.<model>.tiers[]`",
+    "DatedCard": "`providers.<name>.prices.<model>.later[]`",
     "Capabilities": "`providers.<name>.capabilities.<model>`",
     "Prices": "`prices`",
     "RoutingEntry": "`routing`",

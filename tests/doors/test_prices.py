@@ -8,7 +8,7 @@ from msgspec import structs
 
 from switchgear.config.model import Prices, ProviderEntry, WhenUnpriced
 from switchgear.config.routing import DeploymentEntry, FallbacksEntry, ModelEntry
-from switchgear.models.rate_card import PriceCard
+from switchgear.models.rate_card import DatedCard, PriceCard
 from switchgear.testing.scripted_upstream import Peer, ScriptedUpstream
 from tests.doors.house import House, chat, configured, running, serving
 
@@ -24,6 +24,19 @@ async def test_the_record_says_what_a_call_cost_and_by_which_price() -> None:
         assert attempt.usage is not None
         assert attempt.cost_nano_usd == 1_000_000_000 * (attempt.usage.input + 2 * attempt.usage.output) > 0
         assert (attempt.cost, attempt.price) == ("settled", "declared")
+
+
+async def test_a_price_that_has_begun_is_the_one_that_counts() -> None:
+    card = PriceCard(
+        input="1", output="1",
+        later=(DatedCard(effective_from="2020-01-01", input="1000000", output="0"),
+               DatedCard(effective_from="2999-01-01", input="5", output="5")),
+    )  # fmt: skip
+    async with running(providers={"sim": ProviderEntry(kind="simulator", prices={"echo": card})}) as house:
+        await house.post("/v1/chat/completions", chat())
+        attempt = house.journal.records[0].attempts[0]
+        assert attempt.usage is not None
+        assert attempt.cost_nano_usd == 1_000_000_000 * attempt.usage.input
 
 
 async def test_a_stream_is_paid_for_like_a_whole_answer() -> None:

@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 from msgspec import ValidationError, convert
 
 from switchgear.kernel.chat import Usage
-from switchgear.models.rate_card import PriceCard, TierCard
+from switchgear.models.card import midnight_ns
+from switchgear.models.rate_card import DatedCard, PriceCard, TierCard
 
 counts = st.integers(min_value=0, max_value=10_000_000)
+MILLION = Usage(input=1_000_000)
 usages = st.builds(
     Usage,
     input=counts, cache_read=counts, cache_write_5m=counts, cache_write_1h=counts, output=counts, reasoning=counts,
@@ -91,3 +93,32 @@ def test_a_usage_is_never_cheaper_for_more_of_it(one: Usage, more: Usage) -> Non
 
     assert price.cost(both) >= max(price.cost(one), price.cost(more))
     assert abs(price.cost(both) - price.cost(one) - price.cost(more)) <= 1
+
+
+LATER = DatedCard(effective_from="2026-12-01", input="1", output="1", services={"batch": "0.5"})
+
+
+def test_a_price_changes_with_the_beginning_of_its_day() -> None:
+    last = DatedCard(effective_from="2027-01-01", input="3", output="1")
+    price = PriceCard(input="2", output="1", later=(last, LATER)).price("t")
+    moment = midnight_ns("2026-12-01")
+
+    costs = [price.at(at).cost(MILLION) // 10**9 for at in (0, moment - 1, moment, midnight_ns("2027-06-01"))]
+    assert costs == [2, 2, 1, 3]
+
+
+def test_what_holds_later_takes_nothing_over() -> None:
+    card = PriceCard(input="2", output="1", cache_read="0.1", services={"flex": "0.1"}, later=(LATER,))
+    price = card.price("t").at(midnight_ns("2026-12-24"))
+
+    assert price.version == "t"
+    assert price.standard.rates.cache_read == price.standard.rates.input
+    assert set(price.services) == {"batch"}
+
+
+@pytest.mark.parametrize("days", [("2026-12-01", "2026-12-01"), ("2026-02-30",)])
+def test_days_that_are_none_or_the_same_are_refused(days: tuple[str, ...]) -> None:
+    later = tuple(DatedCard(effective_from=day, input="1", output="1") for day in days)
+
+    with pytest.raises(ValueError, match="day"):
+        PriceCard(input="1", output="1", later=later).price("t")

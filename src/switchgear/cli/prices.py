@@ -1,5 +1,6 @@
 """``switchgear prices``: what models cost, and whether a table of prices can be used."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -27,6 +28,8 @@ class Shown(Struct, omit_defaults=True):
     rates: Rates
     long_prompts: dict[str, Rates] = {}
     services: dict[str, Rates] = {}
+    later: dict[str, Rates] = {}
+    """By the day from which on they hold."""
 
 
 def list_prices(
@@ -62,7 +65,7 @@ def show_price(
     if as_json:
         show_json(shown)
         return
-    columns = {"standard": shown.rates, **shown.long_prompts, **shown.services}
+    columns = {"standard": shown.rates, **shown.long_prompts, **shown.services, **shown.later}
     rows = [(field, *(_usd(getattr(rates, field)) for rates in columns.values())) for field in Rates.__struct_fields__]
     show_table(f"{model}, by {price.version}", ("", *columns), rows)
 
@@ -99,7 +102,12 @@ def _shown(model: str, price: Price) -> Shown:
         rates=standard.rates,
         long_prompts={f"over {tier.above_input_tokens:,}": tier.rates for tier in standard.tiers},
         services={name: schedule.rates for name, schedule in price.services.items()},
+        later={f"from {_day(begins_ns)}": each.standard.rates for begins_ns, each in price.later},
     )
+
+
+def _day(wall_ns: int) -> str:
+    return datetime.fromtimestamp(wall_ns / 1e9, UTC).date().isoformat()
 
 
 def _usd(pico: int | None) -> str:

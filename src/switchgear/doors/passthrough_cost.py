@@ -45,6 +45,7 @@ def priced_model(call: Call, way: Way) -> tuple[str, Price | None]:
 
 def settle(entry: Attempt, price: Price | None, *, free: bool) -> None:
     """Say what the attempt cost, now that its outcome and all that was measured stand in ``entry``."""
+    price = None if price is None else price.at(entry.started_ns)
     if entry.status >= _FIRST_ERROR_STATUS and entry.usage is None:
         entry.cost, entry.reason = "void", "refused"
     elif entry.status == 0 and entry.cause in UNSENT:

@@ -130,6 +130,12 @@ class Price(Struct, frozen=True, kw_only=True):
     standard: Schedule
     services: Mapping[str, Schedule] = {}
     """Of other classes of service, by the vendors' names: ``batch``, ``flex``, ``priority``."""
+    later: "tuple[tuple[int, Price], ...]" = ()
+    """What they cost from a moment on (nanoseconds of wall time), in the order of the moments."""
+
+    def at(self, wall_ns: int) -> "Price":
+        """The price of calls that begin at a moment."""
+        return next((price for begins_ns, price in reversed(self.later) if begins_ns <= wall_ns), self)
 
     def cost(self, usage: Usage, service: str = "") -> NanoUsd:
         """The cost of one call that was given ``service``; one without rates of its own is paid as standard."""

@@ -62,6 +62,7 @@ async def rerate_page(
     for entry in found.entries:
         old = entry.now()
         price = pricing(old) if old.attempt and old.state != "void" else None
+        price = None if price is None else price.at(old.at_ns)
         done.looked_at += 1
         done.unpriced += price is None and old.attempt > 0 and old.state != "void"
         new = old if price is None else rated(old, price)

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Final
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from switchgear.kernel.pricing import Price, Rates, Schedule, Tier
+from switchgear.models.card import Day, midnight_ns
 
 USD: Final = r"^[0-9]{1,9}(\.[0-9]{1,12})?$"
 Usd = Annotated[str, Meta(pattern=USD)]
@@ -54,8 +55,8 @@ class TierCard(RateCard, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     above_input_tokens: Annotated[int, Meta(ge=1, le=10**12, description="Calls that read more, cache included.")]
 
 
-class PriceCard(RateCard, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Everything that one model costs."""
+class FullCard(RateCard, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Everything that one model costs at one time."""
 
     tiers: Annotated[tuple[TierCard, ...], Meta(description="Other rates for long prompts.")] = ()
     services: Annotated[
@@ -77,6 +78,34 @@ class PriceCard(RateCard, frozen=True, kw_only=True, forbid_unknown_fields=True,
             rates=_rates(self, times),
             tiers=tuple(Tier(above_input_tokens=tier.above_input_tokens, rates=_rates(tier, times)) for tier in tiers),
         )
+
+
+class DatedCard(FullCard, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one model costs from a day on."""
+
+    effective_from: Annotated[Day, Meta(description="The day, in UTC, with whose beginning these hold.")]
+
+
+class PriceCard(FullCard, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Everything that one model costs."""
+
+    later: Annotated[
+        tuple[DatedCard, ...],
+        Meta(description="What it costs from some day on: all of it, nothing is taken over from before."),
+    ] = ()
+
+    def price(self, version: str) -> Price:
+        """The price that calls are settled by, as it changes with time.
+
+        Raises ValueError for what is finer than a pico-dollar a token, and for days that are none, or are the same.
+        """
+        if not self.later:
+            return FullCard.price(self, version)
+        days = [card.effective_from for card in self.later]
+        if len(set(days)) < len(days):
+            raise ValueError("later: two prices begin on the same day")
+        later = [(midnight_ns(card.effective_from), card.price(version)) for card in self.later]
+        return structs.replace(FullCard.price(self, version), later=tuple(sorted(later, key=lambda each: each[0])))
 
 
 def _rates(card: RateCard, times: Decimal) -> Rates:

@@ -184,7 +184,9 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         dropped=dropped,
     )
     log = AttemptLog(call, clock, entry, health, has_place=how.has_place)
-    log.asked, log.telling, log.price = asked, how.telling, deployment.price
+    price = deployment.price
+    log.price = price.at(entry.started_ns) if price is not None and price.later else price
+    log.asked, log.telling = asked, how.telling
     upstream: UpstreamReply | None = None
     try:
         provider = deployment.connected.provider
