@@ -37,7 +37,28 @@ async def test_what_is_written_down_goes_on_in_another_process() -> None:
     assert await successor.standings([claim()]) == (Standing(6, True),)
 
 
-@pytest.mark.parametrize("saved", [b"", b"\xff", b"\x80", b'{"counts":1}'])
+async def test_many_counters_are_written_down_a_part_at_a_time() -> None:
+    clock = FrozenClock()
+    counters = MemoryCounters(clock)
+    for number in range(1_200):
+        await counters.count(f"entry {number}", [claim(f"user {number}")])
+        await counters.reserve(f"r{number}", [claim(f"user {number}")], 60)
+    parts = list(counters.dump_in_parts())
+    assert len(parts) == 3
+    successor = MemoryCounters(clock)
+    successor.load(b"".join(parts))
+    assert {each.used for each in await successor.standings([claim(f"user {n}") for n in range(1_200)])} == {2}
+
+
+async def test_nothing_written_down_is_nothing_counted() -> None:
+    counters = MemoryCounters(FrozenClock())
+    assert counters.dump() == b""
+    await counters.count("entry", [claim()])
+    counters.load(b"")
+    assert await counters.standings([claim()]) == (Standing(0, True),)
+
+
+@pytest.mark.parametrize("saved", [b"\xff", b"half", b"\x01\0\0\0\xff", b"\x09\0\0\0\x80", b"\0\0\0\0"])
 async def test_what_nobody_wrote_down_is_refused_and_changes_nothing(saved: bytes) -> None:
     counters = MemoryCounters(FrozenClock())
     await counters.reserve("r", [claim()], 60)

@@ -4,7 +4,8 @@ A count is two numbers, settled and held. Whatever has a time is in a heap by it
 a heap may name what is gone already, and is built anew when most of it is.
 """
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,9 @@ _NEVER: Final = 1 << 63
 _REMEMBER_NS: Final = 86_400 * _NANOSECONDS
 """How long a reservation that was let go may still be settled, and an entry is counted once."""
 _SLACK: Final = 1_024
+_AT_ONCE: Final = 500
+_LENGTH: Final = struct.Struct("<I")
+"""Before each part of what is written down."""
 
 _Key = tuple[str, str]
 
@@ -155,43 +159,55 @@ class MemoryCounters:
 
     def dump(self) -> bytes:
         """What :meth:`load` takes, by wall time; without what only lives as long as the process (calls at once)."""
-        shift_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
-        self._tidy(self._clock.monotonic_ns())
-        counts = tuple(
-            SavedCount(counter, window, count.settled, forget_ns + shift_ns)
-            for forget_ns, (counter, window) in self._forgetting
-            if (count := self._counts.get((counter, window))) is not None
-        )
-        holds = tuple(
-            SavedHold(
-                reservation,
-                hold.expires_ns + shift_ns,
-                tuple((claim.counter, claim.window, claim.amount) for claim in hold.claims if claim.window),
+        return b"".join(self.dump_in_parts())
+
+    def dump_in_parts(self) -> Iterator[bytes]:
+        """The same in pieces of less than a millisecond each, between which calls may be counted.
+
+        What a call counts meanwhile may be in it in part, and what it held twice: rather too much than too little.
+        """
+        now_ns = self._clock.monotonic_ns()
+        shift_ns = self._clock.wall_ns() - now_ns
+        self._tidy(now_ns)
+        forgetting, holds = self._forgetting.copy(), list(self._holds.items())
+        remembered = list(self._remembered.items())
+        for first in range(0, max(len(forgetting), len(holds), len(remembered)), _AT_ONCE):
+            part = slice(first, first + _AT_ONCE)
+            saved = msgpack.encode(
+                SavedCounters(
+                    tuple(self._saved_counts(forgetting[part], shift_ns)),
+                    tuple(_saved_hold(name, hold, shift_ns) for name, hold in holds[part]),
+                    {name: forget_ns + shift_ns for name, forget_ns in remembered[part]},
+                )
             )
-            for reservation, hold in self._holds.items()
-        )
-        remembered = {name: forget_ns + shift_ns for name, forget_ns in self._remembered.items()}
-        return msgpack.encode(SavedCounters(counts, holds, remembered))
+            yield _LENGTH.pack(len(saved)) + saved
+
+    def _saved_counts(self, forgetting: list[tuple[int, _Key]], shift_ns: int) -> Iterator[SavedCount]:
+        for forget_ns, key in forgetting:
+            count = self._counts.get(key)
+            if count is not None:
+                yield SavedCount(*key, count.settled, forget_ns + shift_ns)
 
     def load(self, saved: bytes) -> None:
         """Go on where another process stopped, in place of all that is known; what it held lapses in its time.
 
         Raises ValueError, and changes nothing, when ``saved`` is not what :meth:`dump` wrote.
         """
-        state = msgpack.decode(saved, type=SavedCounters)
+        parts = list(_parts(saved))
         shift_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
-        self._counts = {(each.counter, each.window): _Count(each.settled) for each in state.counts}
-        self._forgetting = [(each.forget_wall_ns - shift_ns, (each.counter, each.window)) for each in state.counts]
+        counts = [each for part in parts for each in part.counts]
+        self._counts = {(each.counter, each.window): _Count(each.settled) for each in counts}
+        self._forgetting = [(each.forget_wall_ns - shift_ns, (each.counter, each.window)) for each in counts]
         heapify(self._forgetting)
         self._holds, self._expiring = {}, []
-        self._remembered = {name: forget_ns - shift_ns for name, forget_ns in state.remembered.items()}
+        self._remembered = {name: forget_ns - shift_ns for part in parts for name, forget_ns in part.remembered.items()}
         self._next_ns = 0
-        for each in state.holds:
+        for each in (hold for part in parts for hold in part.holds):
             claims = tuple(
                 Claim(counter=name, amount=held, limit=0, window=window) for name, window, held in each.amounts
             )
-            counts = [self._counts.get((claim.counter, claim.window), _Count()) for claim in claims]
-            self._hold(each.reservation, claims, counts, each.expires_wall_ns - shift_ns)
+            held = [self._counts.get((claim.counter, claim.window), _Count()) for claim in claims]
+            self._hold(each.reservation, claims, held, each.expires_wall_ns - shift_ns)
         self._tidy(self._clock.monotonic_ns())
 
     def _share(self, claim: Claim) -> int:
@@ -280,6 +296,22 @@ def _keep(hold: _Hold, amounts: Sequence[int]) -> None:
     for claim, count, amount in zip(hold.claims, hold.counts, amounts, strict=True):
         if claim.window:
             count.settled += amount
+
+
+def _saved_hold(reservation: str, hold: _Hold, shift_ns: int) -> SavedHold:
+    amounts = tuple((claim.counter, claim.window, claim.amount) for claim in hold.claims if claim.window)
+    return SavedHold(reservation, hold.expires_ns + shift_ns, amounts)
+
+
+def _parts(saved: bytes) -> Iterator[SavedCounters]:
+    """Raises ValueError."""
+    at = 0
+    while at < len(saved):
+        begin = at + _LENGTH.size
+        if begin > len(saved):
+            raise ValueError("what was counted is cut off")
+        at = begin + _LENGTH.unpack_from(saved, at)[0]
+        yield msgpack.decode(saved[begin:at], type=SavedCounters)
 
 
 def _without(standings: list[Standing], claims: Sequence[Claim]) -> tuple[Standing, ...]:
