@@ -1,8 +1,7 @@
-"""`python -m bench.redis_down`: the Redis that counts for a gateway stands still under load, and goes on; who waits?
+"""`python -m bench.redis_down`: the Redis that counts for the gateway stands still under load, and goes on; who waits?
 
-A server of the bench's own counts what 500 calls a second reserve and settle, over six limits each, as a gateway does
-it: on the gateway's loop, through its counters. Then the server is stopped (it takes connections and commands, and says
-nothing), and later it goes on. Each call is due at a fixed moment, whatever became of those before.
+The gateway counts six limits for each of 500 calls a second in a server of the bench's own. The server is stopped (it
+takes connections and commands, and says nothing), and later it goes on. In the end it must have counted each call once.
 """
 
 import asyncio
@@ -12,63 +11,79 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-
-import uvloop
 
 from bench.command import run_command, say
 from bench.machine import free_port
+from bench.programs import LoadResult, Schedule
 from bench.report import Bar, Row, number, table
 from bench.stand import Stand
-from bench.subjects import Unavailable
-from bench.timeline import percentile
-from switchgear.engines.patient_counters import PatientCounters
+from bench.subjects import Switchgear, Unavailable
+from bench.timeline import ANSWERED, Answer, between, p99_ms, percentile, read_log
 from switchgear.engines.redis_address import read_address
 from switchgear.engines.redis_client import RedisClient
 from switchgear.engines.redis_counters import RedisCounters
-from switchgear.kernel.clock import SystemClock
-from switchgear.kernel.ids import seeded_bits
 from switchgear.kernel.ports import Claim
+from switchgear.limits.model import window_at
 
-RATE = 500
-TIMEOUT_SECONDS = 0.075
+RATE = 500.0
+CONNECTIONS = 64
+TIMEOUT_MS = 75
+WAITED_MS = 0.8 * TIMEOUT_MS
 ADDED_MS = 5.0
 MOST_WAITING = 5
-PREFIX = "bench"
-WINDOWS = ("key requests", "key tokens", "team requests", "team tokens", "project money")
-CLAIMS = (
-    *(
-        Claim(counter=name, amount=1, limit=10**9, window="w", previous="v", previous_parts=500_000, keep_seconds=3600)
-        for name in WINDOWS
-    ),
-    Claim(counter="key calls at once", amount=1, limit=10**6),
-)
+GIVEN_UP_SECONDS = 0.2
+"""After the blow, at the latest: the timeout, and the time it takes to see to it."""
+SETTLED_SECONDS = 3.0
+SECOND_NS = 1_000_000_000
+CONFIG = """\
+providers: {{mock: {{kind: openai_compatible, base_url: "http://127.0.0.1:$mock_port/v1", api_key: dummy}}}}
+models: {{bench: {{deployments: [{{model: mock/gpt-bench}}]}}}}
+counters: {{engine: redis, url: "redis://127.0.0.1:{port}", timeout_ms: {timeout_ms}}}
+limits:
+  minute: {{scope: {{key: "*"}}, per: minute, requests: 1000000000, tokens: 1000000000000}}
+  month: {{scope: {{key: "*"}}, per: month, requests: 1000000000, output_tokens: 1000000000000}}
+  model: {{scope: {{model: "*"}}, per: hour, requests: 1000000000}}
+  at_once: {{scope: {{key: "*"}}, concurrent: 1000000}}
+"""
+COUNTER = "month requests key=bench"
 
 
 @dataclass(frozen=True)
 class Course:
-    """When what happens, in seconds after the first call."""
+    """When what happens, in seconds after the first request."""
 
     strike: float = 4.0
     heal: float = 9.0
     end: float = 14.0
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
-    """What was seen; moments in seconds after the first call."""
+    """What was seen; moments on the monotonic clock."""
 
-    took_ms: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
-    """When a call was due, and how long it waited for its reservation."""
-    refused: int = 0
-    gave_up_at: float = 0.0
-    asked_again_at: float = 0.0
-    counted: int = 0
+    load: LoadResult
+    answers: list[Answer]
+    began_ns: int
+    struck_ns: int
+    healed_ns: int
+    sent: int
+    counted: int
 
-    def between(self, start: float, end: float) -> list[float]:
-        return [took for due, took in self.took_ms if start <= due < end]
+    @property
+    def waited(self) -> int:
+        """Calls that waited for the server to the end, from a moment before the blow."""
+        after = between(self.answers, self.struck_ns - SECOND_NS // 2, self.answers[-1].due_ns + 1)
+        return sum(answer.took_us >= WAITED_MS * 1e3 for answer in after)
+
+    @property
+    def added_ms(self) -> float:
+        """The 99th percentile once the server was given up, less that of the time before."""
+        before = between(self.answers, (self.began_ns + self.struck_ns) // 2, self.struck_ns)
+        without = between(self.answers, self.struck_ns + int(GIVEN_UP_SECONDS * SECOND_NS), self.healed_ns)
+        return p99_ms(without) - p99_ms(before)
 
 
 class Server:
@@ -104,102 +119,75 @@ def server(folder: Path) -> Generator[Server]:
             process.kill()
 
 
-class Trial:
-    """One course of events."""
-
-    def __init__(self, server: Server, course: Course) -> None:
-        self._server = server
-        self._course = course
-        self._found = Outcome()
-        self._began = 0.0
-
-    async def run(self) -> Outcome:
-        address = read_address(f"redis://127.0.0.1:{self._server.port}")
-        shared = RedisCounters(RedisClient(address, TIMEOUT_SECONDS), PREFIX)
-        counters = PatientCounters(shared, "g0", SystemClock(), seeded_bits())
-        await counters.start()
-        loop = asyncio.get_running_loop()
-        touch = loop.create_task(counters.run())
-        self._began = time.perf_counter()
-        watch = loop.create_task(self._watch(counters))
-        async with asyncio.TaskGroup() as calls:
-            for due in range(int(self._course.end * RATE)):
-                await asyncio.sleep(self._began + due / RATE - time.perf_counter())
-                calls.create_task(self._call(counters, due / RATE))
-        await watch
-        await counters.settled()
-        while True:
-            if not counters.owed:
-                break
-            await asyncio.sleep(0.05)
-        self._found.counted = (await shared.standings(CLAIMS[:1]))[0].used
-        touch.cancel()
-        with suppress(asyncio.CancelledError):
-            await touch
-        await counters.aclose()
-        return self._found
-
-    async def _call(self, counters: PatientCounters, due: float) -> None:
-        name = f"{due:.4f}"
-        standings = await counters.reserve(name, CLAIMS, 60.0)
-        self._found.took_ms.append((due, (time.perf_counter() - self._began - due) * 1e3))
-        if not all(each.fits for each in standings):
-            self._found.refused += 1
-            return
-        await counters.settle(name, CLAIMS, (1,) * len(CLAIMS))
-
-    async def _watch(self, counters: PatientCounters) -> None:
-        await self._until(self._course.strike)
-        self._server.stand_still()
-        self._found.gave_up_at = await self._seen(counters, reachable=False)
-        await self._until(self._course.heal)
-        self._server.go_on()
-        self._found.asked_again_at = await self._seen(counters, reachable=True)
-
-    async def _until(self, moment: float) -> None:
-        await asyncio.sleep(self._began + moment - time.perf_counter())
-
-    async def _seen(self, counters: PatientCounters, *, reachable: bool) -> float:
-        while True:
-            if counters.reachable == reachable:
-                return time.perf_counter() - self._began
-            await asyncio.sleep(0.001)
+async def count_in(redis: Server) -> int:
+    """How many calls the server knows of, this month."""
+    client = RedisClient(read_address(f"redis://127.0.0.1:{redis.port}"), timeout_seconds=5)
+    await client.open()
+    window = window_at("month", time.time_ns(), sliding=False)  # noqa: TID251 (the bench is no product)
+    claim = Claim(counter=COUNTER, amount=0, limit=1, window=window.name)
+    found = (await RedisCounters(client, "switchgear").standings((claim,)))[0].used
+    await client.aclose()
+    return found
 
 
-def course_table(found: Outcome, course: Course) -> str:
-    """The calls second by second."""
+def run_course(stand: Stand, redis: Server, course: Course) -> Outcome:
+    """Stop the server under load, have it go on, and count."""
+    subject = Switchgear(upstreams=CONFIG.format(port=redis.port, timeout_ms=TIMEOUT_MS))
+    log = stand.folder / "redis_down.log"
+    before = stand.mock.stats().requests
+    with stand.running(subject) as running:
+        stand.load(running.target, Schedule(0.5, CONNECTIONS, RATE, warmup_seconds=0.0))
+        schedule = Schedule(course.end, CONNECTIONS, RATE, warmup_seconds=0.0, log=log)
+        load = stand.begin(running.target, schedule, stand.body(running.target, schedule))
+        began = time.monotonic_ns()
+        _sleep_until(began, course.strike)
+        struck = time.monotonic_ns()
+        redis.stand_still()
+        _sleep_until(began, course.heal)
+        redis.go_on()
+        healed = time.monotonic_ns()
+        found = load.result()
+        time.sleep(SETTLED_SECONDS)
+        counted = asyncio.run(count_in(redis))
+    sent = stand.mock.stats().requests - before
+    return Outcome(found, read_log(log), began, struck, healed, sent, counted)
+
+
+def _sleep_until(began_ns: int, seconds: float) -> None:
+    time.sleep(max(0.0, seconds - (time.monotonic_ns() - began_ns) / 1e9))
+
+
+def course_table(outcome: Outcome, course: Course) -> str:
+    """The load second by second."""
     rows: list[Row] = []
     for second in range(int(course.end)):
-        took = found.between(second, second + 1)
-        waited = sum(each >= TIMEOUT_SECONDS * 800 for each in took)
-        cells = [number(percentile(took, fraction), 2) for fraction in (0.5, 0.99, 1.0)]
-        rows.append([f"{second}", number(len(took)), *cells, number(waited)])
-    title = (
-        f"stopped at {course.strike:.1f} s, given up {(found.gave_up_at - course.strike) * 1e3:.0f} ms later; "
-        f"went on at {course.heal:.1f} s, asked again {(found.asked_again_at - course.heal) * 1e3:.0f} ms later"
-    )
-    return table(title, ["second", "calls", "p50 ms", "p99", "max", "waited for the timeout"], rows)
+        start = outcome.began_ns + second * SECOND_NS
+        found = between(outcome.answers, start, start + SECOND_NS)
+        took = [answer.took_us / 1e3 for answer in found]
+        failed = sum(answer.outcome != ANSWERED for answer in found)
+        waited = sum(each >= WAITED_MS for each in took)
+        cells = [number(percentile(took, fraction), 1) for fraction in (0.5, 0.99, 1.0)]
+        rows.append([f"{second}", number(len(found)), number(failed), *cells, number(waited)])
+    title = f"stopped at {course.strike:.1f} s, went on at {course.heal:.1f} s"
+    return table(title, ["second", "due", "errors", "p50 ms", "p99", "max", "waited for the timeout"], rows)
 
 
-def bars(found: Outcome, course: Course) -> list[Bar]:
-    before = percentile(found.between(0.5, course.strike), 0.99)
-    waited = sum(took >= TIMEOUT_SECONDS * 800 for took in found.between(course.strike - 0.5, course.end))
-    open_p99 = percentile(found.between(found.gave_up_at, course.heal), 0.99)
+def bars(outcome: Outcome) -> list[Bar]:
     return [
-        Bar("calls that waited for the timeout", MOST_WAITING, waited),
-        Bar("p99 ms added once it was given up", ADDED_MS, open_p99 - before),
-        Bar("calls refused", 0, found.refused),
-        Bar("calls that the server has not counted once", 0, abs(len(found.took_ms) - found.counted)),
+        Bar("client errors", 0, outcome.load.error_total + outcome.load.unfinished),
+        Bar("calls that waited for the timeout", MOST_WAITING, outcome.waited),
+        Bar("p99 ms added once it was given up", ADDED_MS, outcome.added_ms),
+        Bar("calls that the server has not counted once", 0, abs(outcome.sent - outcome.counted)),
     ]
 
 
 def measure(stand: Stand, quick: bool) -> list[Bar]:
-    """One course, on the loop that gateways use."""
+    """One course."""
     course = Course(strike=1.0, heal=2.0, end=3.0) if quick else Course()
-    with server(stand.folder) as running:
-        found = uvloop.run(Trial(running, course).run())
-    say(course_table(found, course))
-    return bars(found, course)
+    with server(stand.folder) as redis:
+        outcome = run_course(stand, redis, course)
+    say(course_table(outcome, course))
+    return bars(outcome)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ WRITTEN_IN = (
     "doors/passthrough_relay.py",
     "providers/simulator/performance.py",
     "routing/lifecycle.py",
+    "limits/stage.py",
 )
 
 

@@ -68,7 +68,7 @@ def application() -> typer.Typer:
     app.command("tail")(reporting(tail))
     app.command("chat")(reporting(chat))
     app.command("version")(reporting(version))
-    groups = (_add_key_makers, _add_keys, _add_secrets, _add_batches)
+    groups = (_add_key_makers, _add_identity, _add_batches)
     for add in (*groups, _add_prices, _add_models, _add_database, _add_ledger, _add_imports):
         add(app)
     return app
@@ -78,26 +78,6 @@ def _add_key_makers(app: typer.Typer) -> None:
     keys = _group("key", "Virtual keys: what applications present to the gateway.")
     keys.command("new")(reporting(new_key))
     app.add_typer(keys, name="key")
-
-
-def _add_keys(app: typer.Typer) -> None:
-    managed = _group("keys", "Virtual keys that the control database keeps.")
-    managed.command("create")(reporting(create))
-    managed.command("list")(reporting(list_keys))
-    managed.command("show")(reporting(show))
-    managed.command("rotate")(reporting(rotate))
-    managed.command("revoke")(reporting(revoke))
-    app.add_typer(managed, name="keys")
-
-
-def _add_secrets(app: typer.Typer) -> None:
-    secrets = _group("secrets", "Secrets of providers, sealed in the control database.")
-    secrets.command("set")(reporting(set_secret))
-    secrets.command("list")(reporting(list_secrets))
-    secrets.command("delete")(reporting(delete_secret))
-    secrets.command("rotate-master")(reporting(rotate_master))
-    secrets.command("new-master-key")(reporting(new_master_key))
-    app.add_typer(secrets, name="secrets")
 
 
 def _add_batches(app: typer.Typer) -> None:

@@ -1,0 +1,171 @@
+"""Budgets that hold to the cent: many calls at once, several gateways on one Redis, streams, a gateway killed."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from switchgear.engines.redis_address import read_address
+from switchgear.engines.redis_client import RedisClient
+from switchgear.engines.redis_counters import RedisCounters
+from switchgear.kernel.clock import SystemClock
+from switchgear.kernel.ids import Ids, seeded_bits
+from switchgear.kernel.ports import Claim, Standing
+from switchgear.kernel.record import CallRecord
+from switchgear.limits.model import window_at
+from tests.e2e.live import KEY, LiveServer, records
+from tests.engines.redis_server import forget, let_time_pass
+
+DOLLAR = 1_000_000_000
+CENT = DOLLAR // 100
+CALLS = 200
+CONFIG = """
+server: {{{{port: 0, drain_seconds: 5}}}}
+journal: {{{{directory: {{journal}}}}}}
+state: {{{{directory: {{state}}}}}}
+keys: [{{{{name: tester, key: {{key}}}}}}]
+providers:
+  sim: {{{{kind: simulator, prices: {{{{"*": {{{{input: "0", output: "0", call: "0.01"}}}}}}}}}}}}
+models:
+  quick: {{{{deployments: [{{{{model: sim/echo}}}}]}}}}
+  slow: {{{{deployments: [{{{{model: sim/stall-first}}}}]}}}}
+counters: {counters}
+limits:
+  budget: {{{{scope: {{{{key: "*"}}}}, per: month, usd: "1"}}}}
+"""
+
+
+def in_redis(url: str, prefix: str) -> str:
+    return CONFIG.format(counters=f'{{{{engine: redis, url: "{url}", prefix: "{prefix}", timeout_ms: 1000}}}}')
+
+
+ALONE = CONFIG.format(counters="{{engine: memory}}")
+
+
+class Caller:
+    """Calls one gateway, one connection for each call."""
+
+    def __init__(self, server: LiveServer) -> None:
+        parts = urlsplit(server.url)
+        self._host, self._port = parts.hostname or "", parts.port or 80
+
+    async def call(self, model: str = "quick", *, stream: bool = False) -> tuple[int, bytes]:
+        """Status and what followed; 0 where the connection broke."""
+        body = json.dumps({"model": model, "stream": stream, "messages": [{"role": "user", "content": "hi"}]}).encode()
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        try:
+            reader, writer = await asyncio.open_connection(self._host, self._port)
+            writer.write(head.encode() + body)
+            answer = await reader.read()
+            writer.close()
+        except OSError:
+            return 0, b""
+        found = re.match(rb"HTTP/1.1 (\d+)", answer)
+        return (int(found[1]) if found else 0), answer
+
+    async def calls(self, count: int, *, stream: bool = False) -> list[tuple[int, bytes]]:
+        return list(await asyncio.gather(*(self.call(stream=stream) for _ in range(count))))
+
+
+def statuses(answers: Sequence[tuple[int, bytes]]) -> Counter[int]:
+    return Counter(status for status, _ in answers)
+
+
+def spent(told: Sequence[CallRecord]) -> int:
+    return sum(attempt.cost_nano_usd for record in told for attempt in record.attempts)
+
+
+def show_that_a_dollar_was_spent(answers: Sequence[tuple[int, bytes]], told: Sequence[CallRecord]) -> None:
+    """A hundred calls were answered, and the others cost nothing and reached nobody."""
+    assert statuses(answers) == {200: 100, 429: len(answers) - 100}
+    refused = [answer for status, answer in answers if status == 429]
+    assert all(b"insufficient_quota" in answer or b"rate_limit_exceeded" in answer for answer in refused)
+    assert Counter(len(record.attempts) for record in told) == {1: 100, 0: len(answers) - 100}
+    assert spent(told) == DOLLAR
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"test-{Ids(SystemClock(), seeded_bits()).new()}"
+
+
+@pytest.fixture
+async def client(service_url: str, prefix: str) -> AsyncGenerator[RedisClient]:
+    made = RedisClient(read_address(service_url), timeout_seconds=5)
+    await made.open()
+    yield made
+    await forget(made, prefix)
+    await made.aclose()
+
+
+async def standing(client: RedisClient, prefix: str) -> Standing:
+    """How the budget stands in Redis."""
+    window = window_at("month", SystemClock().wall_ns(), sliding=False)
+    budget = Claim(counter="budget usd key=tester", amount=0, limit=DOLLAR, window=window.name, keep_seconds=1)
+    return (await RedisCounters(client, prefix).standings([budget]))[0]
+
+
+async def until_used(client: RedisClient, prefix: str, amount: int) -> None:
+    async with asyncio.timeout(20):
+        while (await standing(client, prefix)).used != amount:
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_one_gateway_spends_a_dollar_and_not_a_cent_more(tmp_path: Path, *, stream: bool) -> None:
+    with LiveServer(tmp_path, ALONE) as server:
+        answers = await Caller(server).calls(CALLS, stream=stream)
+        server.stop()
+    show_that_a_dollar_was_spent(answers, records(server))
+
+
+@pytest.mark.service("redis")
+@pytest.mark.parametrize("stream", [False, True])
+async def test_two_gateways_spend_a_dollar_together(
+    tmp_path: Path, service_url: str, client: RedisClient, prefix: str, *, stream: bool
+) -> None:
+    with ExitStack() as stack:
+        servers: list[LiveServer] = []
+        for name in ("one", "other"):
+            (tmp_path / name).mkdir()
+            servers.append(stack.enter_context(LiveServer(tmp_path / name, in_redis(service_url, prefix))))
+        found = await asyncio.gather(*(Caller(server).calls(CALLS // 2, stream=stream) for server in servers))
+        await until_used(client, prefix, DOLLAR)
+        for server in servers:
+            server.stop()
+    show_that_a_dollar_was_spent([*found[0], *found[1]], [*records(servers[0]), *records(servers[1])])
+    assert await standing(client, prefix) == Standing(DOLLAR, True)
+
+
+@pytest.mark.service("redis")
+async def test_what_a_killed_gateway_held_is_nobodys_until_its_time_is_over_and_then_anybodys(
+    tmp_path: Path, service_url: str, client: RedisClient, prefix: str
+) -> None:
+    with ExitStack() as stack:
+        servers: list[LiveServer] = []
+        for name in ("killed", "other"):
+            (tmp_path / name).mkdir()
+            servers.append(stack.enter_context(LiveServer(tmp_path / name, in_redis(service_url, prefix))))
+        callers = [Caller(server) for server in servers]
+        waiting = [asyncio.create_task(callers[0].call("slow")) for _ in range(60)]
+        await until_used(client, prefix, 60 * CENT)
+        os.kill(servers[0].gateway_pids()[0], signal.SIGKILL)
+        assert statuses([await each for each in waiting]) == {0: 60}
+        assert statuses(await callers[1].calls(100)) == {200: 40, 429: 60}
+        await let_time_pass(client, prefix, 1_000)
+        assert statuses(await callers[1].calls(100)) == {200: 60, 429: 40}
+        await until_used(client, prefix, DOLLAR)
+        servers[1].stop()
+    assert spent(records(servers[1])) == DOLLAR
+    assert await standing(client, prefix) == Standing(DOLLAR, True)
