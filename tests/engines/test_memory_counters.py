@@ -1,6 +1,7 @@
 """Counters in this process: the contract, and what is this engine's own."""
 
 import pytest
+from msgspec import structs
 
 from switchgear.engines.memory_counters import MemoryCounters
 from switchgear.kernel.clock import FrozenClock
@@ -72,8 +73,21 @@ async def test_no_more_windows_are_remembered_than_there_is_room_for() -> None:
     for number in range(1_000):
         await counters.reserve(f"r{number}", [claim(f"user {number}"), at_once()], 60)
         await counters.settle(f"r{number}", [claim(f"user {number}")], [1])
-    assert len(counters._counts) <= 10
+    assert len(counters._counts) <= 11
     assert len(counters._forgetting) <= 10
+
+
+async def test_counters_of_what_runs_at_once_are_forgotten_when_nothing_does_and_never_before() -> None:
+    counters = MemoryCounters(FrozenClock())
+    running = structs.replace(at_once(limit=1), counter="running")
+    await counters.reserve("running", [running], 60)
+    for number in range(25_000):
+        mine, other = (structs.replace(at_once(), counter=f"{name} {number}") for name in ("user", "tag"))
+        await counters.reserve(f"r{number}", [mine, other], 60)
+        assert [each.used for each in await counters.standings([mine, other])] == [1, 1]
+        await counters.settle(f"r{number}")
+    assert len(counters._counts) < 21_000
+    assert not (await counters.reserve("second", [running], 60))[0].fits
 
 
 async def test_what_was_settled_leaves_nothing_behind_but_its_windows() -> None:
@@ -81,5 +95,5 @@ async def test_what_was_settled_leaves_nothing_behind_but_its_windows() -> None:
     for number in range(20_000):
         await counters.reserve(f"r{number}", [claim(limit=10**9), at_once()], 60)
         await counters.settle(f"r{number}", [claim()], [1])
-    assert (len(counters._counts), len(counters._holds), len(counters._remembered)) == (1, 0, 0)
+    assert (len(counters._counts), len(counters._holds), len(counters._remembered)) == (2, 0, 0)
     assert len(counters._expiring) < 2_000

@@ -20,6 +20,7 @@ _REMEMBER_NS: Final = 86_400 * _NANOSECONDS
 """How long a reservation that was let go may still be settled, and an entry is counted once."""
 _SLACK: Final = 1_024
 _AT_ONCE: Final = 500
+_KEEP_IDLE: Final = 10_000
 _LENGTH: Final = struct.Struct("<I")
 """Before each part of what is written down."""
 
@@ -80,6 +81,8 @@ class MemoryCounters:
         self._forgetting: list[tuple[int, _Key]] = []
         self._holds: dict[str, _Hold] = {}
         self._expiring: list[tuple[int, str]] = []
+        self._gauges = 0
+        self._most_gauges = _KEEP_IDLE
         self._remembered: dict[str, int] = {}
         """In the order in which they are forgotten, since all are kept equally long."""
         self._next_ns = _NEVER
@@ -200,6 +203,7 @@ class MemoryCounters:
         self._forgetting = [(each.forget_wall_ns - shift_ns, (each.counter, each.window)) for each in counts]
         heapify(self._forgetting)
         self._holds, self._expiring = {}, []
+        self._gauges = 0
         self._remembered = {name: forget_ns - shift_ns for part in parts for name, forget_ns in part.remembered.items()}
         self._next_ns = 0
         for each in (hold for part in parts for hold in part.holds):
@@ -230,6 +234,8 @@ class MemoryCounters:
         if len(self._expiring) > 2 * len(self._holds) + _SLACK:
             self._expiring = [(each.expires_ns, name) for name, each in self._holds.items()]
             heapify(self._expiring)
+        if self._gauges > self._most_gauges:
+            self._forget_idle()
         heappush(self._expiring, (expires_ns, reservation))
         self._next_ns = min(self._next_ns, expires_ns)
 
@@ -242,12 +248,21 @@ class MemoryCounters:
         key = (claim.counter, claim.window)
         self._counts[key] = count
         if not claim.window:
+            self._gauges += 1
             return
         forget_ns = self._clock.monotonic_ns() + int(claim.keep_seconds * _NANOSECONDS)
         heappush(self._forgetting, (forget_ns, key))
         self._next_ns = min(self._next_ns, forget_ns)
         while len(self._forgetting) > self._keep_windows:
             self._counts.pop(heappop(self._forgetting)[1], None)
+
+    def _forget_idle(self) -> None:
+        """Counters without windows of which nothing is held are kept for the next call, up to a point."""
+        idle = [key for key, count in self._counts.items() if not key[1] and not count.held and not count.settled]
+        for key in idle:
+            del self._counts[key]
+        self._gauges -= len(idle)
+        self._most_gauges = max(_KEEP_IDLE, 2 * self._gauges)
 
     def _count(self, claim: Claim) -> _Count:
         count = self._counts.get((claim.counter, claim.window))
@@ -259,8 +274,6 @@ class MemoryCounters:
     def _give_back(self, hold: _Hold) -> None:
         for claim, count in zip(hold.claims, hold.counts, strict=True):
             count.held -= claim.amount
-            if not claim.window and not count.held and self._counts.get((claim.counter, "")) is count:
-                del self._counts[claim.counter, ""]
 
     def _remember(self, name: str, now_ns: int) -> None:
         self._remembered[name] = now_ns + _REMEMBER_NS
