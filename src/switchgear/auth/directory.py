@@ -47,6 +47,11 @@ class Directory:
         mine = (binding for binding in bindings.values() if binding.subject == subject)
         return Member(kind=kind, name=name, grants=_grants(mine, roles, organisations))
 
+    async def roles(self, connection: AsyncConnection, names: Iterable[str]) -> list[Role]:
+        """The roles of these names that there are."""
+        known = await self._roles(connection)
+        return [known[name] for name in names if name in known]
+
     def resources(self) -> tuple[Resource, Resource]:
         """Roles and bindings as the API manages them."""
         roles = Resource(

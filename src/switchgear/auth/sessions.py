@@ -39,6 +39,10 @@ class Session(Struct, frozen=True, kw_only=True):
     began_ns: int
     ends_ns: int
 
+    def is_token(self, given: str) -> bool:
+        """Whether ``given`` is the session's CSRF token."""
+        return hmac.compare_digest(given.encode(), self.csrf.encode())
+
     def __repr__(self) -> str:
         return f"Session({self.user!r}, {self.method!r})"
 

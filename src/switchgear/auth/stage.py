@@ -91,6 +91,14 @@ def _find(ring: KeyRing, presented: bytes, now_ns: int) -> tuple[VirtualKey, Cal
     return key, None
 
 
+def key_in(ring: KeyRing, presented: bytes, now_ns: int, address: str) -> VirtualKey | None:
+    """The key that is ``presented`` from ``address`` to something else than a door; None when it may not be used."""
+    key, caller = _find(ring, presented, now_ns)
+    if caller is None or (key.ip_ranges and not is_within(address, key.ip_ranges)):
+        return None
+    return key
+
+
 def _require_place(call: Call, key: VirtualKey, ring: KeyRing) -> None:
     """Raise Forbidden for a door that the key may not use, or a place that it may not be used from."""
     if key.doors and call.door not in key.doors:

@@ -95,18 +95,16 @@ class Keys:
             raise not_found(f"key {name[:64]!r}")
         return stored
 
-    async def place(self, connection: AsyncConnection, name: str, scopes: KeyScopes) -> Place:
+    async def place(self, connection: AsyncConnection, scopes: KeyScopes) -> Place:
         """To whom a key with these scopes would belong."""
-        return _place(await self._rules.together(connection), name, scopes)
+        return _place(await self._rules.together(connection), scopes)
 
     async def _kept(self, connection: AsyncConnection, name: str) -> KeptKey:
         return kept_key(await self.find(connection, name))
 
     async def _keep(self, connection: AsyncConnection, name: str, kept: KeptKey, author: Author, action: str) -> Stored:
         before = await self._rules.together(connection)
-        wanted = Wanted(
-            kind=KEY, name=name, place=_place(before, name, kept), body=body_of(kept), secrets=SEALED_FIELDS
-        )
+        wanted = Wanted(kind=KEY, name=name, place=_place(before, kept), body=body_of(kept), secrets=SEALED_FIELDS)
         stored = await self._objects.put(connection, wanted, author, action)
         await self._rules.require(connection, before)
         return stored
@@ -136,7 +134,7 @@ def kept_key(stored: Stored) -> KeptKey:
         raise Refused(409, "unreadable", f"the key {stored.name!r} is not of this version: {error}") from None
 
 
-def _place(config: Config, name: str, scopes: KeyScopes) -> Place:
+def _place(config: Config, scopes: KeyScopes) -> Place:
     owner = ownership(config, scopes)
     return Place(organisation=owner.organisation, project=owner.project, team=owner.team)
 

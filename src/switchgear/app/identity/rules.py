@@ -15,6 +15,7 @@ from switchgear.config.reader import Places
 from switchgear.config.written import Declared, Written
 from switchgear.rest.objects import Objects
 from switchgear.rest.problem import Refused
+from switchgear.rest.resource import Proposal
 
 _SECTIONS = ("organisations", "projects", "teams", "users", "service_accounts")
 
@@ -24,23 +25,30 @@ class Rules:
 
     def __init__(self, objects: Objects, declared: Callable[[], Config]) -> None:
         self._objects = objects
-        self._declared = declared
+        self.declared = declared
 
     async def together(self, connection: AsyncConnection) -> Effective:
         """File and database, as they are in this transaction."""
-        return _over(self._declared(), await compiled(connection, self._objects))
+        return _over(self.declared(), await compiled(connection, self._objects))
 
     async def require(self, connection: AsyncConnection, before: Effective) -> Effective:
         """The new state, once nothing in it disagrees that did not before. Raises Refused (422), which undoes it."""
         after = await self.together(connection)
-        new = sorted(_problems(after) - _problems(before))
-        if new:
-            raise Refused(422, "invalid_object", "; ".join(new), members={"errors": [{"message": one} for one in new]})
+        _compare(before, after)
         return after
+
+    async def require_of(self, connection: AsyncConnection, section: str, proposal: Proposal) -> None:
+        """The same for one entry of a section, which was changed already. Raises Refused."""
+        after = await self.together(connection)
+        entries = dict(getattr(after, section))
+        entries.pop(proposal.name, None)
+        if proposal.before is not None:
+            entries[proposal.name] = proposal.before
+        _compare(structs.replace(after, **{section: entries}), after)
 
     def require_free(self, section: str, name: str) -> None:
         """Raises Refused (409) for a name that the file owns: what stands there is changed there."""
-        declared = self._declared()
+        declared = self.declared()
         named = {key.name for key in declared.keys} if section == "keys" else getattr(declared, section, {})
         if name in named:
             raise Refused(
@@ -49,6 +57,24 @@ class Rules:
                 f"{section}.{name} stands in switchgear.yaml, and is changed there",
                 members={"owned_by": "file"},
             )
+
+
+class AgreementCheck:
+    """The check of a resource whose objects are the entries of ``section``."""
+
+    def __init__(self, rules: Rules, section: str) -> None:
+        self._rules = rules
+        self._section = section
+
+    async def __call__(self, connection: AsyncConnection, proposal: Proposal) -> None:
+        """Raises Refused."""
+        await self._rules.require_of(connection, self._section, proposal)
+
+
+def _compare(before: Config, after: Config) -> None:
+    new = sorted(_problems(after) - _problems(before))
+    if new:
+        raise Refused(422, "disagreement", "; ".join(new), members={"errors": [{"message": one} for one in new]})
 
 
 def _over(declared: Config, feed: Feed) -> Effective:

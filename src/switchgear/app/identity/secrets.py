@@ -1,5 +1,7 @@
 """Secrets of providers, sealed in the control database, and the change of the master key."""
 
+import re
+
 from msgspec import Struct, json, structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,6 +14,7 @@ from switchgear.app.identity.kinds import (
     body_of,
 )
 from switchgear.auth.sealing import Sealer
+from switchgear.config.names import NAME
 from switchgear.config.source import HASHING_KEY as HASHING_KEY_CONTEXT
 from switchgear.config.source import secret_context
 from switchgear.rest.objects import Objects, Stored, Wanted
@@ -38,6 +41,8 @@ class Secrets:
 
     async def put(self, connection: AsyncConnection, name: str, value: str, description: str, author: Author) -> Stored:
         """Keep ``value`` under ``name``, in place of any other."""
+        if not re.fullmatch(NAME, name):
+            raise Refused(422, "invalid_name", f"{name[:200]!r} cannot be the name of a secret")
         if not value.strip() or len(value.encode()) > MAX_SECRET_BYTES:
             raise Refused(422, "invalid_object", f"a secret has between 1 and {MAX_SECRET_BYTES} bytes")
         sealed = self._sealer.seal(value.strip().encode(), secret_context(name))
