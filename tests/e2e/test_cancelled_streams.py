@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from switchgear.kernel.clock import SystemClock
 from switchgear.ledger.listing import Wanted
 from switchgear.ledger.row import Row
 from switchgear.ledger.service import Ledger
+from switchgear.processes.open_calls import FOLDER
 from switchgear.testing.scripted_upstream import Peer, ScriptedUpstream
 from tests.e2e.live import KEY, LiveServer
 
@@ -107,14 +110,22 @@ async def served(directory: Path) -> AsyncGenerator[LiveServer]:
             await asyncio.to_thread(server.__exit__, None, None, None)
 
 
-async def call(server: LiveServer, model: str, until: bytes | None) -> bytes:
-    """A streamed call, read up to ``until`` and then left; None: left a moment after it was asked, without reading."""
+async def ask(server: LiveServer, model: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Begin a streamed call."""
     parts = urlsplit(server.url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     said = {"model": model if model == "late" else f"up/{model}", "stream": True, "max_tokens": MAX_TOKENS}
     body = json.dumps({**said, "messages": [{"role": "user", "content": "hello"}]}).encode()
+    retries = 1 if model in {"late", "retry"} else 0
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n"
+    head += f"x-switchgear-retries: {retries}\r\n"
     writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+    return reader, writer
+
+
+async def call(server: LiveServer, model: str, until: bytes | None) -> bytes:
+    """A streamed call, read up to ``until`` and then left; None: left a moment after it was asked, without reading."""
+    reader, writer = await ask(server, model)
     seen = b""
     async with asyncio.timeout(20):
         while until is not None and until not in seen:
@@ -168,6 +179,23 @@ async def test_each_way_a_stream_can_go_wrong_leaves_one_row_for_each_attempt(tm
     assert [(row.upstream_model, (row.outcome, row.state, row.reason)) for row in rows] == expected
     for row in rows:
         within_bounds(row)
+
+
+async def test_a_stream_that_dies_with_its_gateway_is_on_record_as_what_it_may_cost(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        reader, writer = await ask(server, "endless")
+        await reader.readuntil(b"xxxx")
+        note = server.journal / FOLDER
+        async with asyncio.timeout(20):
+            while not list(note.glob("*.calls")):
+                await asyncio.sleep(0.02)
+        (gateway,) = server.gateway_pids()
+        os.kill(gateway, signal.SIGKILL)
+        (row,) = await rows_of(server, 1)
+        writer.close()
+    assert (row.upstream_model, row.outcome, row.error, row.state) == ("endless", "failed", "gateway_died", "unknown")
+    assert (row.key, row.reason) == ("tester", "unanswered")
+    within_bounds(row)
 
 
 def within_bounds(row: Row) -> None:

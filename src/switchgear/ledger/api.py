@@ -4,7 +4,7 @@ Who may read the whole installation's ledger may ask for anything; who may read 
 team asks for just that scope.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from datetime import date
 from typing import Annotated, Final, Literal
@@ -127,21 +127,27 @@ async def _statement(asked: Asked) -> Answer:
         to_day=query.to_day,
         by_model=query.by_model,
     )
-    found: list[Line] = []
-    skipped = not after
     try:
         async with aclosing(lines(asked.connection, wanted)) as told:
-            async for line in told:
-                if skipped:
-                    found.append(line)
-                skipped = skipped or _place(line) == after
-                if len(found) > query.limit:
-                    break
+            found = await _some(told, after, query.limit + 1)
     except ValueError as error:
         raise Refused(400, "invalid_span", str(error)) from None
     more = len(found) > query.limit
     found = found[: query.limit]
     return Answer(body=Statement(data=found, next=cursor_text(of, _place(found[-1])) if more else None))
+
+
+async def _some(told: AsyncIterator[Line], after: str, limit: int) -> list[Line]:
+    """The first lines behind the place ``after``."""
+    found: list[Line] = []
+    behind = not after
+    async for line in told:
+        if behind:
+            found.append(line)
+        behind = behind or _place(line) == after
+        if len(found) == limit:
+            break
+    return found
 
 
 def _place(line: Line) -> str:

@@ -29,6 +29,7 @@ from switchgear.processes.child import report_ready
 from switchgear.processes.feeding import Feeding
 from switchgear.processes.follow import Follower
 from switchgear.processes.log import configure_logging
+from switchgear.processes.open_calls import keep_burying
 from switchgear.processes.options import ControlOptions, read_options
 from switchgear.processes.reports import living_reports
 from switchgear.processes.signals import stop_event
@@ -128,7 +129,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     server = _server(app, options)
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve())
-    rounds = (follower.run(), file.follow(), parts.feeding.run(), books.run())
+    rounds = (follower.run(), file.follow(), parts.feeding.run(), books.run(), keep_burying(journal, clock))
     following = [loop.create_task(each) for each in rounds]
     while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
         await asyncio.sleep(0.01)

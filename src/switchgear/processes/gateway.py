@@ -27,6 +27,7 @@ from switchgear.kernel.ids import Ids, secret_hex, seeded_bits
 from switchgear.processes.child import report_ready
 from switchgear.processes.counting import Counting, counting
 from switchgear.processes.log import configure_logging
+from switchgear.processes.open_calls import OpenCalls
 from switchgear.processes.options import GatewayOptions, read_options
 from switchgear.processes.report_values import ReportValues
 from switchgear.processes.reports import ReportFile
@@ -65,6 +66,7 @@ class Parts(Struct, kw_only=True):
     transport: HttpTransport
     outside: Outside
     sharing: Sharing
+    open_calls: OpenCalls
     counting: Counting
     watch: QueueWatch
 
@@ -94,7 +96,7 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
     report_ready(options.ready_fd)
     loop = asyncio.get_running_loop()
     watching = loop.create_task(watch.run())
-    rounds = [loop.create_task(each.run()) for each in (parts.sharing, parts.watch)]
+    rounds = [loop.create_task(each.run()) for each in (parts.sharing, parts.watch, parts.open_calls)]
     rounds.append(asyncio.ensure_future(parts.counting.run()))
     await stopping.wait()
     watching.cancel()
@@ -139,7 +141,8 @@ def build(config: Config, options: GatewayOptions) -> Parts:
         forward = ForwardToControl(transport, options.control_socket, state)
     responses = ResponseStore(values, config.state.response_ttl_seconds)
     keeping = Keeping(responses=responses, counters=counts.counters)
-    made = gateway(snapshots, spoken, machinery, Record(journal, clock, gateway_id, meter), forward, keeping)
+    record = Record(journal, clock, gateway_id, meter)
+    made = gateway(snapshots, spoken, machinery, record, forward, keeping)
     server = GatewayServer(made, _bounds(config))
     sharing.server, sharing.shared_counters = server, counts.shared
     return Parts(
@@ -150,6 +153,7 @@ def build(config: Config, options: GatewayOptions) -> Parts:
         transport=transport,
         outside=out,
         sharing=sharing,
+        open_calls=OpenCalls(record, Path(config.journal.directory), gateway_id, clock),
         counting=counts,
         watch=QueueWatch(lambda: snapshots.current.part(Queues), clock),
     )

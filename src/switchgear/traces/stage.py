@@ -88,7 +88,7 @@ class Record:
     Raises Overloaded while the journal cannot be written and its policy is to refuse.
     """
 
-    __slots__ = ("_append", "_clock", "_count", "_flushed", "_gateway", "_journal")
+    __slots__ = ("_append", "_clock", "_count", "_flushed", "_gateway", "_journal", "open")
 
     def __init__(self, journal: Journal, clock: Clock, gateway: str, counter: Counter | None = None) -> None:
         self._journal = journal
@@ -97,10 +97,13 @@ class Record:
         self._gateway = gateway
         self._count = counter.count if counter is not None else None
         self._flushed: Callable[[], Awaitable[None]] | None = None
+        self.open: dict[str, Call] = {}
+        """Calls under way, by their ids."""
         if isinstance(journal, DurableJournal) and journal.strict:
             self._flushed = journal.flushed
 
     async def __call__(self, call: Call, next: Next) -> Reply:
+        self.open[call.id] = call
         try:
             if not self._journal.healthy:
                 raise Overloaded(
@@ -149,12 +152,22 @@ class Record:
     def _write(
         self, call: Call, status: int, outcome: Outcome, error: str, first_byte_ns: int = 0, *, answer_bytes: int = 0
     ) -> None:
+        self.open.pop(call.id, None)
+        call.recorded = True
+        record = self.record_of(call, status, outcome, error)
+        record.first_byte_ns = first_byte_ns or record.duration_ns
+        record.response_bytes = answer_bytes
+        self._append(record)
+        if self._count is not None:
+            self._count(record)
+
+    def record_of(self, call: Call, status: int, outcome: Outcome, error: str) -> CallRecord:
+        """What is to be remembered of a call, as it stands."""
         duration_ns = self._clock.monotonic_ns() - call.started_monotonic_ns
         head = call.head
         labels = call.labels()
         caller = call.caller or _NOBODY
-        call.recorded = True
-        record = CallRecord(
+        return CallRecord(
             id=call.id,
             started_ns=call.started_wall_ns,
             door=call.door,
@@ -174,19 +187,14 @@ class Record:
             outcome=outcome,
             error=error[:_MAX_ERROR],
             duration_ns=duration_ns,
-            first_byte_ns=first_byte_ns or duration_ns,
             early_head_ns=call.early_head_ns,
             request_bytes=len(call.body) or call.request_bytes,
-            response_bytes=answer_bytes,
             findings=call.findings,
             config=call.snapshot.version,
             attempts=call.attempts,
             shadow_of=call.shadow_of,
             gateway=self._gateway,
         )
-        self._append(record)
-        if self._count is not None:
-            self._count(record)
 
 
 if TYPE_CHECKING:
