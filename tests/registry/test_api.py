@@ -8,12 +8,12 @@ import httpx
 from fastapi import FastAPI
 
 from switchgear.app.database import ControlDatabase
-from switchgear.app.registry.api import registry_routes
-from switchgear.app.registry.prices import price_routes
+from switchgear.app.registry.api import managed_routes
 from switchgear.kernel.ids import Ids, seeded_bits
 from switchgear.rest.api import Api, Surroundings
+from switchgear.rest.objects import Objects
 from switchgear.rest.principal import EVERYWHERE, Asker, Place, Principal
-from tests.registry.stand import FILE, Noon, registry
+from tests.registry.stand import FILE, Noon
 
 SPEC: Mapping[str, object] = {"deployments": [{"model": "sim/echo"}]}
 SLASHED = "team/model"
@@ -53,11 +53,7 @@ async def client(database: ControlDatabase) -> AsyncGenerator[httpx.AsyncClient]
         ids=Ids(clock, seeded_bits()),
     )
     app = FastAPI(openapi_url=None)
-    models = registry()
-    routes = (
-        *registry_routes(models, "switchgear.yaml"),
-        *price_routes(models.objects, lambda: FILE, "switchgear.yaml"),
-    )
+    routes = managed_routes(Objects(clock), lambda: FILE, clock, "switchgear.yaml")
     Api(routes, surroundings).mount(app)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api/api/v1") as made:
         yield made

@@ -1,5 +1,6 @@
 """Models of the control database: versioned, checked like the file's, moved from stage to stage and back."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -179,6 +180,24 @@ async def test_what_is_in_production_is_promoted_no_further(database: ControlDat
     models = registry()
     await put(database, models, "m")
     assert (await refusal(database, lambda connection: models.promote(connection, "m", AUTHOR))).code == "illegal_stage"
+
+
+async def test_of_many_who_move_a_model_at_once_each_sees_what_the_one_before_did(database: ControlDatabase) -> None:
+    models = registry()
+    await put(database, models, "m", card={"stage": "experimental"})
+
+    async def promote() -> str:
+        try:
+            async with database.write() as connection:
+                return entry_of(await models.promote(connection, "m", AUTHOR)).card.stage
+        except Refused as refused:
+            return refused.code
+
+    outcomes = await asyncio.gather(*(promote() for _ in range(8)))
+    assert sorted(outcomes) == ["illegal_stage"] * 6 + ["production", "staging"]
+    async with database.read() as connection:
+        versions = await models.history(connection, "m")
+    assert [one.version for one in versions] == [3, 2, 1]
 
 
 async def test_many_models_are_kept(database: ControlDatabase) -> None:

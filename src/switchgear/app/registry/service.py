@@ -17,6 +17,7 @@ from switchgear.config import Config
 from switchgear.config.routing import ModelEntry
 from switchgear.kernel.clock import Clock
 from switchgear.models.card import MOVES, ModelCard, Stage, Stages
+from switchgear.rest import audit
 from switchgear.rest.objects import Objects, Stored, Version, Wanted
 from switchgear.rest.principal import EVERYWHERE, Author
 from switchgear.rest.problem import Refused, not_found
@@ -38,7 +39,10 @@ class Move(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Registry:
-    """Every method works in the transaction that it is given, and raises Refused, which undoes it."""
+    """Every method works in the transaction that it is given, and raises Refused, which undoes it.
+
+    Those that change something take their turn first: what they read is then what they change.
+    """
 
     def __init__(self, objects: Objects, declared: Callable[[], Config], clock: Clock) -> None:
         """``declared`` is the file's configuration."""
@@ -68,6 +72,7 @@ class Registry:
         self, connection: AsyncConnection, name: str, entry: ModelEntry, author: Author, action: str = ""
     ) -> Stored:
         """Make a model, or replace it."""
+        await audit.head(connection, to_add=True)
         self._require_free(name)
         before = await self.objects.get(connection, KIND, name)
         wanted = Wanted(kind=KIND, name=name, place=EVERYWHERE, body=json.encode(entry).decode())
@@ -77,18 +82,21 @@ class Registry:
 
     async def delete(self, connection: AsyncConnection, name: str, author: Author) -> None:
         """Forget a model that no other one leads to; its versions stay."""
+        await audit.head(connection, to_add=True)
         stored = await self.find(connection, name)
         await self.objects.delete(connection, stored, author)
         await self.check(connection, entry_of(stored), None)
 
     async def move(self, connection: AsyncConnection, name: str, move: Move, author: Author) -> Stored:
         """Bring a model to another stage, today; the day is noted on its card."""
+        await audit.head(connection, to_add=True)
         entry = entry_of(await self.find(connection, name))
         card = _moved(entry.card, move, self._today())
         return await self.put(connection, name, structs.replace(entry, card=card), author, f"move to {move.stage}")
 
     async def promote(self, connection: AsyncConnection, name: str, author: Author) -> Stored:
         """Bring a model to the next stage, up to production."""
+        await audit.head(connection, to_add=True)
         stage = entry_of(await self.find(connection, name)).card.stage
         following = _NEXT.get(stage)
         if following is None:
