@@ -24,8 +24,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(application(), ["models", *arguments])
+def run(*arguments: str, group: str = "models") -> Result:
+    return CliRunner().invoke(application(), [group, *arguments])
 
 
 def test_a_model_is_put_promoted_deprecated_reverted_and_deleted() -> None:
@@ -66,3 +66,34 @@ def test_a_file_that_is_no_model_is_told(folder: Path) -> None:
         done = run("put", "m", "m.yaml")
         assert done.exit_code == 1
         assert "m.yaml is no model" in done.stderr
+
+
+def test_a_price_is_put_reverted_and_deleted(folder: Path) -> None:
+    for dollars in ("1", "2"):
+        (folder / "p.yaml").write_text(f'{{input: "{dollars}", output: "9"}}', encoding="utf-8")
+        assert run("put", "sim/echo", "p.yaml", group="prices").exit_code == 0
+    assert run("revert", "sim/echo", "1", group="prices").stdout == "sim/echo: version 3\n"
+    assert run("delete", "sim/echo", group="prices").exit_code == 0
+    history = json.decode(run("history", "sim/echo", "--json", group="prices").stdout)
+    assert [(line["action"], line["price"] and line["price"]["input"]) for line in history] == [
+        ("delete", None),
+        ("revert", "1"),
+        ("replace", "2"),
+        ("create", "1"),
+    ]
+    assert "replace" in run("history", "sim/echo", group="prices").stdout
+
+
+def test_a_price_that_cannot_be_used_is_refused(folder: Path) -> None:
+    for name, text, complaint in (
+        ("acme/m", '{input: "1", output: "1"}', "providers are sim"),
+        ("sim", '{input: "1", output: "1"}', "a price is of PROVIDER/MODEL"),
+        ("sim/echo", '{input: "0.0000001", output: "1"}', "the price cannot be used"),
+        ("sim/echo", '{input: "1"}', "is no price"),
+        ("sim/echo", "{input: 1, output: 1}", "is no price"),
+    ):
+        (folder / "p.yaml").write_text(text, encoding="utf-8")
+        done = run("put", name, "p.yaml", group="prices")
+        assert done.exit_code == 1
+        assert complaint in done.stderr
+    assert run("history", "sim/echo", group="prices").exit_code == 1

@@ -28,12 +28,16 @@ from switchgear.cli.key import new_key, new_master_key
 from switchgear.cli.ledger import ExportOptions, ListOptions, ReconcileOptions, RerateOptions, StatementOptions
 from switchgear.cli.model_options import (
     DeleteOptions,
+    DeletePriceOptions,
     DeprecateOptions,
     HistoryOptions,
+    PriceHistoryOptions,
     PromoteOptions,
     PutOptions,
+    PutPriceOptions,
     RetireOptions,
     RevertOptions,
+    RevertPriceOptions,
 )
 from switchgear.cli.models import list_models, show_model
 from switchgear.cli.options import deferred
@@ -96,6 +100,7 @@ def _add_prices(app: typer.Typer) -> None:
     prices.command("keygen")(reporting(make_key))
     prices.command("sign")(reporting(sign_prices))
     prices.command("verify")(reporting(verify_prices))
+    _add_kept_prices(prices)
     app.add_typer(prices, name="prices")
 
 
@@ -120,6 +125,13 @@ def _add_imports(app: typer.Typer) -> None:
     imports = _group("import", "Configurations of other gateways, made into one of Switchgear.")
     imports.command("litellm")(reporting(litellm))
     app.add_typer(imports, name="import")
+
+
+def _add_kept_prices(prices: typer.Typer) -> None:
+    prices.command("put")(reporting(deferred(PutPriceOptions, "switchgear.cli.kept_prices:put")))
+    prices.command("history")(reporting(deferred(PriceHistoryOptions, "switchgear.cli.kept_prices:history")))
+    prices.command("revert")(reporting(deferred(RevertPriceOptions, "switchgear.cli.kept_prices:revert")))
+    prices.command("delete")(reporting(deferred(DeletePriceOptions, "switchgear.cli.kept_prices:delete")))
 
 
 def _add_models(app: typer.Typer) -> None:

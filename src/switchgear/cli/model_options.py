@@ -1,4 +1,4 @@
-"""``switchgear models``: what the commands about models of the control database take."""
+"""``switchgear models`` and ``prices``: what the commands about those of the control database take."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,4 +77,44 @@ class DeleteOptions:
     """Delete a model of the control database; its versions stay, and it can be reverted to one of them."""
 
     name: Name
+    config: ConfigOption = None
+
+
+Priced = Annotated[str, typer.Argument(help="PROVIDER/MODEL, or PROVIDER/* for all that have no price of their own.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PutPriceOptions:
+    """Declare in the control database what a model costs; gateways know it within a second."""
+
+    name: Priced
+    file: Annotated[
+        Path, typer.Argument(help="The price as it would stand under `providers.NAME.prices`, in YAML or JSON.")
+    ]
+    config: ConfigOption = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriceHistoryOptions:
+    """List the versions of a price of the control database, newest first."""
+
+    name: Priced
+    config: ConfigOption = None
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RevertPriceOptions:
+    """Make a price what it was in an older version, also one that was deleted."""
+
+    name: Priced
+    version: Annotated[int, typer.Argument(min=1, help="Which version; `switchgear prices history NAME` lists them.")]
+    config: ConfigOption = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeletePriceOptions:
+    """Delete a price of the control database; its versions stay, and it can be reverted to one of them."""
+
+    name: Priced
     config: ConfigOption = None

@@ -27,7 +27,7 @@ from switchgear.cli.model_options import (
 from switchgear.cli.output import show_json, show_table
 from switchgear.cli.prices import content_of
 from switchgear.cli.settings import effective_config
-from switchgear.config import read_environment
+from switchgear.config import Config, read_environment
 from switchgear.config.routing import ModelEntry
 from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import ConfigError
@@ -36,6 +36,7 @@ from switchgear.rest.principal import Author
 from switchgear.rest.written import moment
 
 Answer = TypeVar("Answer")
+Kind = TypeVar("Kind")
 Change = Callable[[Registry, AsyncConnection, Author], Awaitable[Answer]]
 
 
@@ -51,7 +52,7 @@ class VersionLine(Struct):
 
 
 def put(given: PutOptions) -> None:
-    entry = _entry_in(given.file)
+    entry = read_file(given.file, ModelEntry, "model")
     _change(given.name, given.config, lambda registry, on, by: registry.put(on, given.name, entry, by))
 
 
@@ -103,12 +104,12 @@ def _line(version: Version) -> VersionLine:
     )
 
 
-def _entry_in(file: Path) -> ModelEntry:
-    """Raises ConfigError for what is no model; whether it agrees with the others is the registry's to say."""
+def read_file(file: Path, kind: type[Kind], what: str) -> Kind:
+    """What is in a file, as a ``kind``. Raises ConfigError; whether it agrees with all else is not asked here."""
     try:
-        return convert(safe_load(content_of(file)), ModelEntry)
+        return convert(safe_load(content_of(file)), kind)
     except (YAMLError, DecodeError, ValidationError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is no model: {error}") from None
+        raise ConfigError(f"{file} is no {what}: {error}") from None
 
 
 def _change(name: str, config: Path | None, change: Change[Stored]) -> None:
@@ -121,11 +122,16 @@ def _changing(config: Path | None, change: Change[Answer]) -> Answer:
     declared = effective_config(config, read_environment())
     clock = SystemClock()
     registry = Registry(Objects(clock), lambda: declared, clock)
+    return in_transaction(declared, lambda connection, by: change(registry, connection, by))
+
+
+def in_transaction(declared: Config, change: Callable[[AsyncConnection, Author], Awaitable[Answer]]) -> Answer:
+    """What ``change`` answers, in one transaction of the database, under the name of who sits here."""
 
     async def ask(database: ControlDatabase) -> Answer:
         await upgrade(database)
         async with database.write() as connection:
-            return await change(registry, connection, _author())
+            return await change(connection, _author())
 
     return in_database(declared, ask)
 
