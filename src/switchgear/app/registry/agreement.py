@@ -5,8 +5,9 @@ their providers are does not matter to that, only that there are such, and under
 """
 
 from collections.abc import Mapping
+from typing import cast
 
-from msgspec import json, to_builtins
+from msgspec import Struct, json, structs
 
 from switchgear.config import Config
 from switchgear.config.loading import parse
@@ -22,8 +23,8 @@ def disagreements(config: Config, models: Mapping[str, ModelEntry]) -> list[str]
     """What is wrong with ``models`` beside the providers of ``config``; empty when nothing is."""
     document = {
         "providers": {name: _stand_in(entry) for name, entry in config.providers.items()},
-        "routing": to_builtins(config.routing),
-        "models": {name: to_builtins(entry) for name, entry in models.items()},
+        "routing": _said(config.routing),
+        "models": {name: _said(entry) for name, entry in models.items()},
     }
     # A reference to the environment would be read by every gateway in its own; here it is text.
     text = json.encode(document).decode().replace(_REFERENCE, f"${_REFERENCE}")
@@ -37,6 +38,18 @@ def disagreements(config: Config, models: Mapping[str, ModelEntry]) -> list[str]
 def _stand_in(entry: ProviderEntry) -> Mapping[str, object]:
     keys = [f"key-{number}" for number in range(len(entry.api_keys))]
     return {"kind": "simulator", "api_keys": keys} if keys else {"kind": "simulator"}
+
+
+def _said(value: object) -> object:
+    """A value as a file would say it: without what is as it is by default, for reading that is most of the work."""
+    if isinstance(value, Struct):
+        found = {each.encode_name: (getattr(value, each.name), each.default) for each in structs.fields(value)}
+        return {name: _said(own) for name, (own, default) in found.items() if own != default}
+    if isinstance(value, Mapping):
+        return {str(name): _said(each) for name, each in cast("Mapping[object, object]", value).items()}
+    if isinstance(value, tuple):
+        return [_said(each) for each in cast("tuple[object, ...]", value)]
+    return value
 
 
 def _without_place(problem: str) -> str:
