@@ -33,7 +33,7 @@ def address(listening: socket.socket) -> tuple[str, int]:
 
 
 def raise_descriptor_limit(connections: int) -> bool:
-    """Let this process have as many open sockets as so many clients need; whether the system allows it.
+    """Let this process have as many open sockets as so many clients need; whether the system allows at least those.
 
     Each may have an upstream's beside its own.
     """
@@ -41,6 +41,6 @@ def raise_descriptor_limit(connections: int) -> bool:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return True
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    allowed = wanted if hard == resource.RLIM_INFINITY else max(soft, min(wanted, hard))
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    return allowed >= wanted
+    return allowed >= connections + _OTHER_DESCRIPTORS
