@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from tests.e2e.live import KEY, SOURCES, LiveServer
+from tests.e2e.live import KEY, SOURCES, LiveServer, records
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -56,3 +56,29 @@ async def test_a_model_of_the_control_database_is_called_warns_and_is_redirected
         await until(lambda: "x-switchgear-model-redirect" not in call(server, "m")[1])
         command(server, "delete", "m")
         await until(lambda: call(server, "m")[0] == 404)
+
+
+def manage(server: LiveServer, method: str, path: str, body: object, etag: str = "") -> tuple[int, str, bytes]:
+    """Status, ETag and body of one request to the management API, as whoever is on the gateway's machine."""
+    headers = {"content-type": "application/json", **({"if-match": etag} if etag else {})}
+    request = Request(f"{server.url}/api/v1{path}", json.dumps(body).encode(), headers, method=method)
+    try:
+        with urlopen(request, timeout=10) as answer:
+            return answer.status, answer.headers.get("etag", ""), answer.read()
+    except HTTPError as error:
+        with error:
+            return error.code, "", error.read()
+
+
+async def test_what_the_management_api_changes_holds_for_the_next_calls(tmp_path: Path) -> None:
+    with LiveServer(tmp_path) as server:
+        spec = {"deployments": [{"model": "sim/lorem"}], "card": {"capabilities": {"max_output_tokens": 5}}}
+        status, etag, _ = manage(server, "POST", "/models", {"name": "team/m", "spec": spec})
+        assert (status, etag) == (201, '"1"')
+        await until(lambda: call(server, "team/m")[0] == 200)
+        assert manage(server, "POST", "/models/echo/stage", {"stage": "deprecated"}, "*")[0] == 409
+        assert manage(server, "POST", "/models/team/m/stage", {"stage": "deprecated"}, etag)[0] == 200
+        await until(lambda: "x-switchgear-model-warning" in call(server, "team/m")[1])
+        price = {"name": "sim/lorem", "spec": {"input": "1000000", "output": "1000000"}}
+        assert manage(server, "POST", "/prices", price)[0] == 201
+        await until(lambda: call(server, "team/m")[0] == 200 and records(server)[-1].attempts[0].cost_nano_usd > 0)
