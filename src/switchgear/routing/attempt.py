@@ -140,6 +140,8 @@ class AttemptLog:
     def _settle(self, tally: Tally | None) -> None:
         """Say what the attempt cost."""
         entry, usage, price = self.entry, self.entry.usage, self.price
+        if price is not None and price.later:
+            price = price.at(entry.started_ns)
         if tally is not None and tally.service is not None:
             entry.service = tally.service
         if usage is None or usage.estimated or self._call.dialect.family == "count_tokens":
@@ -184,9 +186,7 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         dropped=dropped,
     )
     log = AttemptLog(call, clock, entry, health, has_place=how.has_place)
-    price = deployment.price
-    log.price = price.at(entry.started_ns) if price is not None and price.later else price
-    log.asked, log.telling = asked, how.telling
+    log.asked, log.telling, log.price = asked, how.telling, deployment.price
     upstream: UpstreamReply | None = None
     try:
         provider = deployment.connected.provider
