@@ -92,3 +92,5 @@ def _rates(price: Price | None) -> Iterator[Rates]:
         return
     yield price.standard.rates
     yield from (tier.rates for tier in price.standard.tiers)
+    for _, later in price.later:
+        yield from _rates(later)
