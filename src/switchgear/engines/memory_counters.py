@@ -75,6 +75,7 @@ class MemoryCounters:
         self.changes = 0
         """Goes up whenever something is held, settled or counted."""
         self._clock = clock
+        self._now_ns = clock.monotonic_ns
         self._keep_windows = keep_windows
         self._keep_remembered = keep_remembered
         self._counts: dict[_Key, _Count] = {}
@@ -89,7 +90,7 @@ class MemoryCounters:
         """When something is due to be forgotten or let go."""
 
     async def reserve(self, reservation: str, claims: Sequence[Claim], ttl_seconds: float) -> tuple[Standing, ...]:
-        now_ns = self._clock.monotonic_ns()
+        now_ns = self._now_ns()
         if now_ns >= self._next_ns:
             self._tidy(now_ns)
         counts: list[_Count] = []
@@ -97,19 +98,22 @@ class MemoryCounters:
         fresh = refused = False
         known = self._counts
         for claim in claims:
-            count = known.get((claim.counter, claim.window))
+            counter = claim.counter
+            count = known.get((counter, claim.window))
             if count is None:
                 fresh, count = True, _Count()
-            held = count.held + claim.amount
+            # Held at once, and given back where it turns out that not all fit: mostly they do.
+            held = count.held = count.held + claim.amount
             used = count.settled + held
-            if claim.previous:
-                used += self._share(claim)
+            if claim.previous and (before := known.get((counter, claim.previous))) is not None:
+                used -= -(before.settled + before.held) * claim.previous_parts // PARTS
             fits = used <= claim.limit
             if not fits and claim.enforced:
                 refused = True
             counts.append(count)
             standings.append(Standing(used, fits, held))
         if refused:
+            _take_back(counts, claims)
             return _without(standings, claims)
         self.changes += 1
         if fresh:
@@ -118,17 +122,17 @@ class MemoryCounters:
         return tuple(standings)
 
     async def settle(self, reservation: str, claims: Sequence[Claim] = (), amounts: Sequence[int] = ()) -> None:
-        now_ns = self._clock.monotonic_ns()
+        now_ns = self._now_ns()
         if now_ns >= self._next_ns:
             self._tidy(now_ns)
         hold = self._holds.pop(reservation, None)
         was_let_go = bool(self._remembered) and self._remembered.pop(f"r {reservation}", None) is not None
         self.changes += 1
         if hold is not None:
-            self._give_back(hold)
             if hold.claims is claims:
-                _keep(hold, amounts)
+                _end(hold, amounts)
                 return
+            _take_back(hold.counts, hold.claims)
         elif not was_let_go:
             return
         for claim, amount in zip(claims, amounts, strict=True):
@@ -211,6 +215,8 @@ class MemoryCounters:
                 Claim(counter=name, amount=held, limit=0, window=window) for name, window, held in each.amounts
             )
             held = [self._counts.get((claim.counter, claim.window), _Count()) for claim in claims]
+            for claim, count in zip(claims, held, strict=True):
+                count.held += claim.amount
             self._hold(each.reservation, claims, held, each.expires_wall_ns - shift_ns)
         self._tidy(self._clock.monotonic_ns())
 
@@ -222,8 +228,6 @@ class MemoryCounters:
         return -(-(count.settled + count.held) * claim.previous_parts // PARTS)
 
     def _hold(self, reservation: str, claims: tuple[Claim, ...], counts: list[_Count], expires_ns: int) -> None:
-        for claim, count in zip(claims, counts, strict=True):
-            count.held += claim.amount
         hold = self._holds.get(reservation)
         if hold is None:
             self._holds[reservation] = _Hold(expires_ns, claims, counts)
@@ -271,10 +275,6 @@ class MemoryCounters:
             self._begin(claim, count)
         return count
 
-    def _give_back(self, hold: _Hold) -> None:
-        for claim, count in zip(hold.claims, hold.counts, strict=True):
-            count.held -= claim.amount
-
     def _remember(self, name: str, now_ns: int) -> None:
         self._remembered[name] = now_ns + _REMEMBER_NS
         if len(self._remembered) > self._keep_remembered:
@@ -301,14 +301,20 @@ class MemoryCounters:
             hold = self._holds.get(reservation)
             if hold is not None and hold.expires_ns <= now_ns:
                 del self._holds[reservation]
-                self._give_back(hold)
+                _take_back(hold.counts, hold.claims)
                 self._remember(f"r {reservation}", now_ns)
 
 
-def _keep(hold: _Hold, amounts: Sequence[int]) -> None:
+def _end(hold: _Hold, amounts: Sequence[int]) -> None:
     for claim, count, amount in zip(hold.claims, hold.counts, amounts, strict=True):
+        count.held -= claim.amount
         if claim.window:
             count.settled += amount
+
+
+def _take_back(counts: Sequence[_Count], claims: Sequence[Claim]) -> None:
+    for claim, count in zip(claims, counts, strict=True):
+        count.held -= claim.amount
 
 
 def _saved_hold(reservation: str, hold: _Hold, shift_ns: int) -> SavedHold:
