@@ -3,6 +3,7 @@
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Protocol
 
 from switchgear.config.secret import Secret
 from switchgear.config.state import CountersEntry, State
@@ -12,7 +13,7 @@ from switchgear.engines.patient_counters import SharedCounters
 from switchgear.engines.redis_address import RedisAddress, read_address
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import ConfigError
-from switchgear.kernel.ports import KeyValue
+from switchgear.kernel.ports import Counters, KeyValue
 
 _VALUES_TIMEOUT_SECONDS = 1.0
 """A value may be large, and no limit waits for it."""
@@ -33,6 +34,21 @@ def shared_counters(declared: CountersEntry) -> SharedCounters:
     """The counters on the server that ``declared`` names. Raises ConfigError when the extra is not installed."""
     client = _redis("redis_client").RedisClient(_address(declared.url), declared.timeout_ms / 1e3)
     counters: SharedCounters = _redis("redis_counters").RedisCounters(client, declared.prefix)
+    return counters
+
+
+class ReadableCounters(Counters, Protocol):
+    """Shared counters for whoever only looks at them."""
+
+    async def connect(self) -> None:
+        """Have a connection. Raises OSError."""
+        ...
+
+
+def readable_counters(declared: CountersEntry) -> ReadableCounters:
+    """The same for whoever only looks; it may wait longer than a call."""
+    client = _redis("redis_client").RedisClient(_address(declared.url), _VALUES_TIMEOUT_SECONDS)
+    counters: ReadableCounters = _redis("redis_counters").RedisCounters(client, declared.prefix)
     return counters
 
 

@@ -1,5 +1,6 @@
 """The work of ``switchgear ledger reconcile`` and ``rerate``: whether all agree, and what it would have cost."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from switchgear.ledger.service import Ledger
 from switchgear.ledger.statement import days_since_epoch
 from switchgear.ledger.totals import ALL_SCOPES
 from switchgear.processes.bookkeeping import IDENTITY_FILE, identity, pieces
+from switchgear.processes.counter_proof import CounterProof, reader
 from switchgear.traces.journal_reader import records_up_to
 
 _USUAL_DAYS: Final = 31
@@ -63,6 +65,13 @@ def reconcile(given: ReconcileOptions) -> None:
         else:
             note(f"{directory} was never taken in: there is nothing to compare with the journal")
         proofs.append(await ledger.prove_totals(*days))
+        try:
+            read = reader(effective.counters, directory, SystemClock())
+            counters = CounterProof(ledger, lambda: effective, SystemClock(), read, asyncio.sleep)
+            budgets = await counters.prove()
+            proofs += [budgets] if budgets.compared else []
+        except OSError as error:
+            note(f"the counters cannot be read: {error}")
         return proofs
 
     proofs = in_database(effective, ask)

@@ -21,7 +21,7 @@ _MISSED_MS: Final = 10_000
 class RedisCounters:
     """Counters for all gateways with the same server and ``prefix``.
 
-    Only :meth:`meet` connects: without a connection, all others raise ConnectionError at once.
+    Only :meth:`meet` and :meth:`connect` connect; without a connection, all others raise ConnectionError at once.
     """
 
     def __init__(self, client: RedisClient, prefix: str) -> None:
@@ -34,6 +34,10 @@ class RedisCounters:
     def ready(self) -> bool:
         """Whether the server would be asked."""
         return self._client.ready
+
+    async def connect(self) -> None:
+        """Connect, if need be. Raises OSError."""
+        await self._client.open()
 
     async def meet(self, gateway: str) -> int:
         """Connect, if need be, and say that ``gateway`` is there; how many are. Raises OSError."""

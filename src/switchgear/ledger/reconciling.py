@@ -148,6 +148,16 @@ async def prove_counters(connection: AsyncConnection, counted: Iterable[Counted]
     return proof
 
 
+async def spent(connection: AsyncConnection, scope: str, from_day: int, to_day: int) -> dict[str, int]:
+    """Nano-dollars of each name of a scope, from a day on and before another."""
+    asked = (
+        select(TOTALS.c.name, func.sum(TOTALS.c.cost_nano_usd).label("cost"))
+        .where(TOTALS.c.scope == scope, TOTALS.c.day >= from_day, TOTALS.c.day < to_day)
+        .group_by(TOTALS.c.name)
+    )
+    return {row.name: int(row.cost) for row in await connection.execute(asked)}
+
+
 async def _by_day(connection: AsyncConnection, asked: Executable) -> dict[int, tuple[int, int]]:
     """Cost and attempts, by day."""
     return {row.day: (int(row.cost), int(row.attempts)) for row in await connection.execute(asked)}

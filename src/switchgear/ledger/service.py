@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.record import CallRecord
 from switchgear.ledger.listing import Cursor, Page, Wanted, page
-from switchgear.ledger.reconciling import Counted, Proof, prove_counters, prove_journal, prove_totals
+from switchgear.ledger.reconciling import Counted, Proof, prove_counters, prove_journal, prove_totals, spent
 from switchgear.ledger.rerating import Pricing, Rerating, apply, rerate_page
 from switchgear.ledger.row import Row
 from switchgear.ledger.statement import Asked, Line, lines
@@ -87,6 +87,11 @@ class Ledger:
         """Compare totals with counters."""
         async with self._answering(self._database.read()) as connection:
             return await prove_counters(connection, counted)
+
+    async def spent(self, scope: str, from_day: int, to_day: int) -> dict[str, int]:
+        """Nano-dollars of each name of a scope, from a day on and before another."""
+        async with self._answering(self._database.read()) as connection:
+            return await spent(connection, scope, from_day, to_day)
 
     async def rerate(
         self, wanted: Wanted, pricing: Pricing, *, dry: bool, told: Callable[[Rerating], None] | None = None

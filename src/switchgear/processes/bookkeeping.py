@@ -8,7 +8,7 @@ keeps what was not read (``journal.when_unread``), and no call waits.
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from switchgear.kernel.record import CallRecord
 from switchgear.ledger.reconciling import Proof
 from switchgear.ledger.row import DAY_NS
 from switchgear.ledger.service import Ledger
+from switchgear.processes.counter_proof import CounterProof
 from switchgear.traces.journal_reader import JournalReader, records_up_to
 from switchgear.traces.meter import Counts, Family
 from switchgear.traces.offsets import FileOffsets, Position
@@ -49,6 +50,8 @@ class Bookkeeper:
         self._log = logging.getLogger("switchgear.ledger")
         self._standing = Standing(clock)
         self._kept_ns = 0
+        self.counters: CounterProof | None = None
+        """Whether budgets counted what the ledger says; None: nobody compares."""
 
     async def run(self) -> None:
         """Take in and prove until cancelled."""
@@ -108,11 +111,17 @@ class Bookkeeper:
             await self._ledger.prove_journal(pieces(records_up_to(self._directory, position))),
             await self._ledger.prove_totals(today + 1 - _PROVEN_DAYS, today + 1),
         ]
+        self._tell(proofs)
+        if self.counters is not None:
+            proofs.append(await self.counters.prove())
+            self._tell(proofs[-1:])
+        return proofs
+
+    def _tell(self, proofs: Iterable[Proof]) -> None:
         for proof in proofs:
             self._standing.differences[proof.between] = proof.difference_nano_usd
             for finding in proof.findings:
                 self._log.error("%s: %s %s: %s", proof.between, finding.what, finding.where, finding)
-        return proofs
 
     async def _keep_proving(self) -> None:
         pause = min(_FIRST_PROOF_SECONDS, self._prove_seconds)
@@ -122,7 +131,7 @@ class Bookkeeper:
             try:
                 await self.prove()
             except (OSError, ConfigError) as error:
-                self._log.warning("the ledger could not be proven against the journal: %s", error)
+                self._log.warning("the ledger could not be proven against journal and counters: %s", error)
 
     def metrics(self) -> str:
         """How the ledger stands, in Prometheus' text format."""

@@ -26,6 +26,7 @@ from switchgear.kernel.errors import ConfigError
 from switchgear.ledger.service import Ledger
 from switchgear.processes.bookkeeping import Bookkeeper
 from switchgear.processes.child import report_ready
+from switchgear.processes.counter_proof import CounterProof, ReadCounters, reader
 from switchgear.processes.feeding import Feeding
 from switchgear.processes.follow import Follower
 from switchgear.processes.log import configure_logging
@@ -88,6 +89,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
     people: Identity
     feeding: Feeding
     file: _File
+    counted: ReadCounters
 
 
 async def _open(options: ControlOptions, environ: Mapping[str, str], log: logging.Logger) -> _Parts:
@@ -102,7 +104,15 @@ async def _open(options: ControlOptions, environ: Mapping[str, str], log: loggin
     feeding = Feeding(journal / FEED_FILE, master_keys, people.compiler)
     await feeding.look()
     file = _File(Source(path, environ), environ)
-    return _Parts(clock=clock, journal=journal, database=database, people=people, feeding=feeding, file=file)
+    return _Parts(
+        clock=clock,
+        journal=journal,
+        database=database,
+        people=people,
+        feeding=feeding,
+        file=file,
+        counted=reader(file.config.counters, journal, clock),
+    )
 
 
 async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
@@ -116,7 +126,9 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
         return 1
     journal, file, clock, database = parts.journal, parts.file, parts.clock, parts.database
     follower = Follower(journal, clock)
-    books = Bookkeeper(journal, Ledger(database, clock), clock, ready=lambda: upgrade(database))
+    ledger = Ledger(database, clock)
+    books = Bookkeeper(journal, ledger, clock, ready=lambda: upgrade(database))
+    books.counters = CounterProof(ledger, lambda: file.config, clock, parts.counted, asyncio.sleep)
     app = control(
         Sources(
             version=version("switchgear"),
