@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from switchgear.config.state import CountersEntry
 from switchgear.engines.redis_address import read_address
 from switchgear.engines.redis_client import RedisClient
 from switchgear.engines.redis_counters import RedisCounters
@@ -21,6 +22,7 @@ from switchgear.kernel.ids import Ids, seeded_bits
 from switchgear.kernel.ports import Claim, Standing
 from switchgear.kernel.record import CallRecord
 from switchgear.limits.model import window_at
+from switchgear.processes.counter_proof import reader
 from tests.e2e.live import KEY, LiveServer, records
 from tests.engines.redis_server import forget, let_time_pass
 
@@ -109,11 +111,15 @@ async def client(service_url: str, prefix: str) -> AsyncGenerator[RedisClient]:
     await made.aclose()
 
 
+def budget_of_tester() -> Claim:
+    """Asks how the budget stands."""
+    window = window_at("month", SystemClock().wall_ns(), sliding=False)
+    return Claim(counter="budget usd key=tester", amount=0, limit=DOLLAR, window=window.name, keep_seconds=1)
+
+
 async def standing(client: RedisClient, prefix: str) -> Standing:
     """How the budget stands in Redis."""
-    window = window_at("month", SystemClock().wall_ns(), sliding=False)
-    budget = Claim(counter="budget usd key=tester", amount=0, limit=DOLLAR, window=window.name, keep_seconds=1)
-    return (await RedisCounters(client, prefix).standings([budget]))[0]
+    return (await RedisCounters(client, prefix).standings([budget_of_tester()]))[0]
 
 
 async def until_used(client: RedisClient, prefix: str, amount: int) -> None:
@@ -128,6 +134,24 @@ async def test_one_gateway_spends_a_dollar_and_not_a_cent_more(tmp_path: Path, *
         answers = await Caller(server).calls(CALLS, stream=stream)
         server.stop()
     show_that_a_dollar_was_spent(answers, records(server))
+
+
+async def test_a_gateway_that_is_killed_goes_on_with_what_it_had_counted(tmp_path: Path) -> None:
+    with LiveServer(tmp_path, ALONE) as server:
+        assert statuses(await Caller(server).calls(50)) == {200: 50}
+        budget, read = budget_of_tester(), reader(CountersEntry(), server.journal, SystemClock())
+        async with asyncio.timeout(20):
+            while await read([budget]) != [DOLLAR // 2]:
+                await asyncio.sleep(0.02)
+        (killed,) = server.gateway_pids()
+        os.kill(killed, signal.SIGKILL)
+        async with asyncio.timeout(20):
+            while await Caller(server).call("nobody") == (0, b"") or killed in server.gateway_pids():
+                await asyncio.sleep(0.02)
+        answers = await Caller(server).calls(100)
+        server.stop()
+    assert statuses(answers) == {200: 50, 429: 50}
+    assert spent(records(server)) == DOLLAR
 
 
 @pytest.mark.service("redis")

@@ -17,7 +17,8 @@ from switchgear.ledger.reconciling import Proof
 from switchgear.ledger.service import Ledger
 from switchgear.limits.model import window_at
 from switchgear.processes.counter_proof import CounterProof, reader
-from switchgear.processes.counting import FOLDER, counting
+from switchgear.processes.counting import counting
+from switchgear.processes.written_counts import FOLDER
 from tests.ledger.samples import NOON_NS, attempt, record, taken
 
 CLOCK = FrozenClock(wall_ns=NOON_NS)
@@ -111,16 +112,14 @@ async def test_without_budgets_nothing_is_read(database: ControlDatabase) -> Non
     assert proof.compared == 0
 
 
-async def test_counters_of_gateways_that_count_for_themselves_are_read_from_their_files(tmp_path: Path) -> None:
+async def test_counters_of_a_gateway_that_counts_for_itself_are_read_from_its_file(tmp_path: Path) -> None:
     budget = counter("all usd ", "day", 7)
-    for number in range(2):
-        gateway = counting(CountersEntry(), tmp_path, f"g{number}-aaaa", CLOCK, seeded_bits())
-        await gateway.counters.count("entry", [budget])
-        await gateway.counters.reserve(
-            "open", (Claim(counter="all usd ", amount=3, limit=99, window=budget.window),), 60
-        )
-        await gateway.aclose()
-    assert await reader(CountersEntry(), tmp_path, CLOCK)([budget]) == [14]
-    (tmp_path / FOLDER / "g0.counts").write_bytes(b"half")
+    gateway = counting(CountersEntry(), tmp_path, "g0-aaaa", CLOCK, seeded_bits())
+    await gateway.start()
+    await gateway.counters.count("entry", [budget])
+    await gateway.counters.reserve("open", (Claim(counter="all usd ", amount=3, limit=99, window=budget.window),), 60)
+    await gateway.aclose()
+    assert await reader(CountersEntry(), tmp_path, CLOCK)([budget]) == [7]
+    (tmp_path / FOLDER / "gateway.counts").write_bytes(b"half")
     with pytest.raises(OSError, match="damaged"):
         await reader(CountersEntry(), tmp_path, CLOCK)([budget])

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -11,7 +12,8 @@ from switchgear.engines.patient_counters import PatientCounters
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.ids import seeded_bits
 from switchgear.kernel.ports import Standing
-from switchgear.processes.counting import FOLDER, Counting, counting
+from switchgear.processes.counting import Counting, counting
+from switchgear.processes.written_counts import FOLDER, WrittenCounts
 from switchgear.testing.counters_contract import at_once, claim
 
 
@@ -21,7 +23,16 @@ async def process(journal: Path, name: str, clock: FrozenClock) -> Counting:
     return made
 
 
-async def test_what_one_process_counted_the_next_of_the_same_number_goes_on_with(tmp_path: Path) -> None:
+def written(made: Counting) -> WrittenCounts:
+    return cast("WrittenCounts", made.aclose.__self__)  # pyright: ignore[reportFunctionMemberAccess] (a bound method)
+
+
+async def beat(made: Counting) -> None:
+    """What happens once a second."""
+    await written(made).write()
+
+
+async def test_what_one_process_counted_the_next_goes_on_with(tmp_path: Path) -> None:
     clock = FrozenClock()
     first = await process(tmp_path, "g0-aaaa", clock)
     await first.counters.reserve("settled", (claim(), at_once()), 60)
@@ -29,16 +40,46 @@ async def test_what_one_process_counted_the_next_of_the_same_number_goes_on_with
     await first.counters.reserve("open", (claim(amount=2), at_once()), 60)
     await first.aclose()
     clock.advance(5)
-    second = await process(tmp_path, "g0-bbbb", clock)
+    second = await process(tmp_path, "g7-bbbb", clock)
     assert await second.counters.standings([claim(), at_once()]) == (Standing(6, True, 2), Standing(0, True))
-    other = await process(tmp_path, "g1-cccc", clock)
-    assert await other.counters.standings([claim()]) == (Standing(0, True),)
+
+
+async def test_one_that_drains_leaves_the_file_to_the_next_and_hands_over_what_it_settles_later(tmp_path: Path) -> None:
+    clock = FrozenClock()
+    old = await process(tmp_path, "g0-aaaa", clock)
+    await old.counters.reserve("early", (claim(amount=4),), 60)
+    await old.counters.settle("early", (claim(amount=4),), (4,))
+    await old.counters.reserve("late", (claim(amount=3),), 60)
+    await beat(old)
+    new = await process(tmp_path, "g1-bbbb", clock)
+    await new.counters.count("entry", [claim(amount=1)])
+    await beat(new)
+    await old.counters.settle("late", (claim(amount=3),), (2,))
+    await beat(old)
+    await old.aclose()
+    for _ in range(2):
+        await written(new).adopt()
+    clock.advance(61)
+    assert await new.counters.standings([claim()]) == (Standing(7, True),)
+    await new.aclose()
+    third = await process(tmp_path, "g2-cccc", clock)
+    await written(third).adopt()
+    assert await third.counters.standings([claim()]) == (Standing(7, True),)
+    assert sorted(path.name for path in (tmp_path / FOLDER).iterdir()) == ["gateway.counts", "lock", "owner"]
+
+
+async def test_a_handover_that_is_damaged_is_nobodys(tmp_path: Path) -> None:
+    made = await process(tmp_path, "g0-aaaa", FrozenClock())
+    (tmp_path / FOLDER / "g9.handover").write_bytes(b"half")
+    await written(made).adopt()
+    assert await made.counters.standings([claim()]) == (Standing(0, True),)
+    assert not (tmp_path / FOLDER / "g9.handover").exists()
 
 
 async def test_only_what_has_changed_is_written(tmp_path: Path) -> None:
     made = await process(tmp_path, "g0-aaaa", FrozenClock())
     await made.counters.count("entry", [claim()])
-    path = tmp_path / FOLDER / "g0.counts"
+    path = tmp_path / FOLDER / "gateway.counts"
     await made.aclose()
     first = path.stat().st_ino
     await made.aclose()
@@ -51,10 +92,10 @@ async def test_only_what_has_changed_is_written(tmp_path: Path) -> None:
 
 async def test_what_is_damaged_is_put_aside_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / FOLDER).mkdir()
-    (tmp_path / FOLDER / "g0.counts").write_bytes(b"half")
+    (tmp_path / FOLDER / "gateway.counts").write_bytes(b"half")
     made = await process(tmp_path, "g0-aaaa", FrozenClock())
     assert await made.counters.standings([claim()]) == (Standing(0, True),)
-    assert (tmp_path / FOLDER / "g0.unusable").read_bytes() == b"half"
+    assert (tmp_path / FOLDER / "gateway.unusable").read_bytes() == b"half"
     assert "damaged" in caplog.text
 
 

@@ -220,6 +220,22 @@ class MemoryCounters:
             self._hold(each.reservation, claims, held, each.expires_wall_ns - shift_ns)
         self._tidy(self._clock.monotonic_ns())
 
+    def gained_since(self, saved: bytes) -> list[Claim]:
+        """What was settled since :meth:`dump` wrote ``saved``, as something that can be counted. Raises ValueError."""
+        before = {(each.counter, each.window): each.settled for part in _parts(saved) for each in part.counts}
+        now_ns = self._clock.monotonic_ns()
+        return [
+            Claim(
+                counter=key[0],
+                amount=gained,
+                limit=0,
+                window=key[1],
+                keep_seconds=(forget_ns - now_ns) / _NANOSECONDS,
+            )
+            for forget_ns, key in self._forgetting
+            if (count := self._counts.get(key)) is not None and (gained := count.settled - before.get(key, 0))
+        ]
+
     def _share(self, claim: Claim) -> int:
         """What the previous window still weighs."""
         count = self._counts.get((claim.counter, claim.previous)) if claim.previous else None

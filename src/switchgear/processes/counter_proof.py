@@ -27,7 +27,7 @@ from switchgear.ledger.service import Ledger
 from switchgear.ledger.totals import EVERYTHING, TAG
 from switchgear.limits.model import EVERY, Rule, Scope, Window, window_at
 from switchgear.limits.plan import counter_name
-from switchgear.processes.counting import FOLDER
+from switchgear.processes.written_counts import FOLDER
 
 SETTLED_SECONDS: Final = 3.0
 """After so long the ledger has what was counted, and files of counters are written."""

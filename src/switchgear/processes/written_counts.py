@@ -1,0 +1,160 @@
+"""Counters of one gateway in a file, so that the process that comes after it goes on where it stopped.
+
+They are written once a second: what a process that is killed counted in its last second is lost to its limits, though
+not to the journal. The file belongs to the process that began last. While one drains and the next serves already, as in
+a rolling restart, the old one writes no more; what it settles until its end it hands over in a file of its own.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from msgspec import msgpack
+
+from switchgear.engines.memory_counters import MemoryCounters
+from switchgear.kernel.clock import Clock
+from switchgear.kernel.ports import Claim
+
+FOLDER: Final = "counters"
+"""Beside the segments of the journal."""
+_FILE: Final = "gateway.counts"
+_OWNER: Final = "owner"
+_HANDOVER: Final = ".handover"
+_PERIOD_SECONDS: Final = 1.0
+_SPARED: Final = 20
+"""Writing takes at most so small a part of the time, a hundred thousand counters or more."""
+_NANOSECONDS: Final = 1_000_000_000
+
+
+class WrittenCounts:
+    """Counters in this process, and the files in which they outlive it."""
+
+    def __init__(self, counters: MemoryCounters, folder: Path, gateway: str, clock: Clock) -> None:
+        self._counters = counters
+        self._folder = folder
+        self._gateway = gateway
+        self._clock = clock
+        self._changes = -1
+        """Those of the counters when they were written last."""
+        self._written = b""
+        self._is_owner = True
+        self._failing = False
+        self._log = logging.getLogger("switchgear.counters")
+
+    async def start(self) -> None:
+        """Take the file over and read it; what cannot be used is put aside."""
+        try:
+            saved = await asyncio.to_thread(self._take_over)
+            self._counters.load(saved)
+        except OSError as error:
+            self._log.warning("limits begin at zero: what was counted before cannot be read: %s", error)
+        except ValueError:
+            path = self._folder / _FILE
+            aside = path.with_suffix(".unusable")
+            self._log.error("limits begin at zero: %s is damaged, and is now %s", path, aside.name)
+            with suppress(OSError):
+                path.rename(aside)
+        else:
+            self._written = saved
+
+    async def run(self) -> None:
+        """Write now and then, until cancelled: once a second, or less often where that is much work."""
+        while True:
+            began_ns = self._clock.monotonic_ns()
+            await self.write()
+            await self.adopt()
+            spent_seconds = (self._clock.monotonic_ns() - began_ns) / _NANOSECONDS
+            await asyncio.sleep(max(_PERIOD_SECONDS, _SPARED * spent_seconds))
+
+    async def write(self) -> None:
+        """Write what has changed, if anything has."""
+        changes = self._counters.changes
+        if changes == self._changes or not self._is_owner:
+            return
+        parts: list[bytes] = []
+        for part in self._counters.dump_in_parts():
+            parts.append(part)
+            await asyncio.sleep(0)
+        saved = b"".join(parts)
+        if await self._tried(lambda: self._replace(saved)):
+            self._changes = changes
+
+    async def adopt(self) -> None:
+        """Count what others handed over, once: an entry is remembered as long as what it added."""
+        found: list[tuple[Path, list[Claim]]] = []
+        if self._is_owner:
+            await self._tried(lambda: found.extend(_handed_over(self._folder)))
+        for path, claims in found:
+            await self._counters.count(f"handover {path.name}", claims)
+            await self._tried(path.unlink)
+
+    async def aclose(self) -> None:
+        """Write for the last time, or hand over to the process that has the file by now."""
+        await self.write()
+        if not self._is_owner:
+            gained = self._counters.gained_since(self._written)
+            if gained:
+                path = self._folder / f"{self._gateway}{_HANDOVER}"
+                await self._tried(lambda: _write(path, msgpack.encode(gained)))
+
+    async def _tried(self, work: Callable[[], None]) -> bool:
+        """Whether ``work``, done in a thread, succeeded; that it fails is said once."""
+        try:
+            await asyncio.to_thread(work)
+        except OSError as error:
+            if not self._failing:
+                self._log.warning("what limits count cannot be written down: %s", error)
+            self._failing = True
+            return False
+        self._failing = False
+        return True
+
+    def _take_over(self) -> bytes:
+        """From here on the file is this process' own; what is in it. Raises OSError."""
+        with self._alone():
+            _write(self._folder / _OWNER, self._gateway.encode())
+            try:
+                return (self._folder / _FILE).read_bytes()
+            except FileNotFoundError:
+                return b""
+
+    def _replace(self, saved: bytes) -> None:
+        with self._alone():
+            self._is_owner = (self._folder / _OWNER).read_bytes() == self._gateway.encode()
+            if self._is_owner:
+                _write(self._folder / _FILE, saved)
+                self._written = saved
+
+    @contextmanager
+    def _alone(self) -> Generator[None]:
+        """No other process does the same meanwhile. Raises OSError."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(file)
+
+
+def _handed_over(folder: Path) -> Iterator[tuple[Path, list[Claim]]]:
+    """Raises OSError."""
+    for path in sorted(folder.glob(f"*{_HANDOVER}")):
+        try:
+            yield path, msgpack.decode(path.read_bytes(), type=list[Claim])
+        except ValueError:
+            yield path, []
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file, whole. Raises OSError."""
+    draft = path.with_suffix(".new")
+    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(file, "wb") as writing:
+        writing.write(data)
+    draft.rename(path)
