@@ -154,6 +154,30 @@ async def test_a_gateway_that_is_killed_goes_on_with_what_it_had_counted(tmp_pat
     assert spent(records(server)) == DOLLAR
 
 
+async def test_a_rolling_restart_forgets_nothing_but_for_a_moment_what_the_old_gateway_still_takes(
+    tmp_path: Path,
+) -> None:
+    with LiveServer(tmp_path, ALONE) as server:
+        caller = Caller(server)
+        assert statuses(await caller.calls(30)) == {200: 30}
+        (old,) = server.gateway_pids()
+        server.process.send_signal(signal.SIGHUP)
+        answers = [await caller.call()]
+        async with asyncio.timeout(30):
+            while old in server.gateway_pids():
+                answers.append(await caller.call())
+        budget, read = budget_of_tester(), reader(CountersEntry(), server.journal, SystemClock())
+        answers += await caller.calls(200)
+        async with asyncio.timeout(20):
+            while await read([budget]) != [(30 + statuses(answers)[200]) * CENT]:
+                answers.append(await caller.call())
+        assert (await caller.call())[0] == 429
+        server.stop()
+    # A few calls more than there was room for: those that the old one took after the new one had asked it.
+    assert 70 <= statuses(answers)[200] <= 85
+    assert spent(records(server)) == (30 + statuses(answers)[200]) * CENT
+
+
 @pytest.mark.service("redis")
 @pytest.mark.parametrize("stream", [False, True])
 async def test_two_gateways_spend_a_dollar_together(

@@ -1,5 +1,6 @@
 """Counters of a gateway outlive its process; what cannot be read or written is told and stops nothing."""
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import cast
@@ -27,11 +28,6 @@ def written(made: Counting) -> WrittenCounts:
     return cast("WrittenCounts", made.aclose.__self__)  # pyright: ignore[reportFunctionMemberAccess] (a bound method)
 
 
-async def beat(made: Counting) -> None:
-    """What happens once a second."""
-    await written(made).write()
-
-
 async def test_what_one_process_counted_the_next_goes_on_with(tmp_path: Path) -> None:
     clock = FrozenClock()
     first = await process(tmp_path, "g0-aaaa", clock)
@@ -50,22 +46,38 @@ async def test_one_that_drains_leaves_the_file_to_the_next_and_hands_over_what_i
     await old.counters.reserve("early", (claim(amount=4),), 60)
     await old.counters.settle("early", (claim(amount=4),), (4,))
     await old.counters.reserve("late", (claim(amount=3),), 60)
-    await beat(old)
-    new = await process(tmp_path, "g1-bbbb", clock)
+    begun = asyncio.create_task(process(tmp_path, "g1-bbbb", clock))
+    while not begun.done():
+        await written(old).yield_the_file()
+        await asyncio.sleep(0)
+    new = await begun
+    assert await new.counters.standings([claim()]) == (Standing(7, True, 3),)
     await new.counters.count("entry", [claim(amount=1)])
-    await beat(new)
+    await written(new).write()
     await old.counters.settle("late", (claim(amount=3),), (2,))
-    await beat(old)
+    await written(old).write()
     await old.aclose()
     for _ in range(2):
         await written(new).adopt()
-    clock.advance(61)
     assert await new.counters.standings([claim()]) == (Standing(7, True),)
     await new.aclose()
     third = await process(tmp_path, "g2-cccc", clock)
     await written(third).adopt()
     assert await third.counters.standings([claim()]) == (Standing(7, True),)
-    assert sorted(path.name for path in (tmp_path / FOLDER).iterdir()) == ["gateway.counts", "lock", "owner"]
+    await third.aclose()
+    assert not list((tmp_path / FOLDER).glob("*.handover"))
+
+
+async def test_one_that_stands_still_is_not_waited_for_long(tmp_path: Path) -> None:
+    clock = FrozenClock()
+    old = await process(tmp_path, "g0-aaaa", clock)
+    await old.counters.count("written", [claim(amount=4)])
+    await written(old).write()
+    await old.counters.count("later", [claim(amount=1)])
+    new = await process(tmp_path, "g1-bbbb", clock)
+    assert await new.counters.standings([claim()]) == (Standing(4, True),)
+    await new.aclose()
+    await old.aclose()
 
 
 async def test_a_handover_that_is_damaged_is_nobodys(tmp_path: Path) -> None:

@@ -236,6 +236,12 @@ class MemoryCounters:
             if (count := self._counts.get(key)) is not None and (gained := count.settled - before.get(key, 0))
         ]
 
+    def ended_since(self, saved: bytes) -> list[str]:
+        """Reservations that were held when :meth:`dump` wrote ``saved``, and are not any more. Raises ValueError."""
+        return [
+            each.reservation for part in _parts(saved) for each in part.holds if each.reservation not in self._holds
+        ]
+
     def _share(self, claim: Claim) -> int:
         """What the previous window still weighs."""
         count = self._counts.get((claim.counter, claim.previous)) if claim.previous else None

@@ -90,9 +90,10 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
         return 1
     if not raise_descriptor_limit(config.server.max_connections):
         log.warning("the system allows this process fewer files than server.max_connections may need; see ulimit -n")
+    _settle_memory()
+    # As late as can be: from here on a gateway that drains does not know what this one counts.
     await parts.counting.start()
     await parts.server.start(listener)
-    _settle_memory()
     report_ready(options.ready_fd)
     loop = asyncio.get_running_loop()
     watching = loop.create_task(watch.run())

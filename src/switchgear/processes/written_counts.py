@@ -2,19 +2,21 @@
 
 They are written once a second: what a process that is killed counted in its last second is lost to its limits, though
 not to the journal. The file belongs to the process that began last. While one drains and the next serves already, as in
-a rolling restart, the old one writes no more; what it settles until its end it hands over in a file of its own.
+a rolling restart, the next one waits for what the old one has counted so far; what the old one settles from then on
+until its end it hands over in a file of its own.
 """
 
 import asyncio
 import fcntl
 import logging
 import os
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from msgspec import msgpack
+from msgspec import Struct, msgpack
 
 from switchgear.engines.memory_counters import MemoryCounters
 from switchgear.kernel.clock import Clock
@@ -26,9 +28,22 @@ _FILE: Final = "gateway.counts"
 _OWNER: Final = "owner"
 _HANDOVER: Final = ".handover"
 _PERIOD_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.05
+_PATIENCE: Final = 10
+"""Looks until a process that drains is not waited for any longer: it may stand still."""
 _SPARED: Final = 20
 """Writing takes at most so small a part of the time, a hundred thousand counters or more."""
 _NANOSECONDS: Final = 1_000_000_000
+
+_Stamp = tuple[int, int]
+
+
+class Handover(Struct, frozen=True):
+    """What a process did after another had taken the file over."""
+
+    gained: list[Claim]
+    ended: list[str]
+    """Reservations that the other one holds too, and that are over."""
 
 
 class WrittenCounts:
@@ -43,6 +58,9 @@ class WrittenCounts:
         """Those of the counters when they were written last."""
         self._written = b""
         self._is_owner = True
+        self._owner_stamp: _Stamp | None = None
+        self._alive = -1
+        """Locked as long as the process lives."""
         self._failing = False
         self._log = logging.getLogger("switchgear.counters")
 
@@ -69,7 +87,15 @@ class WrittenCounts:
             await self.write()
             await self.adopt()
             spent_seconds = (self._clock.monotonic_ns() - began_ns) / _NANOSECONDS
-            await asyncio.sleep(max(_PERIOD_SECONDS, _SPARED * spent_seconds))
+            for _ in range(int(max(_PERIOD_SECONDS, _SPARED * spent_seconds) / _LOOK_SECONDS)):
+                await asyncio.sleep(_LOOK_SECONDS)
+                await self.yield_the_file()
+
+    async def yield_the_file(self) -> None:
+        """Write at once for a process that has taken the file over, and waits for that."""
+        if self._is_owner and _stamp(self._folder / _OWNER) != self._owner_stamp:
+            self._changes = -1
+            await self.write()
 
     async def write(self) -> None:
         """Write what has changed, if anything has."""
@@ -86,21 +112,25 @@ class WrittenCounts:
 
     async def adopt(self) -> None:
         """Count what others handed over, once: an entry is remembered as long as what it added."""
-        found: list[tuple[Path, list[Claim]]] = []
+        found: list[tuple[Path, Handover]] = []
         if self._is_owner:
             await self._tried(lambda: found.extend(_handed_over(self._folder)))
-        for path, claims in found:
-            await self._counters.count(f"handover {path.name}", claims)
+        for path, handover in found:
+            for reservation in handover.ended:
+                await self._counters.settle(reservation)
+            await self._counters.count(f"handover {path.name}", handover.gained)
             await self._tried(path.unlink)
 
     async def aclose(self) -> None:
         """Write for the last time, or hand over to the process that has the file by now."""
         await self.write()
         if not self._is_owner:
-            gained = self._counters.gained_since(self._written)
-            if gained:
-                path = self._folder / f"{self._gateway}{_HANDOVER}"
-                await self._tried(lambda: _write(path, msgpack.encode(gained)))
+            done = Handover(self._counters.gained_since(self._written), self._counters.ended_since(self._written))
+            path = self._folder / f"{self._gateway}{_HANDOVER}"
+            await self._tried(lambda: _write(path, msgpack.encode(done)))
+        alive, self._alive = self._alive, -1
+        if alive >= 0:
+            os.close(alive)
 
     async def _tried(self, work: Callable[[], None]) -> bool:
         """Whether ``work``, done in a thread, succeeded; that it fails is said once."""
@@ -116,19 +146,41 @@ class WrittenCounts:
 
     def _take_over(self) -> bytes:
         """From here on the file is this process' own; what is in it. Raises OSError."""
+        path = self._folder / _FILE
         with self._alone():
+            before = _stamp(path)
             _write(self._folder / _OWNER, self._gateway.encode())
+            self._owner_stamp = _stamp(self._folder / _OWNER)
+            is_first = self._live()
+        for _ in range(0 if is_first else _PATIENCE):
+            if _stamp(path) != before:
+                break
+            time.sleep(_LOOK_SECONDS)
+        with self._alone():
             try:
-                return (self._folder / _FILE).read_bytes()
+                return path.read_bytes()
             except FileNotFoundError:
                 return b""
 
+    def _live(self) -> bool:
+        """Be known to live; whether no other process does."""
+        self._alive = os.open(self._folder / "alive", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            fcntl.flock(self._alive, fcntl.LOCK_SH)
+        return True
+
     def _replace(self, saved: bytes) -> None:
         with self._alone():
-            self._is_owner = (self._folder / _OWNER).read_bytes() == self._gateway.encode()
+            is_owner = (self._folder / _OWNER).read_bytes() == self._gateway.encode()
+            # Who has lost the file writes it once more, for the one who waits for that.
             if self._is_owner:
                 _write(self._folder / _FILE, saved)
                 self._written = saved
+            self._is_owner = is_owner
 
     @contextmanager
     def _alone(self) -> Generator[None]:
@@ -142,13 +194,21 @@ class WrittenCounts:
             os.close(file)
 
 
-def _handed_over(folder: Path) -> Iterator[tuple[Path, list[Claim]]]:
+def _handed_over(folder: Path) -> Iterator[tuple[Path, Handover]]:
     """Raises OSError."""
     for path in sorted(folder.glob(f"*{_HANDOVER}")):
         try:
-            yield path, msgpack.decode(path.read_bytes(), type=list[Claim])
+            yield path, msgpack.decode(path.read_bytes(), type=Handover)
         except ValueError:
-            yield path, []
+            yield path, Handover([], [])
+
+
+def _stamp(path: Path) -> "_Stamp | None":
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_ino, found.st_mtime_ns)
 
 
 def _write(path: Path, data: bytes) -> None:
