@@ -60,13 +60,19 @@ async def let_time_pass(client: RedisClient, prefix: str, seconds: float) -> Non
     )
 
 
+def free_port() -> int:
+    """One that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        found: int = free.getsockname()[1]
+        return found
+
+
 class OwnRedis:
     """A server of the test's own."""
 
     def __init__(self, folder: Path, *options: str, tls: bool = False) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         ports = ["--port", "0", "--tls-port"] if tls else ["--port"]
         place = ["--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
         self._command = [str(BINARY), *ports, str(self.port), *place, *options]

@@ -19,7 +19,7 @@ from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.ids import seeded_bits
 from switchgear.kernel.ports import Claim, FailMode
 from switchgear.testing.counters_contract import claim
-from tests.engines.redis_server import BINARY, OwnRedis, own_redis, write_certificate
+from tests.engines.redis_server import BINARY, OwnRedis, free_port, own_redis, write_certificate
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="needs a redis-server of its own, or a valkey-server")
 
@@ -217,13 +217,15 @@ async def test_in_a_cluster_the_node_that_has_the_keys_is_found(tmp_path: Path) 
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
         folder.mkdir()
-    cluster = ("--cluster-enabled", "yes")
-    with own_redis(folders[0], *cluster) as first, own_redis(folders[1], *cluster) as second:
+    # Left to itself, the bus takes the port ten thousand above, which need not be there.
+    buses = [free_port() for _ in folders]
+    cluster = [("--cluster-enabled", "yes", "--cluster-port", str(bus)) for bus in buses]
+    with own_redis(folders[0], *cluster[0]) as first, own_redis(folders[1], *cluster[1]) as second:
         nodes = [client_of(each) for each in (first, second)]
         for node in nodes:
             await node.open()
         await nodes[1].run("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
-        await nodes[0].run("CLUSTER", "MEET", "127.0.0.1", second.port)
+        await nodes[0].run("CLUSTER", "MEET", "127.0.0.1", second.port, buses[1])
         async with asyncio.timeout(30):
             while b"cluster_state:ok" not in await info(nodes[0]):
                 await asyncio.sleep(0.05)
