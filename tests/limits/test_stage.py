@@ -35,7 +35,7 @@ async def limited(limits: str, clock: FrozenClock | None = None) -> AsyncGenerat
 
 
 async def asked(house: House, **said: object) -> tuple[int, Mapping[str, str], bytes]:
-    return await house.post("/v1/chat/completions", chat("echo", **said))
+    return await house.post("/v1/chat/completions", {**chat("echo"), **said})
 
 
 def error_of(answer: bytes) -> Mapping[str, str]:
@@ -129,6 +129,29 @@ async def test_all_limits_hold_at_once_and_a_refusal_by_one_counts_for_none() ->
         assert [(await asked(house))[0] for _ in range(3)] == [200, 429, 429]
         counts = {name: count.settled for (name, _), count in counters._counts.items()}
         assert counts == {"small requests team=support": 1, "large requests key=tester": 1}
+
+
+TWO_PROVIDERS = f"""
+keys: [{{name: tester, key: {KEY}}}]
+providers: {{first: {{kind: simulator}}, other: {{kind: simulator}}}}
+models: {{both: {{deployments: [{{model: first/echo, tier: 1}}, {{model: other/echo, tier: 2}}]}}}}
+limits:
+  few: {{scope: {{provider: first}}, requests: 2, per: day}}
+  one: {{scope: {{provider: other}}, requests: 1, per: day}}
+"""
+
+
+async def test_a_provider_that_is_full_is_passed_by_and_all_full_is_refused() -> None:
+    counters = MemoryCounters(SystemClock())
+    async with serving(parse(TWO_PROVIDERS, "f", {}), fittings=Fittings(counters=counters)) as house:
+        statuses = [(await house.post("/v1/chat/completions", chat("both")))[0] for _ in range(5)]
+        assert statuses == [200, 200, 200, 429, 429]
+        assert [[each.provider for each in record.attempts] for record in house.journal.records] == [
+            ["first"], ["first"], ["other"], [], [],
+        ]  # fmt: skip
+        assert house.journal.records[2].findings == ("limit few: kept from first",)
+        counts = {name: count.settled for (name, _), count in counters._counts.items()}
+        assert counts == {"few requests provider=first": 2, "one requests provider=other": 1}
 
 
 async def test_a_limit_that_warns_tells_the_client_and_lets_it_pass() -> None:

@@ -1,18 +1,24 @@
 """From declared limits to rules, and from models to what their calls may cost at most."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from switchgear.app.catalogue import Catalogue
 from switchgear.config.limits import LimitEntry
 from switchgear.config.model import Config
 from switchgear.kernel.errors import SwitchgearError
 from switchgear.kernel.pricing import Price, Rates
-from switchgear.limits.estimate import Reach, Reached
-from switchgear.limits.model import Quantity, Rule, Rules, Scope
+from switchgear.limits.model import Quantity, Reach, Rule, Rules, Scope
+from switchgear.limits.plan import Planner
 from switchgear.routing.deployment import Deployment
 from switchgear.routing.model import RouteTable
 
 _MOST_REMEMBERED = 10_000
+
+
+def planner(config: Config, table: RouteTable, catalogue: Catalogue) -> Planner | None:
+    """What finds a call's limits; None where nothing is limited."""
+    rules = rules_of(config)
+    return Planner(rules, reached(table, catalogue)) if rules.all else None
 
 
 def rules_of(config: Config) -> Rules:
@@ -37,7 +43,7 @@ def _rules(name: str, entry: LimitEntry) -> Iterator[Rule]:
         )
 
 
-def reached(table: RouteTable, catalogue: Catalogue) -> Reached:
+def reached(table: RouteTable, catalogue: Catalogue) -> Callable[[str], Reach]:
     """What holds at most of the deployments of each name, worked out when it is first asked for."""
     known: dict[str, Reach] = {}
 
@@ -49,7 +55,7 @@ def reached(table: RouteTable, catalogue: Catalogue) -> Reached:
             found = known[name] = _reach(table, catalogue, name)
         return found
 
-    return Reached(find)
+    return find
 
 
 def _reach(table: RouteTable, catalogue: Catalogue, name: str) -> Reach:
@@ -67,6 +73,7 @@ def _reach(table: RouteTable, catalogue: Catalogue, name: str) -> Reach:
         call_pico=max([each.call for each in rates], default=0),
         output_tokens=catalogue.output_cap(alias.name),
         context_tokens=catalogue.capabilities(alias.name).context_tokens,
+        legs=2 if alias.policy.hedging is not None else 1,
         providers=tuple(dict.fromkeys(each.provider_name for each in deployments)),
     )
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from switchgear.app.catalogue import Catalogue
 from switchgear.app.keys import ring_of
-from switchgear.app.limits import reached, rules_of
+from switchgear.app.limits import planner
 from switchgear.app.passthrough import pass_through
 from switchgear.app.prices import PriceBook
 from switchgear.app.queues import queues
@@ -20,7 +20,6 @@ from switchgear.kernel.call import Snapshot
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import ConfigError, ModelNotFound
 from switchgear.kernel.upstream import Provider, Transport
-from switchgear.limits.estimate import Reached
 from switchgear.limits.plan import Planner
 from switchgear.providers.kind import Kind
 from switchgear.providers.simulator.catalogue import MODELS
@@ -69,11 +68,10 @@ def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
         PassThrough: pass_through(config, lanes, outside.fleet),
         Queues: queues(config, lanes, table),
     }
-    rules = rules_of(config)
-    if rules.all:
-        parts[Planner] = Planner(rules)
-        parts[Reached] = reached(table, catalogue)
-    return Snapshot(prices.marked(version), parts, is_limited=bool(rules.all))
+    limited = planner(config, table, catalogue)
+    if limited is not None:
+        parts[Planner] = limited
+    return Snapshot(prices.marked(version), parts, is_limited=limited is not None)
 
 
 def _lanes(config: Config, outside: Outside) -> dict[str, tuple[Connected, ...]]:

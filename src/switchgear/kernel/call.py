@@ -116,6 +116,8 @@ class Call(Struct, kw_only=True, eq=False):
     """Under which id the client may refer to the answer later; empty: whatever the upstream calls it."""
     pinned: str = ""
     """The deployment that holds what the call refers to: where the model has it, it alone can answer."""
+    avoided: frozenset[str] = frozenset()
+    """Providers that it must not go to."""
     shadow_of: str = ""
     """The id of the call that this one is a copy of."""
     caller: Caller | None = None

@@ -37,7 +37,7 @@ FailMode = Literal["open", "closed", "local_share"]
 """Let pass and count; refuse; or enforce this gateway's share of the limit."""
 
 
-class Claim(Struct, frozen=True, kw_only=True, gc=False):
+class Claim(Struct, frozen=True, gc=False):
     """What a call wants of one counter.
 
     A counter counts in windows of equal meaning: ``window`` names the present one, and its count begins at zero. Where

@@ -11,8 +11,8 @@ from switchgear.kernel.estimate import estimate_output_tokens
 from switchgear.kernel.ports import Claim, Counters
 from switchgear.kernel.pricing import PICO_PER_NANO
 from switchgear.kernel.reply import Frame, Frames, Reply
-from switchgear.limits.estimate import Reach
-from switchgear.limits.plan import Counted, Estimate, amount_of
+from switchgear.limits.lines import Counted, Lines
+from switchgear.limits.model import Estimate
 
 STEP_TOKENS: Final = 256
 """What is reserved more at a time."""
@@ -28,7 +28,7 @@ class Holding(Protocol):
     """What is held for one call."""
 
     @property
-    def counted(self) -> tuple[Counted, ...]: ...
+    def lines(self) -> Lines: ...
 
     @property
     def claims(self) -> tuple[Claim, ...]: ...
@@ -40,13 +40,12 @@ class Holding(Protocol):
 class Meter:
     """Counts the tokens of one stream and reserves for them ahead."""
 
-    __slots__ = ("_bytes", "_call", "_counters", "_frames", "_held", "_hold_seconds", "_reach", "_reserved_tokens")
+    __slots__ = ("_bytes", "_call", "_counters", "_frames", "_held", "_hold_seconds", "_reserved_tokens")
 
-    def __init__(self, counters: Counters, call: Call, held: Holding, reach: Reach, hold_seconds: float) -> None:
+    def __init__(self, counters: Counters, call: Call, held: Holding, hold_seconds: float) -> None:
         self._counters = counters
         self._call = call
         self._held = held
-        self._reach = reach
         self._hold_seconds = hold_seconds
         self._reserved_tokens = held.estimate.output_tokens
         self._frames = 0
@@ -57,15 +56,16 @@ class Meter:
         for event in frame.events():
             if isinstance(event, Delta) and event.text:
                 self._frames += 1
-                self._bytes += len(event.text)
+                self._bytes += len(event.text.encode())
         while estimate_output_tokens(self._frames, self._bytes) > self._reserved_tokens:
             await self._grow()
 
     async def _grow(self) -> None:
-        more = Estimate(0, STEP_TOKENS, -(-STEP_TOKENS * self._reach.output_pico // PICO_PER_NANO))
+        lines = self._held.lines
+        more = Estimate(0, STEP_TOKENS, -(-STEP_TOKENS * lines.reach.output_pico // PICO_PER_NANO)).amounts()
         grown = [
-            (each, structs.replace(claim, amount=amount_of(each.rule.quantity, more)))
-            for each, claim in zip(self._held.counted, self._held.claims, strict=True)
+            (each, structs.replace(claim, amount=more[place]))
+            for each, claim, place in zip(lines.counted, self._held.claims, lines.places, strict=True)
             if each.rule.quantity in _BY_OUTPUT
         ]
         claims = tuple(claim for _, claim in grown)

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from switchgear.kernel.ports import PARTS, FailMode
+from switchgear.kernel.ports import FailMode
 
 Quantity = Literal["requests", "tokens", "input_tokens", "output_tokens", "concurrent", "usd"]
 Period = Literal["second", "minute", "hour", "day", "month"]
@@ -23,7 +23,50 @@ EVERY: Final = "*"
 SECONDS: Final[dict[Period, int]] = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 """Of the periods that are all equally long."""
 NANOSECONDS: Final = 1_000_000_000
+STEPS: Final = 1_000
+"""In which a window that is over loses its weight."""
 _LAST_MONTH: Final = 12
+
+
+class Estimate(Struct, frozen=True, gc=False):
+    """What a call used, or may come to use, at most as far as can be told before it is made."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nano_usd: int = 0
+    requests: int = 1
+
+    def amounts(self) -> tuple[int, ...]:
+        """By the number that ``PLACES`` gives a quantity."""
+        read, written = self.input_tokens, self.output_tokens
+        return (self.requests, read + written, read, written, self.cost_nano_usd)
+
+
+PLACES: Final[dict[Quantity, int]] = {
+    "requests": 0,
+    "concurrent": 0,
+    "tokens": 1,
+    "input_tokens": 2,
+    "output_tokens": 3,
+    "usd": 4,
+}
+
+
+class Reach(Struct, frozen=True, kw_only=True):
+    """What holds at most for any deployment that a model's calls can reach; rates in pico-dollars a token."""
+
+    input_pico: int = 0
+    cached_input_pico: int = 0
+    """Of what is written into a cache."""
+    output_pico: int = 0
+    call_pico: int = 0
+    output_tokens: int | None = None
+    """The most that an answer can have."""
+    context_tokens: int | None = None
+    providers: tuple[str, ...] = ()
+    """Where calls of the model may go."""
+    legs: int = 1
+    """How often a call may be under way at once: twice where it is hedged."""
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -56,12 +99,27 @@ class Window(Struct, frozen=True, gc=False):
     ends_ns: int
     previous: str = ""
 
-    def previous_parts(self, now_ns: int) -> int:
-        """How much the window before still weighs, of ``PARTS``."""
+    @property
+    def length_ns(self) -> int:
+        """From its begin to its end."""
+        return self.ends_ns - self.begins_ns
+
+    @property
+    def keep_seconds(self) -> float:
+        """How long its count is asked for, at most: as long as it weighs."""
+        return (2 if self.previous else 1) * self.length_ns / NANOSECONDS
+
+    def steps_left(self, now_ns: int) -> int:
+        """How much the window before still weighs, in ``STEPS``, rounded up: a limit is rather kept than passed."""
         if not self.previous:
             return 0
-        length_ns = self.ends_ns - self.begins_ns
-        return PARTS * (self.ends_ns - now_ns) // length_ns
+        return -(-STEPS * (self.ends_ns - now_ns) // self.length_ns)
+
+    def step_ends_ns(self, steps_left: int) -> int:
+        """When the window before weighs less than ``steps_left``, or this one is over."""
+        if steps_left <= 1:
+            return self.ends_ns
+        return self.ends_ns - self.length_ns * (steps_left - 1) // STEPS
 
 
 def window_at(period: Period, now_ns: int, *, sliding: bool) -> Window:

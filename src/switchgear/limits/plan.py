@@ -1,4 +1,4 @@
-"""Which rules a call falls under, and what it claims of each counter."""
+"""Which rules a call falls under: worked out once for each key, model, and whatever else of a call matters."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
@@ -6,56 +6,43 @@ from typing import Final
 from msgspec import Struct
 
 from switchgear.kernel.call import Call, Caller
-from switchgear.kernel.ports import Claim
-from switchgear.limits.model import EVERY, NANOSECONDS, Quantity, Rule, Rules, Scope, Window, window_at
+from switchgear.limits.lines import Counted, Lines, Windows
+from switchgear.limits.model import EVERY, Reach, Rule, Rules, Scope
 
 _MOST_PLANS: Final = 10_000
-_SAID: Final[tuple[Scope, ...]] = ("end_user", "tag", "provider")
+_LONGEST_NAME: Final = 256
+_SAID: Final[tuple[Scope, ...]] = ("end_user", "tag")
 """Scopes that are not settled by key and model."""
 _NOBODY: Final = Caller(key="")
 
-
-class Estimate(Struct, frozen=True, gc=False):
-    """What a call may come to use, at most as far as can be told before it is made."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_nano_usd: int = 0
-    requests: int = 1
-
-
-class Counted(Struct, frozen=True):
-    """A rule and the counter of it that a call falls under."""
-
-    rule: Rule
-    counter: str
-    provider: str = ""
-    """Where only what is done at one provider counts."""
-    enforced: bool = False
+Whose = tuple[str, str, str, tuple[str, ...]]
+"""Key, model, end user, tags."""
 
 
 class Plan(Struct, frozen=True):
     """Everything that calls of one key for one model fall under, whatever else they say."""
 
-    counted: tuple[Counted, ...]
+    lines: Lines
     said: tuple[Rule, ...]
     """Rules that depend on what a call says of itself."""
 
 
 class Planner:
-    """Finds the plan of a call; those of the keys and models that call are kept."""
+    """Finds what a call falls under; that of the keys and models that call is kept."""
 
-    __slots__ = ("_plans", "_windows", "rules")
+    __slots__ = ("_find", "_lines", "_plans", "_windows", "rules")
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, find: Callable[[str], Reach]) -> None:
         self.rules = rules
+        self._find = find
         self._plans: dict[tuple[str, str], Plan] = {}
-        self._windows: dict[tuple[str, bool], Window] = {}
+        self._lines: dict[Whose, Lines] = {}
+        self._windows = Windows()
 
-    def counted(self, call: Call, providers: Sequence[str]) -> tuple[Counted, ...]:
-        """The counters that ``call`` falls under, each once; ``providers`` are where it may go.
+    def lines(self, call: Call) -> Lines:
+        """The counters that ``call`` falls under, each once.
 
-        Where it goes is chosen later: a provider's limit refuses calls that can go nowhere else, and counts all.
+        Where it goes is chosen later: the limits of all providers that it may go to are among them.
         """
         caller = call.caller or _NOBODY
         model = call.head.model
@@ -63,77 +50,71 @@ class Planner:
         if plan is None:
             plan = self._remember(caller, model)
         if not plan.said:
-            return plan.counted
-        return (*plan.counted, *_said(plan.said, caller, call, providers))
+            return plan.lines
+        labels = call.labels()
+        tags = tuple(dict.fromkeys((*caller.tags, *labels.tags)))
+        whose = (caller.key, model, labels.user, tags)
+        lines = self._lines.get(whose)
+        if lines is None:
+            lines = self._say(plan, caller, whose)
+        return lines
 
-    def window(self, rule: Rule, now_ns: int) -> Window | None:
-        """The present window of a rule; None for what is counted only while it lasts."""
-        if rule.period is None:
-            return None
-        key = (rule.period, rule.sliding)
-        window = self._windows.get(key)
-        if window is None or not window.begins_ns <= now_ns < window.ends_ns:
-            window = self._windows[key] = window_at(rule.period, now_ns, sliding=rule.sliding)
-        return window
-
-    def claims(self, counted: Sequence[Counted], estimate: Estimate, now_ns: int) -> tuple[Claim, ...]:
-        """What is asked of each counter for a call that may use ``estimate``."""
-        return tuple([self._claim(each, amount_of(each.rule.quantity, estimate), now_ns) for each in counted])
-
-    def _claim(self, counted: Counted, amount: int, now_ns: int) -> Claim:
-        rule = counted.rule
-        window = self.window(rule, now_ns)
-        if window is None:
-            return Claim(
-                counter=counted.counter,
-                amount=amount,
-                limit=rule.limit,
-                enforced=counted.enforced,
-                when_unreachable=rule.when_unreachable,
-            )
-        kept_ns = window.ends_ns - now_ns
-        if window.previous:
-            kept_ns += window.ends_ns - window.begins_ns
-        return Claim(
-            counter=counted.counter,
-            amount=amount,
-            limit=rule.limit,
-            window=window.name,
-            previous=window.previous,
-            previous_parts=window.previous_parts(now_ns),
-            keep_seconds=kept_ns / NANOSECONDS,
-            enforced=counted.enforced,
-            when_unreachable=rule.when_unreachable,
-        )
+    def known(self) -> Iterator[Counted]:
+        """Every counter that calls fell under lately, some of them several times."""
+        for plan in list(self._plans.values()):
+            yield from plan.lines.counted
+        for lines in list(self._lines.values()):
+            yield from lines.counted
 
     def _remember(self, caller: Caller, model: str) -> Plan:
         counted: list[Counted] = []
         said: list[Rule] = []
+        reach = self._find(model)
+        values = _Values((caller.key, model, "", ()), caller, reach.providers)
         for rule in self.rules.all:
-            scopes = {scope for scope, _ in rule.scopes}
-            if not scopes.isdisjoint(_SAID):
+            if any(scope in _SAID for scope, _ in rule.scopes):
                 said.append(rule)
             else:
-                counted += _fitting(rule, lambda scope: _of_key(caller, model, scope))
+                counted += _fitting(rule, values)
+        plan = Plan(Lines(tuple(counted), reach, self._windows), tuple(said))
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
-        plan = self._plans[caller.key, model] = Plan(tuple(counted), tuple(said))
+        if len(model) <= _LONGEST_NAME:
+            self._plans[caller.key, model] = plan
         return plan
 
+    def _say(self, plan: Plan, caller: Caller, whose: Whose) -> Lines:
+        reach = plan.lines.reach
+        values = _Values(whose, caller, reach.providers)
+        said = [counted for rule in plan.said for counted in _fitting(rule, values)]
+        lines = Lines((*plan.lines.counted, *said), reach, self._windows)
+        if len(self._lines) >= _MOST_PLANS:
+            self._lines.clear()
+        if len(whose[1]) <= _LONGEST_NAME:
+            self._lines[whose] = lines
+        return lines
 
-def amount_of(quantity: Quantity, used: Estimate) -> int:
-    """How much of a quantity a call uses."""
-    match quantity:
-        case "requests" | "concurrent":
-            return used.requests
-        case "tokens":
-            return used.input_tokens + used.output_tokens
-        case "input_tokens":
-            return used.input_tokens
-        case "output_tokens":
-            return used.output_tokens
-        case _:
-            return used.cost_nano_usd
+
+class _Values:
+    """What one call is by each scope."""
+
+    def __init__(self, whose: Whose, caller: Caller, providers: Sequence[str]) -> None:
+        _, model, end_user, tags = whose
+        self._known: dict[Scope, Sequence[str]] = {
+            "key": (caller.key,),
+            "user": (caller.user,),
+            "team": (caller.team,),
+            "project": (caller.project,),
+            "organisation": (caller.organisation,),
+            "model": (model[:_LONGEST_NAME],),
+            "end_user": (end_user,),
+            "tag": tags,
+            "provider": providers,
+        }
+
+    def fitting(self, scope: Scope, wanted: str) -> Sequence[str]:
+        """Those that a rule is for."""
+        return [value for value in self._known[scope] if value and wanted in (EVERY, value)]
 
 
 def counter_name(rule: Rule, values: Sequence[str]) -> str:
@@ -142,51 +123,12 @@ def counter_name(rule: Rule, values: Sequence[str]) -> str:
     return f"{rule.name} {rule.quantity} {whom}"
 
 
-def _said(rules: Sequence[Rule], caller: Caller, call: Call, providers: Sequence[str]) -> Iterator[Counted]:
-    labels = call.labels()
-    tags = tuple(dict.fromkeys((*caller.tags, *labels.tags)))
-
-    def values(scope: Scope) -> Sequence[str]:
-        if scope == "tag":
-            return tags
-        if scope == "end_user":
-            return (labels.user,)
-        if scope == "provider":
-            return providers
-        return _of_key(caller, call.head.model, scope)
-
-    for rule in rules:
-        yield from _fitting(rule, values, len(providers))
-
-
-def _fitting(rule: Rule, values: Callable[[Scope], Sequence[str]], ways: int = 1) -> Iterator[Counted]:
-    """The counters of a rule for one caller: one, or one for each of its tags; none where it does not fit.
-
-    ``ways``: to how many providers the call may go.
-    """
+def _fitting(rule: Rule, values: _Values) -> Iterator[Counted]:
+    """The counters of a rule for one call: one, or one for each of its tags; none where it does not fit."""
     found: list[tuple[str, ...]] = [()]
     for scope, wanted in rule.scopes:
-        here = [value for value in values(scope) if value and wanted in (EVERY, value)]
+        here = values.fitting(scope, wanted)
         found = [(*before, value) for before in found for value in here]
     at = next((number for number, (scope, _) in enumerate(rule.scopes) if scope == "provider"), None)
-    enforced = rule.enforced and (at is None or ways == 1)
     for whom in found:
-        yield Counted(rule, counter_name(rule, whom), "" if at is None else whom[at], enforced)
-
-
-def _of_key(caller: Caller, model: str, scope: Scope) -> Sequence[str]:
-    match scope:
-        case "key":
-            return (caller.key,)
-        case "user":
-            return (caller.user,)
-        case "team":
-            return (caller.team,)
-        case "project":
-            return (caller.project,)
-        case "organisation":
-            return (caller.organisation,)
-        case "model":
-            return (model,)
-        case _:
-            return ()
+        yield Counted(rule, counter_name(rule, whom), "" if at is None else whom[at])

@@ -1,6 +1,6 @@
 """The Limit stage: reserve before a call is made, over all its limits in one step, and settle when it is over."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -11,21 +11,23 @@ from switchgear.kernel.errors import SwitchgearError
 from switchgear.kernel.pipeline import Next, Stage
 from switchgear.kernel.ports import Claim, Counters
 from switchgear.kernel.reply import Reply
-from switchgear.limits.estimate import Reach, Reached, bound_of, estimate
+from switchgear.limits.estimate import bound_of, estimate
 from switchgear.limits.learned import Learned
+from switchgear.limits.lines import Lines
 from switchgear.limits.metering import Meter, Metered, is_metered
-from switchgear.limits.plan import Counted, Estimate, Planner, amount_of
-from switchgear.limits.telling import Stand, rate_headers, refusal
+from switchgear.limits.model import Estimate
+from switchgear.limits.plan import Planner
+from switchgear.limits.telling import ANTHROPIC, Stand, anthropic_headers, openai_headers, refusal
 
 HOLD_SECONDS: Final = 900.0
 """What a gateway that dies held comes back after so long; no call lasts longer unless it is declared to."""
 _WARNING: Final = b"x-switchgear-limit-warning"
 
 
-class Held(Struct):
+class Held(Struct, frozen=True, gc=False):
     """What is held for one call."""
 
-    counted: tuple[Counted, ...]
+    lines: Lines
     claims: tuple[Claim, ...]
     estimate: Estimate
 
@@ -44,12 +46,10 @@ class Limit:
         self._learned = Learned()
 
     async def __call__(self, call: Call, next: Next) -> Reply:
-        planner = call.snapshot.part(Planner)
-        reach = call.snapshot.part(Reached).find(call.head.model)
-        counted = planner.counted(call, reach.providers)
-        if not counted:
+        lines = call.snapshot.part(Planner).lines(call)
+        if not lines.counted:
             return await next(call)
-        held = await self._reserve(call, planner, counted, reach)
+        held = await self._reserve(call, lines)
         try:
             reply = await next(call)
         except BaseException:
@@ -63,59 +63,89 @@ class Limit:
             self._settle(call, held)
 
         reply.on_end(ended)
-        if call.stream and any(map(is_metered, counted)):
-            self._meter(call, held, reply, reach)
+        if call.stream and any(map(is_metered, lines.counted)):
+            self._meter(call, held, reply)
         return reply
 
-    async def _reserve(self, call: Call, planner: Planner, counted: tuple[Counted, ...], reach: Reach) -> Held:
+    async def _reserve(self, call: Call, lines: Lines) -> Held:
         now_ns = self._clock.wall_ns()
-        expected = estimate(call, reach, self._learned)
-        claims = planner.claims(counted, expected, now_ns)
+        expected = estimate(call, lines.reach, self._learned)
+        claims = lines.claims(expected.amounts(), now_ns)
+        windows = lines.windows
         try:
             standings = await self._counters.reserve(call.id, claims, HOLD_SECONDS)
         except BaseException:
             # Nobody knows whether it was made.
             _run(self._counters.settle(call.id))
             raise
-        windows = [planner.window(each.rule, now_ns) for each in counted]
-        stands = [Stand(*each) for each in zip(counted, claims, standings, windows, strict=True)]
-        call.notices += rate_headers(stands, call.door, now_ns)
+        if call.door == ANTHROPIC:
+            call.notices += anthropic_headers(lines, windows, standings)
+        else:
+            call.notices += openai_headers(lines, windows, standings, now_ns)
+        held = Held(lines, claims, expected)
+        for standing in standings:
+            if not standing.fits:
+                stands = [Stand(*each) for each in zip(lines.counted, claims, standings, windows, strict=True)]
+                self._judge(call, held, stands, now_ns)
+                break
+        return held
+
+    def _judge(self, call: Call, held: Held, stands: Sequence[Stand], now_ns: int) -> None:
+        """Some limits do not hold the call: refuse it, keep it from a provider, warn, or only note it."""
+        for stand in stands:
+            if not stand.standing.fits and stand.counted.enforced:
+                call.findings += (f"limit {stand.counted.rule.name}: refused",)
+                raise refusal(stand, now_ns)
         for stand in stands:
             if not stand.standing.fits:
-                self._passed(call, stand, now_ns)
-        return Held(counted, claims, expected)
+                self._pass(call, stand)
+        avoided = call.avoided
+        if avoided and avoided.issuperset(held.lines.reach.providers):
+            full = next(
+                stand
+                for stand in stands
+                if not stand.standing.fits and stand.counted.provider and stand.counted.rule.enforced
+            )
+            _run(self._counters.settle(call.id))
+            raise refusal(full, now_ns)
 
-    def _passed(self, call: Call, stand: Stand, now_ns: int) -> None:
-        """A limit does not hold the call: refuse it, warn, or only note it."""
+    def _pass(self, call: Call, stand: Stand) -> None:
         rule = stand.counted.rule
-        if stand.counted.enforced:
-            call.findings += (f"limit {rule.name}: refused",)
-            raise refusal(stand, now_ns)
-        if rule.action == "warn":
+        if rule.enforced:
+            call.findings += (f"limit {rule.name}: kept from {stand.counted.provider}",)
+            call.avoided |= {stand.counted.provider}
+        elif rule.action == "warn":
             call.findings += (f"limit {rule.name}: warned",)
             call.notices += ((_WARNING, f"{rule.name}; {rule.quantity}".encode()),)
-            return
-        call.findings += (f"limit {rule.name}: would have refused",)
+        else:
+            call.findings += (f"limit {rule.name}: would have refused",)
 
     def _settle(self, call: Call, held: Held) -> None:
+        lines = held.lines
         used, certain = used_by(call)
         if used.output_tokens and certain:
             key = "" if call.caller is None else call.caller.key
             self._learned.see(key, call.head.model, used.output_tokens)
         if not certain:
             used = _at_least(used, held.estimate)
-        amounts = [
-            amount_of(each.rule.quantity, _at_provider(call, each, held) if each.provider else used)
-            for each in held.counted
-        ]
-        _run(self._counters.settle(call.id, held.claims, tuple(amounts)))
+        amounts = used.amounts()
+        kept = tuple([amounts[place] for place in lines.places])
+        if lines.has_providers:
+            kept = tuple(
+                [
+                    _at_provider(call, each.provider, held)[place] if each.provider else amounts[place]
+                    for each, place in zip(lines.counted, lines.places, strict=True)
+                ]
+            )
+        _run(self._counters.settle(call.id, held.claims, kept))
 
-    def _meter(self, call: Call, held: Held, reply: Reply, reach: Reach) -> None:
+    def _meter(self, call: Call, held: Held, reply: Reply) -> None:
         """Watch a stream whose length nobody bounded; one that was reserved for whole needs no watch."""
+        reach = held.lines.reach
         bound = bound_of(call, reach)
         if reply.frames is None or (bound is not None and held.estimate.output_tokens >= bound):
             return
-        reply.frames = Metered(reply.frames, reply, Meter(self._counters, call, held, reach, HOLD_SECONDS))
+        reply.frames = Metered(reply.frames, reply, Meter(self._counters, call, held, HOLD_SECONDS))
 
 
 def used_by(call: Call, provider: str = "") -> tuple[Estimate, bool]:
@@ -133,14 +163,15 @@ def used_by(call: Call, provider: str = "") -> tuple[Estimate, bool]:
         if usage is not None:
             read += usage.total_input
             written += usage.total_output
+        elif attempt.cost == "unknown":
+            certain = False
         cost += attempt.cost_nano_usd
-        certain = certain and (attempt.cost != "unknown" or usage is not None)
     return Estimate(read, written, cost, made if provider else 1), certain
 
 
-def _at_provider(call: Call, counted: Counted, held: Held) -> Estimate:
-    used, certain = used_by(call, counted.provider)
-    return used if certain else _at_least(used, held.estimate)
+def _at_provider(call: Call, provider: str, held: Held) -> tuple[int, ...]:
+    used, certain = used_by(call, provider)
+    return (used if certain else _at_least(used, held.estimate)).amounts()
 
 
 def _at_least(used: Estimate, held: Estimate) -> Estimate:

@@ -1,6 +1,6 @@
 """What clients are told of limits: headers in their vendor's words, and refusals that say what to do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -9,8 +9,8 @@ from msgspec import Struct
 from switchgear.kernel.errors import Overloaded, QuotaExceeded, RateLimited, SwitchgearError
 from switchgear.kernel.money import NanoUsd, format_usd
 from switchgear.kernel.ports import Claim, Standing
+from switchgear.limits.lines import Counted, Lines
 from switchgear.limits.model import NANOSECONDS, Quantity, Rule, Window
-from switchgear.limits.plan import Counted
 
 Pairs = tuple[tuple[bytes, bytes], ...]
 
@@ -18,9 +18,7 @@ ANTHROPIC: Final = "anthropic"
 _UNAVAILABLE_SECONDS: Final = 1.0
 _HELD_SECONDS: Final = 1.0
 _MINUTE: Final = 60
-_HOUR: Final = 3600
-_OPENAI_KINDS: Final[tuple[Quantity, ...]] = ("requests", "tokens")
-_ANTHROPIC_KINDS: Final[tuple[Quantity, ...]] = ("requests", "tokens", "input_tokens", "output_tokens")
+_TENTH_NS: Final = NANOSECONDS // 10
 _UNITS: Final[dict[Quantity, str]] = {
     "requests": "requests",
     "tokens": "tokens",
@@ -37,11 +35,6 @@ class Stand(Struct, frozen=True, gc=False):
     claim: Claim
     standing: Standing
     window: Window | None
-
-    @property
-    def left(self) -> int:
-        """What may still be used."""
-        return max(0, self.claim.limit - self.standing.used)
 
 
 def refusal(stand: Stand, now_ns: int) -> SwitchgearError:
@@ -78,52 +71,57 @@ def seconds_until_free(stand: Stand, now_ns: int) -> float:
     return min(length, max(0.001, length * over / stand.standing.used))
 
 
-def rate_headers(stands: Sequence[Stand], door: str, now_ns: int) -> Pairs:
-    """The tightest limit of each kind, as the clients of ``door`` look for it."""
-    if door == ANTHROPIC:
-        return tuple(_anthropic(stands))
-    return tuple(_openai(stands, now_ns))
+def openai_headers(lines: Lines, windows: Sequence[Window | None], standings: Sequence[Standing], now_ns: int) -> Pairs:
+    """The tightest limit of each kind, as OpenAI's clients look for it."""
+    headers: Pairs = ()
+    for told in lines.openai:
+        at = _tightest(lines, standings, told.numbers)
+        number = told.numbers[at]
+        window = windows[number]
+        if window is not None:
+            left = lines.counted[number].rule.limit - standings[number].used
+            headers += (
+                told.limits[at],
+                (told.left, b"%d" % left if left > 0 else b"0"),
+                (told.reset, _duration(window.ends_ns - now_ns)),
+            )
+    return headers
 
 
-def _tightest(stands: Sequence[Stand], quantity: Quantity) -> Stand | None:
-    fitting = [
-        each
-        for each in stands
-        if each.counted.rule.quantity == quantity and each.window is not None and each.counted.rule.action != "dry_run"
-    ]
-    return min(fitting, key=lambda each: each.left / max(1, each.claim.limit), default=None)
+def anthropic_headers(lines: Lines, windows: Sequence[Window | None], standings: Sequence[Standing]) -> Pairs:
+    """The same for Anthropic's clients."""
+    headers: Pairs = ()
+    for told in lines.anthropic:
+        at = _tightest(lines, standings, told.numbers)
+        number = told.numbers[at]
+        window = windows[number]
+        if window is not None:
+            left = lines.counted[number].rule.limit - standings[number].used
+            headers += (
+                told.limits[at],
+                (told.left, b"%d" % left if left > 0 else b"0"),
+                (told.reset, _moment(window.ends_ns).encode()),
+            )
+    return headers
 
 
-def _openai(stands: Sequence[Stand], now_ns: int) -> Iterator[tuple[bytes, bytes]]:
-    for kind in _OPENAI_KINDS:
-        stand = _tightest(stands, kind)
-        if stand is None or stand.window is None:
-            continue
-        name = kind.encode()
-        yield b"x-ratelimit-limit-" + name, b"%d" % stand.claim.limit
-        yield b"x-ratelimit-remaining-" + name, b"%d" % stand.left
-        yield b"x-ratelimit-reset-" + name, _duration((stand.window.ends_ns - now_ns) / NANOSECONDS)
+def _tightest(lines: Lines, standings: Sequence[Standing], numbers: Sequence[int]) -> int:
+    """Where among ``numbers`` that is of which least is left, by its share."""
+    if len(numbers) == 1:
+        return 0
+    shares = [standings[number].used / lines.counted[number].rule.limit for number in numbers]
+    return shares.index(max(shares))
 
 
-def _anthropic(stands: Sequence[Stand]) -> Iterator[tuple[bytes, bytes]]:
-    for kind in _ANTHROPIC_KINDS:
-        stand = _tightest(stands, kind)
-        if stand is None or stand.window is None:
-            continue
-        name = b"anthropic-ratelimit-" + kind.replace("_", "-").encode()
-        yield name + b"-limit", b"%d" % stand.claim.limit
-        yield name + b"-remaining", b"%d" % stand.left
-        yield name + b"-reset", _moment(stand.window.ends_ns).encode()
-
-
-def _duration(seconds: float) -> bytes:
-    """As OpenAI writes it: ``1.73s``, ``6m0s``, ``1h30m0s``."""
-    if seconds < _MINUTE:
-        return f"{max(0.0, seconds):.3g}s".encode()
-    whole = round(seconds)
-    hours, rest = divmod(whole, _HOUR)
-    minutes, left = divmod(rest, _MINUTE)
-    return (f"{hours}h" if hours else "").encode() + f"{minutes}m{left}s".encode()
+def _duration(left_ns: int) -> bytes:
+    """As OpenAI writes it: ``1.7s``, ``6m0s``, ``1h30m0s``; rounded up, so that nobody comes too early."""
+    tenths = -(-left_ns // _TENTH_NS)
+    if tenths < 10 * _MINUTE:
+        return b"%d.%ds" % divmod(tenths, 10)
+    minutes, seconds = divmod(-(-tenths // 10), _MINUTE)
+    if minutes < _MINUTE:
+        return b"%dm%ds" % (minutes, seconds)
+    return b"%dh%dm%ds" % (*divmod(minutes, _MINUTE), seconds)
 
 
 def _moment(wall_ns: int) -> str:

@@ -85,6 +85,8 @@ class Course:
 
     def _fitting(self, alias: Alias) -> Alias:
         """The name with those deployments that can do what the call asks. Raises when there is none."""
+        if self._call.avoided:
+            alias = alias.without(self._call.avoided)
         if not alias.checks:
             return alias
         try:

@@ -1,13 +1,13 @@
 """Model names, and where calls to each of them may go, as one snapshot's immutable table."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from itertools import islice
 from typing import Final
 
 from msgspec import Struct
 
-from switchgear.kernel.errors import ModelNotFound
+from switchgear.kernel.errors import ModelNotFound, Overloaded
 from switchgear.routing.budget import Budget
 from switchgear.routing.deployment import Connected, Deployment
 from switchgear.routing.lifecycle import Called, Lifecycle
@@ -54,6 +54,16 @@ class Alias(Struct, frozen=True, kw_only=True):
         """The same name with the deployments of that name alone; itself when it has none."""
         found = [each for each in self.deployments if each.name == deployment]
         return alias(self.name, found, self.policy) if found else self
+
+    def without(self, providers: Container[str]) -> "Alias":
+        """The same name without the deployments at those. Raises Overloaded when none is left."""
+        left = [each for each in self.deployments if each.provider_name not in providers]
+        if not left:
+            raise Overloaded(
+                f"the limits of every provider of model {self.name!r} are reached; try again in a moment",
+                retry_after_seconds=1.0,
+            )
+        return alias(self.name, left, self.policy, self.splits, self.hedges)
 
 
 def alias(

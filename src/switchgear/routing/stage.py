@@ -39,10 +39,10 @@ class Route:
         table = call.snapshot.part(RouteTable)
         name = call.head.model
         alias = table.named.get(name) or table.find(name)
-        if alias.lifecycle is not None:
-            alias = table.find(heed(call, name, alias.lifecycle, table.called))
-        if call.pinned:
-            alias = alias.at(call.pinned)
+        if alias.lifecycle is not None or call.pinned:
+            alias = _followed(table, alias, call)
+        if call.avoided:
+            return await self._elsewhere(table, alias, call)
         only = alias.only
         unwished = self._unwished(call.headers)
         if only is not None and unwished and only.health.is_plain:
@@ -62,6 +62,12 @@ class Route:
         for wished in wishes.fallbacks:
             table.find(wished)
         return await Course(call, alias, self._means, wishes).run(alias)
+
+    async def _elsewhere(self, table: RouteTable, alias: Alias, call: Call) -> Reply:
+        """Some providers must not be asked: every step heeds that."""
+        if alias.splits:
+            alias = self._split(table, alias, call)
+        return await Course(call, alias, self._means, wishes_of(call)).run(alias)
 
     async def _at_once(
         self, call: Call, alias: Alias, deployment: Deployment, plan: Plan, binding: bytes | None = None
@@ -89,3 +95,10 @@ class Route:
             seen.add(name)
             alias = table.find(name)
         return alias
+
+
+def _followed(table: RouteTable, alias: Alias, call: Call) -> Alias:
+    """Where a name leads that has an end, and where a call belongs that refers to something."""
+    if alias.lifecycle is not None:
+        alias = table.find(heed(call, call.head.model, alias.lifecycle, table.called))
+    return alias.at(call.pinned) if call.pinned else alias
