@@ -15,6 +15,7 @@ from switchgear.kernel import errors
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import CallerError, ConfigError, SwitchgearError, UpstreamRefused
+from switchgear.kernel.limit_report import LimitReport
 from switchgear.kernel.record import Attempt, CallRecord
 from switchgear.kernel.upstream import ProviderSettings
 from switchgear.processes.bookkeeping import Standing
@@ -215,12 +216,17 @@ def deployment_metrics_table() -> str:
         server_cache_usage=1.0,
     )
     budget = BudgetReport(name="p", left=1, spent=1)
+    limit = LimitReport(limit="l", quantity="usd", whom="", used=1, held=0, allowed=2, action="block")
     return _metrics_in(
         exposition(
             Word(
                 reports=(
                     FleetReport(
-                        gateway="g", deployments=(deployment,), retry_budgets=(budget,), hedge_budgets=(budget,)
+                        gateway="g",
+                        deployments=(deployment,),
+                        retry_budgets=(budget,),
+                        hedge_budgets=(budget,),
+                        limits=(limit,),
                     ),
                 )
             )

@@ -56,6 +56,8 @@ class House:
         self.port = port
         self.journal = journal
         self._change = change
+        self.snapshots: Snapshots | None = None
+        """Where it has the one that is in force."""
 
     def change(self, **parts: object) -> None:
         """Go on with another configuration, in which these parts are different."""
@@ -198,7 +200,9 @@ async def serving(
     listening = socket.create_server(("127.0.0.1", 0))
     await server.start(listening)
     try:
-        yield House(server, listening.getsockname()[1], journal, change)
+        house = House(server, listening.getsockname()[1], journal, change)
+        house.snapshots = snapshots
+        yield house
     finally:
         await server.drain(0)
         await made.aclose()

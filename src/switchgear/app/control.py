@@ -10,6 +10,7 @@ from msgspec import Struct, to_builtins
 
 from switchgear.app.listing import Routes
 from switchgear.console.page import Overview, Row, render
+from switchgear.kernel.limit_report import LimitReport
 from switchgear.kernel.record import CallRecord
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -25,6 +26,8 @@ class Sources(Struct, kw_only=True):
     newest: Callable[[int], list[CallRecord]]
     """Finished calls, newest first."""
     routes: Callable[[], Routes]
+    limits: Callable[[], list[LimitReport]] = list
+    """How they stand, the most used first."""
 
 
 class Gateway(Struct, frozen=True, kw_only=True):
@@ -124,7 +127,11 @@ def _add_pages(app: FastAPI, sources: Sources) -> None:
     def routes() -> Response:
         return JSONResponse(to_builtins(sources.routes()))
 
-    _ = (console, calls, routes)
+    @app.get("/api/v1/limit-standings", dependencies=[Depends(local_only)])
+    def limits() -> Response:
+        return JSONResponse({"data": to_builtins(sources.limits())})
+
+    _ = (console, calls, routes, limits)
 
 
 def row_of(record: CallRecord) -> Row:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from switchgear.app.catalogue import Catalogue
 from switchgear.config.limits import LimitEntry
 from switchgear.config.model import Config
+from switchgear.kernel.call import Snapshot
 from switchgear.kernel.errors import SwitchgearError
 from switchgear.kernel.pricing import Price, Rates
 from switchgear.limits.model import Quantity, Reach, Rule, Rules, Scope
@@ -19,6 +20,11 @@ def planner(config: Config, table: RouteTable, catalogue: Catalogue) -> Planner 
     """What finds a call's limits; None where nothing is limited."""
     rules = rules_of(config)
     return Planner(rules, reached(table, catalogue)) if rules.all else None
+
+
+def limits_in(snapshot: Snapshot) -> Planner | None:
+    """What a snapshot says of limits; None where it limits nothing."""
+    return snapshot.part(Planner) if snapshot.is_limited else None
 
 
 def rules_of(config: Config) -> Rules:

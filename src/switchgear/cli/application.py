@@ -26,6 +26,7 @@ from switchgear.cli.import_config import litellm
 from switchgear.cli.init import init
 from switchgear.cli.key import new_key, new_master_key
 from switchgear.cli.ledger import ExportOptions, ListOptions, ReconcileOptions, RerateOptions, StatementOptions
+from switchgear.cli.limits import list_limits, show_limit
 from switchgear.cli.model_options import (
     DeleteOptions,
     DeletePriceOptions,
@@ -72,7 +73,7 @@ def application() -> typer.Typer:
     app.command("tail")(reporting(tail))
     app.command("chat")(reporting(chat))
     app.command("version")(reporting(version))
-    groups = (_add_key_makers, _add_identity, _add_batches)
+    groups = (_add_key_makers, _add_identity, _add_batches, _add_limits)
     for add in (*groups, _add_prices, _add_models, _add_database, _add_ledger, _add_imports):
         add(app)
     return app
@@ -89,6 +90,13 @@ def _add_batches(app: typer.Typer) -> None:
     batches = _group("batch", "Files of batches: many requests, one to a line.")
     batches.command("check")(reporting(check_batch))
     app.add_typer(batches, name="batch")
+
+
+def _add_limits(app: typer.Typer) -> None:
+    limits = _group("limits", "Limits and budgets: what is declared, and how much of it is used.")
+    limits.command("list")(reporting(list_limits))
+    limits.command("show")(reporting(show_limit))
+    app.add_typer(limits, name="limits")
 
 
 def _add_prices(app: typer.Typer) -> None:

@@ -23,6 +23,11 @@ class Counted(Struct, frozen=True):
     """Where only what is done at one provider counts."""
 
     @property
+    def whom(self) -> str:
+        """Whose calls it counts, without the limit's own words."""
+        return self.counter.removeprefix(f"{self.rule.name} {self.rule.quantity} ")
+
+    @property
     def enforced(self) -> bool:
         """Whether the whole call is refused beyond it; a provider that is full is gone past."""
         return self.rule.enforced and not self.provider

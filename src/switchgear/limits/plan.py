@@ -30,14 +30,14 @@ class Plan(Struct, frozen=True):
 class Planner:
     """Finds what a call falls under; that of the keys and models that call is kept."""
 
-    __slots__ = ("_find", "_lines", "_plans", "_windows", "rules")
+    __slots__ = ("_find", "_lines", "_plans", "rules", "windows")
 
     def __init__(self, rules: Rules, find: Callable[[str], Reach]) -> None:
         self.rules = rules
         self._find = find
         self._plans: dict[tuple[str, str], Plan] = {}
         self._lines: dict[Whose, Lines] = {}
-        self._windows = Windows()
+        self.windows = Windows()
 
     def lines(self, call: Call) -> Lines:
         """The counters that ``call`` falls under, each once.
@@ -76,7 +76,7 @@ class Planner:
                 said.append(rule)
             else:
                 counted += _fitting(rule, values)
-        plan = Plan(Lines(tuple(counted), reach, self._windows), tuple(said))
+        plan = Plan(Lines(tuple(counted), reach, self.windows), tuple(said))
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
         if len(model) <= _LONGEST_NAME:
@@ -87,7 +87,7 @@ class Planner:
         reach = plan.lines.reach
         values = _Values(whose, caller, reach.providers)
         said = [counted for rule in plan.said for counted in _fitting(rule, values)]
-        lines = Lines((*plan.lines.counted, *said), reach, self._windows)
+        lines = Lines((*plan.lines.counted, *said), reach, self.windows)
         if len(self._lines) >= _MOST_PLANS:
             self._lines.clear()
         if len(whose[1]) <= _LONGEST_NAME:

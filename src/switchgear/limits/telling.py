@@ -136,6 +136,6 @@ def _amount(quantity: Quantity, amount: int) -> str:
 
 def _in_words(stand: Stand) -> str:
     rule: Rule = stand.counted.rule
-    whom = stand.counted.counter.removeprefix(f"{rule.name} {rule.quantity} ") or "everybody"
+    whom = stand.counted.whom or "everybody"
     what = "dollars" if rule.quantity == "usd" else _UNITS[rule.quantity]
     return f"{what} for {whom}" if rule.period is None else f"{what} a {rule.period} for {whom}"

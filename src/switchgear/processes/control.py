@@ -23,6 +23,7 @@ from switchgear.config import Config, ConfigWatcher, Source, read_environment
 from switchgear.config.feed import FEED_FILE
 from switchgear.kernel.clock import Clock, SystemClock
 from switchgear.kernel.errors import ConfigError
+from switchgear.kernel.limit_report import LimitReport, merged_limits
 from switchgear.ledger.service import Ledger
 from switchgear.processes.bookkeeping import Bookkeeper
 from switchgear.processes.child import report_ready
@@ -35,7 +36,7 @@ from switchgear.processes.options import ControlOptions, read_options
 from switchgear.processes.reports import living_reports
 from switchgear.processes.signals import stop_event
 from switchgear.providers.simulator.catalogue import MODELS
-from switchgear.routing.report import word
+from switchgear.routing.report import Word, word
 
 
 class _Server(uvicorn.Server):
@@ -136,6 +137,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
             metrics=lambda: follower.metrics() + books.metrics(),
             newest=follower.newest,
             routes=lambda: routes(file.config, word(living_reports(journal), clock.wall_ns())),
+            limits=lambda: _limits(word(living_reports(journal), clock.wall_ns())),
         )
     )
     server = _server(app, options)
@@ -176,6 +178,10 @@ def _server(app: FastAPI, options: ControlOptions) -> _Server:
             lifespan="off",
         )
     )
+
+
+def _limits(told: Word) -> list[LimitReport]:
+    return merged_limits(limit for one in told.reports for limit in one.limits)
 
 
 def _models(config: Config) -> list[str]:

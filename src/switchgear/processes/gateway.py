@@ -12,6 +12,7 @@ import uvloop
 from msgspec import Struct
 
 from switchgear.app.gateway import Keeping, Machinery, gateway, outside
+from switchgear.app.limits import limits_in
 from switchgear.app.models import Outside, build_snapshot
 from switchgear.app.state import key_value
 from switchgear.config import Config, ConfigWatcher, Source, config_version, listening, read_environment
@@ -24,6 +25,7 @@ from switchgear.doors.server import GatewayServer
 from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.ids import Ids, secret_hex, seeded_bits
+from switchgear.limits.standings import Standings
 from switchgear.processes.child import report_ready
 from switchgear.processes.counting import Counting, counting
 from switchgear.processes.log import configure_logging
@@ -146,6 +148,7 @@ def build(config: Config, options: GatewayOptions) -> Parts:
     made = gateway(snapshots, spoken, machinery, record, forward, keeping)
     server = GatewayServer(made, _bounds(config))
     sharing.server, sharing.shared_counters = server, counts.shared
+    sharing.limits = Standings(lambda: limits_in(snapshots.current), counts.counters, clock)
     return Parts(
         snapshots=snapshots,
         state=state,

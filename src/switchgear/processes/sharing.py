@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Final, Protocol
 
 from msgspec import structs
 
 from switchgear.engines.patient_counters import PatientCounters
 from switchgear.kernel.clock import Clock
+from switchgear.kernel.limit_report import LimitReport
 from switchgear.processes.report_values import ReportValues
 from switchgear.processes.reports import ReportFile
 from switchgear.routing.fleet import Fleet
@@ -15,6 +17,8 @@ from switchgear.routing.minutes import OthersMinutes
 from switchgear.routing.report import FleetReport, report, take_hints
 
 _PERIOD_SECONDS: Final = 0.5
+_LOOKS_AT_LIMITS: Final = 4
+"""In so many rounds once: with many limits it is work."""
 _SAY_AGAIN_NS: Final = 2_000_000_000
 """So often a gateway says that it still stands by what it told."""
 
@@ -27,6 +31,12 @@ class Server(Protocol):
 
     @property
     def turned_away(self) -> int: ...
+
+
+class Limits(Protocol):
+    """What knows how limits stand."""
+
+    async def look(self) -> tuple[LimitReport, ...]: ...
 
 
 class Sharing:
@@ -45,6 +55,7 @@ class Sharing:
         """What was told last."""
         self.server: Server | None = None
         self.shared_counters: PatientCounters | None = None
+        self.limits: Limits | None = None
         self._fleet = fleet
         self._file = file
         self._values = values
@@ -52,6 +63,7 @@ class Sharing:
         self._minutes = OthersMinutes()
         self._written: FleetReport | None = None
         self._failing = False
+        self._rounds = 0
         self._log = logging.getLogger("switchgear.gateway")
 
     async def run(self) -> None:
@@ -72,7 +84,7 @@ class Sharing:
         shared = self.shared_counters
         if shared is not None:
             now = structs.replace(now, counters_reachable=shared.reachable, counters_owed=shared.owed)
-        self.last = now
+        self.last = structs.replace(now, limits=await self._limits())
         told = self.last if self._is_news(self.last) else None
         failure: OSError | None = None
         for heard in (asyncio.to_thread(self._exchange, told), self._exchange_values(told)):
@@ -89,6 +101,14 @@ class Sharing:
         if told is not None:
             self._written = None if failure else told
 
+    async def _limits(self) -> tuple[LimitReport, ...]:
+        """How limits stand, looked up at every fourth round; while nobody can be asked, what was found last."""
+        self._rounds += 1
+        if self.limits is not None and self._rounds % _LOOKS_AT_LIMITS == 1:
+            with suppress(OSError):
+                return await self.limits.look()
+        return self.last.limits
+
     def _exchange(self, told: FleetReport | None) -> list[FleetReport]:
         if told is not None:
             self._file.write(told)
@@ -99,7 +119,8 @@ class Sharing:
             return []
         # A store that does not answer holds up nothing that the files tell.
         async with asyncio.timeout(_PERIOD_SECONDS):
-            return await self._values.exchange(told)
+            # How limits stand, every machine finds out by itself.
+            return await self._values.exchange(told and structs.replace(told, limits=()))
 
     def _is_news(self, told: FleetReport) -> bool:
         written = self._written

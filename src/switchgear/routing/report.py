@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from msgspec import Struct, structs
 
 from switchgear.kernel.clock import Clock
+from switchgear.kernel.limit_report import LimitReport
 from switchgear.routing.breaker import State
 from switchgear.routing.budget import Budget
 from switchgear.routing.fleet import Fleet
@@ -84,6 +85,8 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     """Whether the counters that gateways share can be asked; its own always can."""
     counters_owed: int = 0
     """Counts and settlements that shared counters have not been told yet."""
+    limits: tuple[LimitReport, ...] = ()
+    """How those stand that calls fell under lately."""
     told_ns: int = 0
     """Wall time."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from switchgear.kernel.limit_report import LimitReport, merged_limits
 from switchgear.routing.report import (
     SEVERITY,
     BudgetReport,
@@ -86,6 +87,11 @@ _HEDGES: Final = (
     ("switchgear_hedge_budget_left", "Calls of the model that may be made twice now, once one was."),
     ("switchgear_hedge_budget_spent", "Calls of the model made twice, by the gateways that live now."),
 )
+_LIMITS: Final = (
+    "switchgear_limit_used_ratio",
+    "gauge",
+    "How much of the limit is used, by whoever uses most of it: 1 is all; two seconds old at most.",
+)
 _SILENT: Final = "Gateways that live and have told nothing for ten seconds; all that follows leaves them out."
 
 
@@ -102,9 +108,19 @@ def exposition(word: Word) -> str:
         family = Family(name, "gauge", about, ("deployment",))
         found = [(told.name, value) for told in deployments if (value := number(told)) is not None]
         text += family.text(family.line((deployment,), value) for deployment, value in found)
+    text += _limits(merged_limits(told for one in reports for told in one.limits))
     retries = merged_budgets(told for one in reports for told in one.retry_budgets)
     hedges = merged_budgets(told for one in reports for told in one.hedge_budgets)
     return text + _budgets(_RETRIES, "provider", retries) + _budgets(_HEDGES, "model", hedges)
+
+
+def _limits(told: Sequence[LimitReport]) -> str:
+    """By limit, not by whom: there may be any number of these."""
+    fullest: dict[tuple[str, str], float] = {}
+    for one in told:
+        fullest.setdefault((one.limit, one.quantity), one.share)
+    family = Family(*_LIMITS, ("limit", "quantity"))
+    return family.text(family.line(labels, share) for labels, share in fullest.items())
 
 
 def _budgets(families: tuple[tuple[str, str], ...], label: str, budgets: Sequence[BudgetReport]) -> str:

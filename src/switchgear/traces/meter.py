@@ -19,6 +19,8 @@ _OTHER: Final = "other"
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _OVERHEAD_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0)
+_OF_LIMITS: Final = "limit "
+"""How findings of limits begin."""
 _BUCKETS: Final = (
     "input",
     "cache_read",
@@ -150,6 +152,10 @@ class Meter:
             "switchgear_unpriced_attempts_total", "Attempts that cost nobody knows what.", ("model", "deployment")
         )
 
+        self._limits = Counts(
+            "switchgear_limited_calls_total", "Calls beyond a limit, by what became of them.", ("limit", "what")
+        )
+
     def watch(self, counts: Callable[[], Mapping[str, int]]) -> None:
         """Show a journal's counts too: those of a writer, of a reader, or of several together."""
         self._journals.append(counts)
@@ -164,6 +170,10 @@ class Meter:
         self._calls.add((record.door, record.operation, model, str(record.status), record.outcome))
         self._duration.observe((record.door, model), record.duration_ns / 1e9)
         self._first_byte.observe((record.door, model), record.first_byte_ns / 1e9)
+        for finding in record.findings:
+            if finding.startswith(_OF_LIMITS):
+                limit, _, what = finding[len(_OF_LIMITS) :].partition(": ")
+                self._limits.add((limit, what))
         for attempt in record.attempts:
             self._count_attempt(attempt, model)
         if record.outcome == "ok" and record.attempts:
@@ -214,6 +224,7 @@ class Meter:
             self._spoken,
             self._cost,
             self._unpriced,
+            self._limits,
         )
         own = "".join(family.render() for family in families) + "".join(self._journal_counts())
         return own + "".join(exposition() for exposition in self._others)
