@@ -26,6 +26,7 @@ from switchgear.cli.import_config import litellm
 from switchgear.cli.init import init
 from switchgear.cli.key import new_key, new_master_key
 from switchgear.cli.ledger import ExportOptions, ListOptions, ReconcileOptions, RerateOptions, StatementOptions
+from switchgear.cli.limit_options import DeleteLimitOptions, LimitHistoryOptions, PutLimitOptions, RevertLimitOptions
 from switchgear.cli.limits import list_limits, show_limit
 from switchgear.cli.model_options import (
     DeleteOptions,
@@ -96,6 +97,10 @@ def _add_limits(app: typer.Typer) -> None:
     limits = _group("limits", "Limits and budgets: what is declared, and how much of it is used.")
     limits.command("list")(reporting(list_limits))
     limits.command("show")(reporting(show_limit))
+    limits.command("put")(reporting(deferred(PutLimitOptions, "switchgear.cli.kept_limits:put")))
+    limits.command("history")(reporting(deferred(LimitHistoryOptions, "switchgear.cli.kept_limits:history")))
+    limits.command("revert")(reporting(deferred(RevertLimitOptions, "switchgear.cli.kept_limits:revert")))
+    limits.command("delete")(reporting(deferred(DeleteLimitOptions, "switchgear.cli.kept_limits:delete")))
     app.add_typer(limits, name="limits")
 
 

@@ -25,6 +25,7 @@ from switchgear.config.identity import (
     TeamEntry,
     UserEntry,
 )
+from switchgear.config.limits import LimitEntry
 from switchgear.config.routing import ModelEntry
 from switchgear.config.secret import Secret
 from switchgear.kernel.errors import ConfigError
@@ -66,6 +67,7 @@ class Feed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
     models: Mapping[str, ModelEntry] = {}
     prices: Mapping[str, PriceCard] = {}
     """By `provider/model`."""
+    limits: Mapping[str, LimitEntry] = {}
     keys: tuple[ManagedKey, ...] = ()
     secrets: Mapping[str, Sealed] = {}
     hashing_key: Sealed | None = None

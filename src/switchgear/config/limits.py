@@ -1,7 +1,7 @@
 """Limits and budgets, as `switchgear.yaml` declares them."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from msgspec import Meta, Struct
 
@@ -11,8 +11,9 @@ from switchgear.kernel.ports import FailMode
 
 Scope = Literal["key", "user", "team", "project", "organisation", "end_user", "tag", "model", "provider"]
 Period = Literal["second", "minute", "hour", "day", "month"]
-USD: Final = r"^[0-9]{1,9}(\.[0-9]{1,9})?$"
-Usd = Annotated[str, Meta(pattern=USD)]
+SCOPES: Final[tuple[str, ...]] = get_args(Scope)
+DOLLARS: Final = r"^[0-9]{1,9}(\.[0-9]{1,9})?$"
+Usd = Annotated[str, Meta(pattern=DOLLARS)]
 Count = Annotated[int, Meta(ge=1, le=1 << 53)]
 QUANTITIES: Final = ("requests", "tokens", "input_tokens", "output_tokens", "concurrent", "usd")
 

@@ -20,7 +20,7 @@ from switchgear.config.identity import (
     TeamEntry,
     UserEntry,
 )
-from switchgear.config.limits import LimitEntry
+from switchgear.config.limits import DOLLARS, LimitEntry
 from switchgear.config.names import NAME, Name
 from switchgear.config.routing import (
     FIELD_NAME,
@@ -55,6 +55,7 @@ IN_WORDS: Final[Mapping[str, str]] = {
     DAY: "a day, such as 2026-11-26",
     FIELD_NAME: "the name of a top-level field: letters, digits, '_' and '-', without dots",
     **PREFIX_IN_WORDS,
+    DOLLARS: "dollars, from 0 on, such as '100' or '0.25'; at most nine decimal places",
 }
 """What a pattern asks for, as it is told."""
 

@@ -89,7 +89,7 @@ class SecretList(Struct, frozen=True, kw_only=True):
 
 def identity_routes(services: Identity, file: str) -> tuple[Route, ...]:
     """All of them; ``file`` is where what is read-only here is declared."""
-    resources = (_resource(services, kind, file) for kind in SECTIONS)
+    resources = (_resource(services, kind, file) for kind in _ABOUT)
     entries = (route for resource in resources for route in resource_routes(resource, services.objects))
     return (*entries, *key_routes(services, file), *secret_routes(services.secrets))
 

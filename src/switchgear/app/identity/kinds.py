@@ -14,6 +14,7 @@ from switchgear.config.identity import (
     TeamEntry,
     UserEntry,
 )
+from switchgear.config.limits import LimitEntry
 from switchgear.config.routing import ModelEntry
 from switchgear.config.secret import Secret
 from switchgear.models.rate_card import PriceCard
@@ -23,7 +24,9 @@ SECRET: Final = "secret"  # noqa: S105 (the name of a kind)
 HASHING_KEY: Final = "hashing_key"
 HASHING_KEY_NAME: Final = "virtual-keys"
 
-Entry = OrganisationEntry | ProjectEntry | TeamEntry | UserEntry | ServiceAccountEntry | ModelEntry | PriceCard
+Entry = (
+    OrganisationEntry | ProjectEntry | TeamEntry | UserEntry | ServiceAccountEntry | ModelEntry | PriceCard | LimitEntry
+)
 SECTIONS: Final[Mapping[str, tuple[str, type[Entry]]]] = {
     "organisation": ("organisations", OrganisationEntry),
     "project": ("projects", ProjectEntry),
@@ -32,6 +35,7 @@ SECTIONS: Final[Mapping[str, tuple[str, type[Entry]]]] = {
     "service_account": ("service_accounts", ServiceAccountEntry),
     "model": ("models", ModelEntry),
     "price": ("prices", PriceCard),
+    "limit": ("limits", LimitEntry),
 }
 """By kind: the section, and the type of its entries."""
 SEALED_FIELDS: Final = frozenset(("sealed", "hashes"))
