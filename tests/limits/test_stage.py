@@ -201,6 +201,7 @@ async def test_a_stream_whose_length_nobody_bounded_is_cut_off_when_the_budget_i
         assert b"limit 'budget' is reached" in answer
         [record] = house.journal.records
         assert record.findings == ("limit budget: cut off",)
+        assert (record.outcome, record.error.partition(":")[0]) == ("failed", "insufficient_quota")
         assert record.attempts[0].cost_nano_usd <= 1_600_000_000
 
 

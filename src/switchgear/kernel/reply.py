@@ -54,7 +54,7 @@ class Reply:
     by :meth:`close` when the client goes away first.
     """
 
-    __slots__ = ("_endings", "body", "error", "frames", "headers", "opaque", "settled", "status",
+    __slots__ = ("_endings", "body", "cut", "error", "frames", "headers", "opaque", "settled", "status",
                  "streamed_bytes")  # fmt: skip
 
     def __init__(self, status: int, headers: Headers, body: bytes = b"", frames: Frames | None = None) -> None:
@@ -66,6 +66,8 @@ class Reply:
         """Of the frames, when the outcome is settled."""
         self.opaque = False
         """The body is of no dialect: its own headers describe it, and nothing may be put among its bytes."""
+        self.cut: SwitchgearError | None = None
+        """Why a stage ends the body before its end: closing it is then not the client's doing."""
         self.settled = False
         self.error: SwitchgearError | None = None
         """How a settled reply failed; None when it did not."""
@@ -80,6 +82,8 @@ class Reply:
         if self.settled:
             return
         self.settled = True
+        if cancelled and self.cut is not None:
+            error, cancelled = self.cut, False
         self.error = error
         # An ending mostly knows its reply: once told, it is let go, or the collector would have to find both.
         endings, self._endings = self._endings, []

@@ -96,7 +96,8 @@ class Metered:
         if not self._reply.settled:
             try:
                 await self._meter.see(frame)
-            except QuotaExceeded:
+            except QuotaExceeded as error:
+                self._reply.cut = error
                 self._frames.close()
                 raise
         return frame

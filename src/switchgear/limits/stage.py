@@ -21,6 +21,8 @@ from switchgear.limits.telling import ANTHROPIC, Stand, anthropic_headers, opena
 
 HOLD_SECONDS: Final = 900.0
 """What a gateway that dies held comes back after so long; no call lasts longer unless it is declared to."""
+_SESSION_SECONDS: Final = 4_000.0
+"""The same for a WebSocket, which may last an hour."""
 _WARNING: Final = b"x-switchgear-limit-warning"
 
 
@@ -73,7 +75,9 @@ class Limit:
         claims = lines.claims(expected.amounts(), now_ns)
         windows = lines.windows
         try:
-            standings = await self._counters.reserve(call.id, claims, HOLD_SECONDS)
+            standings = await self._counters.reserve(
+                call.id, claims, _SESSION_SECONDS if call.tunnels else HOLD_SECONDS
+            )
         except BaseException:
             # Nobody knows whether it was made.
             _run(self._counters.settle(call.id))
