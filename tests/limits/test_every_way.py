@@ -126,3 +126,51 @@ def held(counters: MemoryCounters) -> int:
 
 def settled(counters: MemoryCounters, name: str) -> int:
     return sum(count.settled for (counter, _), count in counters._counts.items() if counter == name)
+
+
+PICTURED = """
+providers: {sim: {kind: simulator, passthrough: true, prices: {"*": {image: 0.04, input: 0, output: 0}}}}
+"""
+
+
+async def spending(config: str, limit: str, path: str, body: dict[str, object]) -> tuple[list[int], int]:
+    """Ten calls at once: how each was answered, and what all cost."""
+    counters = MemoryCounters(SystemClock())
+    keys = f"keys: [{{name: tester, key: {KEY}}}]\n"
+    text = f'{keys}{config}limits: {{money: {{usd: "{limit}", per: month}}}}\n'
+    async with serving(parse(text, "f", {}), fittings=Fittings(counters=counters)) as house:
+        answers = await asyncio.gather(*(house.post(path, body) for _ in range(10)))
+        cost = sum(attempt.cost_nano_usd for record in house.journal.records for attempt in record.attempts)
+        assert settled(counters, "money usd ") == cost
+        return sorted(status for status, _, _ in answers), cost
+
+
+async def test_pictures_are_reserved_by_their_number() -> None:
+    body: dict[str, object] = {"model": "sim/echo", "prompt": "a cat", "n": 2}
+    statuses, _ = await spending(PICTURED, "0.20", "/v1/images/generations", body)
+    assert (statuses.count(200), statuses.count(429)) == (2, 8)
+
+
+async def test_a_call_that_chooses_its_service_is_reserved_at_the_dearest() -> None:
+    config = """
+providers:
+  sim:
+    kind: simulator
+    prices: {"*": {call: 0.01, input: 0, output: 0, services: {priority: "2"}}}
+"""
+    plain: dict[str, object] = {**chat("sim/echo")}
+    assert (await spending(config, "0.04", "/v1/chat/completions", plain))[0].count(200) == 4
+    chosen = {**plain, "service_tier": "priority"}
+    assert (await spending(config, "0.04", "/v1/chat/completions", chosen))[0].count(200) == 2
+
+
+async def test_a_model_without_a_price_is_noted_under_a_limit_of_money() -> None:
+    config = f"""
+keys: [{{name: tester, key: {KEY}}}]
+providers: {{vendor: {{kind: openai_compatible, base_url: "http://127.0.0.1:1/v1", api_key: x}}}}
+models: {{unknown: {{deployments: [{{model: vendor/nobody-knows-it}}]}}}}
+limits: {{money: {{usd: "1", per: month}}}}
+"""
+    async with serving(parse(config, "f", {})) as house:
+        await house.post("/v1/chat/completions", chat("unknown"))
+        assert house.journal.records[0].findings == ("limit money: no price known",)

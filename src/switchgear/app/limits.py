@@ -1,14 +1,14 @@
 """From declared limits to rules, and from models to what their calls may cost at most."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from switchgear.app.catalogue import Catalogue
 from switchgear.config.limits import LimitEntry
 from switchgear.config.model import Config
 from switchgear.kernel.call import Snapshot
 from switchgear.kernel.errors import SwitchgearError
-from switchgear.kernel.pricing import Price, Rates
-from switchgear.limits.model import Quantity, Reach, Rule, Rules, Scope
+from switchgear.kernel.pricing import Price, Rates, Schedule
+from switchgear.limits.model import Dearest, Quantity, Reach, Rule, Rules, Scope
 from switchgear.limits.plan import Planner
 from switchgear.routing.deployment import Deployment
 from switchgear.routing.model import RouteTable
@@ -71,12 +71,18 @@ def _reach(table: RouteTable, catalogue: Catalogue, name: str) -> Reach:
         # Routing refuses it; until then it costs nothing.
         return Reach()
     deployments = list(_all(table, name, set()))
-    rates = [each for deployment in deployments for each in _rates(deployment.price)]
+    prices = [price for each in deployments if each.price is not None for price in _times(each.price)]
     return Reach(
-        input_pico=max([max(each.input, each.image_input) for each in rates], default=0),
-        cached_input_pico=max([max(each.input, each.cache_write_5m, each.cache_write_1h) for each in rates], default=0),
-        output_pico=max([max(each.output, each.reasoning) for each in rates], default=0),
-        call_pico=max([each.call for each in rates], default=0),
+        standard=_dearest([rates for price in prices for rates in _rates(price.standard)]),
+        of_any_service=_dearest(
+            [
+                rates
+                for price in prices
+                for schedule in (price.standard, *price.services.values())
+                for rates in _rates(schedule)
+            ]
+        ),
+        priced=all(each.price is not None for each in deployments),
         output_tokens=catalogue.output_cap(alias.name),
         context_tokens=catalogue.capabilities(alias.name).context_tokens,
         legs=2 if alias.policy.hedging is not None else 1,
@@ -100,10 +106,23 @@ def _all(table: RouteTable, name: str, seen: set[str]) -> Iterator[Deployment]:
         yield from _all(table, other, seen)
 
 
-def _rates(price: Price | None) -> Iterator[Rates]:
-    if price is None:
-        return
-    yield price.standard.rates
-    yield from (tier.rates for tier in price.standard.tiers)
-    for _, later in price.later:
-        yield from _rates(later)
+def _times(price: Price) -> Iterator[Price]:
+    """A price, and those that follow it: what was looked up once must hold later too."""
+    yield price
+    yield from (following for _, following in price.later)
+
+
+def _rates(schedule: Schedule) -> Iterator[Rates]:
+    yield schedule.rates
+    yield from (tier.rates for tier in schedule.tiers)
+
+
+def _dearest(rates: Sequence[Rates]) -> Dearest:
+    return Dearest(
+        input=max([max(each.input, each.image_input, each.audio_input) for each in rates], default=0),
+        cached_input=max([max(each.input, each.cache_write_5m, each.cache_write_1h) for each in rates], default=0),
+        output=max([max(each.output, each.reasoning, each.audio_output) for each in rates], default=0),
+        call=max([each.call for each in rates], default=0),
+        character=max([each.character or 0 for each in rates], default=0),
+        image=max([each.image or 0 for each in rates], default=0),
+    )

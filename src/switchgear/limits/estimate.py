@@ -11,6 +11,9 @@ from switchgear.limits.learned import Learned
 from switchgear.limits.model import Estimate, Reach
 
 _MOST_ANSWERS: Final = 128
+_SERVICE: Final = b'"service_tier"'
+_PICTURES: Final = "images"
+_SPEECH: Final = "audio_speech"
 
 
 class _Answers(Struct):
@@ -35,10 +38,15 @@ def estimate(call: Call, reach: Reach, learned: Learned) -> Estimate:
         # A picture is many bytes and few tokens: no call reads more than fits.
         read = context
     written = _written(call, reach, learned) if call.dialect.family == "chat" else 0
-    rate = reach.input_pico
-    if reach.cached_input_pico > rate and b"cache_control" in body:
-        rate = reach.cached_input_pico
-    pico = reach.call_pico + read * rate + written * reach.output_pico
+    rates = reach.of_any_service if _SERVICE in body else reach.standard
+    rate = rates.input
+    if rates.cached_input > rate and b"cache_control" in body:
+        rate = rates.cached_input
+    pico = rates.call + read * rate + written * rates.output
+    if rates.image and call.operation == _PICTURES:
+        pico += rates.image * _answers(body)
+    elif rates.character and call.operation == _SPEECH:
+        pico += rates.character * len(body)
     legs = reach.legs
     if legs == 1:
         return Estimate(read, written, -(-pico // PICO_PER_NANO))

@@ -65,7 +65,7 @@ class Windows:
 class Lines:
     """The counters that some calls fall under, and the claims that such a call makes on them."""
 
-    __slots__ = ("_asked", "_begin_ns", "_claims", "_end_ns", "_steps", "_tails", "_windows", "anthropic",
+    __slots__ = ("_asked", "_begin_ns", "_claims", "_end_ns", "_steps", "_tails", "_windows", "anthropic", "blind",
                  "counted", "has_providers", "openai", "places", "reach", "windows")  # fmt: skip
 
     def __init__(self, counted: tuple[Counted, ...], reach: Reach, windows: Windows) -> None:
@@ -76,6 +76,8 @@ class Lines:
         self.has_providers = any(each.provider for each in counted)
         self.openai = tuple(_told(counted, _OPENAI, b"x-ratelimit-%b-%b", ends_with_kind=True))
         self.anthropic = tuple(_told(counted, _ANTHROPIC, b"anthropic-ratelimit-%b-%b", ends_with_kind=False))
+        self.blind = () if reach.priced else tuple(_blind(counted))
+        """What a call's record says of limits that cannot see what it costs."""
         self.windows: tuple[Window | None, ...] = ()
         """Of the claims that were made last."""
         self._windows = windows
@@ -128,6 +130,12 @@ class Lines:
             return (rule.limit, "", "", 0, 0.0, *how)
         parts = self._steps[number] * (PARTS // STEPS)
         return (rule.limit, window.name, window.previous, parts, window.keep_seconds, *how)
+
+
+def _blind(counted: Sequence[Counted]) -> Iterator[str]:
+    for each in counted:
+        if each.rule.quantity == "usd":
+            yield f"limit {each.rule.name}: no price known"
 
 
 def _told(

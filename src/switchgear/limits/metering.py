@@ -62,7 +62,7 @@ class Meter:
 
     async def _grow(self) -> None:
         lines = self._held.lines
-        more = Estimate(0, STEP_TOKENS, -(-STEP_TOKENS * lines.reach.output_pico // PICO_PER_NANO)).amounts()
+        more = Estimate(0, STEP_TOKENS, -(-STEP_TOKENS * lines.reach.of_any_service.output // PICO_PER_NANO)).amounts()
         grown = [
             (each, structs.replace(claim, amount=more[place]))
             for each, claim, place in zip(lines.counted, self._held.claims, lines.places, strict=True)

@@ -52,14 +52,26 @@ PLACES: Final[dict[Quantity, int]] = {
 }
 
 
-class Reach(Struct, frozen=True, kw_only=True):
-    """What holds at most for any deployment that a model's calls can reach; rates in pico-dollars a token."""
+class Dearest(Struct, frozen=True, kw_only=True):
+    """The highest rates of some prices, in pico-dollars for one of each."""
 
-    input_pico: int = 0
-    cached_input_pico: int = 0
-    """Of what is written into a cache."""
-    output_pico: int = 0
-    call_pico: int = 0
+    input: int = 0
+    cached_input: int = 0
+    """For a token that is written into a cache."""
+    output: int = 0
+    call: int = 0
+    character: int = 0
+    image: int = 0
+
+
+class Reach(Struct, frozen=True, kw_only=True):
+    """What holds at most for any deployment that a model's calls can reach."""
+
+    standard: Dearest = Dearest()
+    of_any_service: Dearest = Dearest()
+    """For calls that choose their class of service."""
+    priced: bool = True
+    """Whether each of them has a price."""
     output_tokens: int | None = None
     """The most that an answer can have."""
     context_tokens: int | None = None

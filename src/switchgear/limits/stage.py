@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from switchgear.kernel.call import Call
+from switchgear.kernel.call import Call, Head
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import SwitchgearError
 from switchgear.kernel.pipeline import Next, Stage
 from switchgear.kernel.ports import Claim, Counters
 from switchgear.kernel.reply import Reply
+from switchgear.kernel.upstream import PASSTHROUGH
 from switchgear.limits.estimate import bound_of, estimate
 from switchgear.limits.learned import Learned
 from switchgear.limits.lines import Lines
@@ -18,6 +19,7 @@ from switchgear.limits.metering import Meter, Metered, is_metered
 from switchgear.limits.model import Estimate
 from switchgear.limits.plan import Planner
 from switchgear.limits.telling import ANTHROPIC, Stand, anthropic_headers, openai_headers, refusal
+from switchgear.wire.named_model import named_model
 
 HOLD_SECONDS: Final = 900.0
 """What a gateway that dies held comes back after so long; no call lasts longer unless it is declared to."""
@@ -48,6 +50,8 @@ class Limit:
         self._learned = Learned()
 
     async def __call__(self, call: Call, next: Next) -> Reply:
+        if not call.head.model and call.body and call.operation != PASSTHROUGH:
+            _read_model(call)
         lines = call.snapshot.part(Planner).lines(call)
         if not lines.counted:
             return await next(call)
@@ -86,6 +90,8 @@ class Limit:
             call.notices += anthropic_headers(lines, windows, standings)
         else:
             call.notices += openai_headers(lines, windows, standings, now_ns)
+        if lines.blind:
+            call.findings += lines.blind
         held = Held(lines, claims, expected)
         for standing in standings:
             if not standing.fits:
@@ -150,6 +156,17 @@ class Limit:
         if reply.frames is None or (bound is not None and held.estimate.output_tokens >= bound):
             return
         reply.frames = Metered(reply.frames, reply, Meter(self._counters, call, held, HOLD_SECONDS))
+
+
+def _read_model(call: Call) -> None:
+    """What is passed through names its model where only its handler looks, which comes later."""
+    try:
+        named = named_model(call.body, call.headers)
+    except SwitchgearError:
+        # The handler says what is wrong with it.
+        return
+    if named.name:
+        call.head = Head(model=named.name)
 
 
 def used_by(call: Call, provider: str = "") -> tuple[Estimate, bool]:
