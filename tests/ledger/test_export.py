@@ -80,7 +80,7 @@ async def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         await write_parquet(Row, pieces(some(1)), tmp_path / "taken.parquet")
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(name=st.text(max_size=20).filter(lambda text: "\x00" not in text and text != "\\N"))
 async def test_any_name_survives_parquet(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     target = tmp_path_factory.mktemp("any") / "rows.parquet"

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
@@ -113,6 +113,7 @@ RECORDS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(RECORDS, max_size=12))
 def test_totals_are_the_sums_of_the_rows_that_name_them_and_what_is_taken_away_again_leaves_nothing(
     records: list[CallRecord],
