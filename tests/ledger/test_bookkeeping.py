@@ -16,7 +16,7 @@ from switchgear.traces.journal_reader import JournalReader, records_up_to
 from switchgear.traces.offsets import FileOffsets
 from switchgear.traces.retention import Retention
 from switchgear.traces.segment import segments
-from tests.ledger.samples import NOON_NS, record, rows, stated
+from tests.ledger.samples import NOON_NS, attempt, record, rows, stated
 from tests.traces.samples import reader
 
 CLOCK = FrozenClock(wall_ns=NOON_NS)
@@ -184,3 +184,18 @@ def test_what_a_reader_has_read_is_read_again_exactly(tmp_path: Path) -> None:
         assert sorted(again) == sorted(seen)
     assert len(seen) == 30
     assert FileOffsets(tmp_path / "nowhere").load() == {}
+
+
+async def test_a_record_that_no_row_can_be_made_of_holds_up_no_other(tmp_path: Path, database: ControlDatabase) -> None:
+    journal = writer(tmp_path)
+    for number in range(5):
+        endless = float("inf") if number == 2 else 1.0
+        journal.append(record(number, attempts=[attempt(started_ns=NOON_NS + number, audio_seconds=endless)]))
+    journal.close()
+    book = keeper(tmp_path, database)
+    source, name = await book.open()
+    await book.take(source, name)
+    assert [int(row.call_id, 16) for row in await rows(database)] == [0, 1, 3, 4]
+    assert "switchgear_ledger_refused_records_total 1" in book.metrics()
+    await caught_up(tmp_path, database)
+    assert [line.calls for line in await stated(database)] == [4]

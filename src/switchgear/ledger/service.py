@@ -33,6 +33,10 @@ class Connections(Protocol):
         ...
 
 
+class Unwritable(OSError):
+    """The database answers, and will not take this, however often it is asked."""
+
+
 class Ledger:
     """All methods raise OSError when the database does not answer, or refuses."""
 
@@ -42,9 +46,15 @@ class Ledger:
         self._write_seconds = write_seconds
 
     async def take(self, journal: str, records: Iterable[CallRecord], position: Mapping[str, int]) -> int:
-        """Take records in, and keep the position behind them, or neither; how many rows are new."""
+        """Take records in, and keep the position behind them, or neither; how many rows are new.
+
+        Raises Unwritable for records that no row can be made of.
+        """
         async with self._answering(self._database.write(), self._write_seconds) as connection:
-            return await take(connection, journal, records, position)
+            try:
+                return await take(connection, journal, records, position)
+            except (ArithmeticError, TypeError, ValueError) as error:
+                raise Unwritable(f"no row can be made of a record: {error!r}") from error
 
     async def position(self, journal: str) -> dict[str, int]:
         """How far a journal was taken in."""
@@ -121,4 +131,4 @@ class Ledger:
         except TimeoutError:
             raise OSError(f"the database took longer than {seconds:g} s") from None
         except SQLAlchemyError as error:
-            raise OSError(f"the database failed: {type(error).__name__}: {error}") from error
+            raise Unwritable(f"the database refuses: {type(error).__name__}: {error}") from error

@@ -18,9 +18,9 @@ from switchgear.kernel.ids import secret_hex
 from switchgear.kernel.record import CallRecord
 from switchgear.ledger.reconciling import Proof
 from switchgear.ledger.row import DAY_NS
-from switchgear.ledger.service import Ledger
+from switchgear.ledger.service import Ledger, Unwritable
 from switchgear.processes.counter_proof import CounterProof
-from switchgear.traces.journal_reader import JournalReader, records_up_to
+from switchgear.traces.journal_reader import Batch, JournalReader, records_up_to
 from switchgear.traces.meter import Counts, Family
 from switchgear.traces.offsets import FileOffsets, Position
 
@@ -94,13 +94,27 @@ class Bookkeeper:
         if batch is None:
             self._standing.worked()
             return False
-        self._standing.rows += await self._ledger.take(journal, batch.records, batch.position)
+        try:
+            self._standing.rows += await self._ledger.take(journal, batch.records, batch.position)
+        except Unwritable:
+            await self._take_singly(journal, batch)
         self._standing.worked()
         now_ns = self._clock.monotonic_ns()
         if now_ns - self._kept_ns >= _KEEP_NS or not batch.more:
             await asyncio.to_thread(reader.commit, batch.position)
             self._kept_ns = now_ns
         return batch.more
+
+    async def _take_singly(self, journal: str, batch: Batch) -> None:
+        """Take in what can be, so that one record that cannot does not hold up all that come after it."""
+        before = await self._ledger.position(journal)
+        for record in batch.records:
+            try:
+                self._standing.rows += await self._ledger.take(journal, [record], before)
+            except Unwritable as error:
+                self._standing.refused_records += 1
+                self._log.error("call %s is not in the ledger: %s", record.id, error)
+        await self._ledger.take(journal, [], batch.position)
 
     async def prove(self) -> list[Proof]:
         """Compare all that the journal still holds with the rows, and the rows of two days with their totals."""
@@ -148,6 +162,8 @@ class Standing:
         self._failing_since_ns: int | None = None
         self.rows = 0
         """Written by this process."""
+        self.refused_records = 0
+        """That no row could be made of."""
         self.differences: dict[str, int] = {}
         """In nano-dollars, by what was compared."""
 
@@ -171,12 +187,15 @@ class Standing:
         behind = Family("switchgear_ledger_behind_seconds", "gauge", _BEHIND, ())
         differences = Family("switchgear_reconciliation_difference_nano_usd", "gauge", _DIFFERENCE, ("between",))
         rows, failed = Counts("switchgear_ledger_rows_total", _ROWS, ()), Counts(_FAILED_NAME, _FAILED, ())
+        refused = Counts(_REFUSED_NAME, _REFUSED, ())
+        refused.add((), self.refused_records)
         rows.add((), self.rows)
         failed.add((), self._failed_writes)
         found = sorted(self.differences.items())
         return (
             rows.render()
             + failed.render()
+            + refused.render()
             + behind.text([behind.line((), behind_ns / 1e9)])
             + differences.text(differences.line((between,), amount) for between, amount in found)
         )
@@ -185,6 +204,8 @@ class Standing:
 _ROWS: Final = "Rows written to the ledger by this process."
 _FAILED_NAME: Final = "switchgear_ledger_failed_writes_total"
 _FAILED: Final = "Times that the database did not take rows; the journal keeps them meanwhile."
+_REFUSED_NAME: Final = "switchgear_ledger_refused_records_total"
+_REFUSED: Final = "Records that the database would not take; the log names them, and reconciling misses them."
 _BEHIND: Final = "For how long the database has not taken what the journal holds; 0 while it does."
 _DIFFERENCE: Final = "Sum of all differences that the last proof found, each without its sign."
 
