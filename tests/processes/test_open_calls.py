@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from msgspec.msgpack import encode
+from msgspec.msgpack import decode, encode
 
 from switchgear.kernel.call import Call
 from switchgear.kernel.clock import FrozenClock
@@ -62,3 +62,22 @@ async def test_the_file_of_a_living_gateway_is_left_alone_and_holds_what_is_open
     assert list(left_behind(tmp_path)) == []
     assert bury(tmp_path, tmp_path / FOLDER / "g0.calls", clock) == 1
     assert waiting.attempts[0].cost == "", "the call itself is not touched"
+
+
+async def test_a_call_is_noted_once_and_again_when_it_makes_another_attempt(tmp_path: Path) -> None:
+    clock = FrozenClock()
+    waiting = call(clock)
+    waiting.attempts.append(attempt(usage=None))
+    book = opened(tmp_path, clock, waiting)
+    path = tmp_path / FOLDER / "g0.calls"
+    clock.advance(1)
+    await book.write()
+    first = path.stat().st_ino
+    await book.write()
+    assert path.stat().st_ino == first
+    waiting.attempts.append(attempt(usage=None, why="retry"))
+    await book.write()
+    assert [len(note.attempts) for note in decode(path.read_bytes(), type=list[CallRecord])] == [2]
+    book._record.open.clear()
+    await book.write()
+    assert decode(path.read_bytes()) == []

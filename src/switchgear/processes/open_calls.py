@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from msgspec import DecodeError, structs
+from msgspec import DecodeError, Raw, structs
 from msgspec.msgpack import decode, encode
 
 from switchgear.kernel.call import Call
@@ -35,6 +35,8 @@ _SUFFIX: Final = ".calls"
 _SECONDS: Final = 0.5
 _YOUNG_NS: Final = 200_000_000
 """Most calls are over sooner; an older one is written down."""
+_AT_ONCE: Final = 50
+"""Between two looks at the loop; some twenty microseconds each."""
 _MOST_CALLS: Final = 20_000
 _CHUNK_BYTES: Final = 1024 * 1024
 
@@ -48,6 +50,8 @@ class OpenCalls:
         self._path = self._folder / f"{gateway}{_SUFFIX}"
         self._clock = clock
         self._held = -1
+        self._notes: dict[str, tuple[int, Raw]] = {}
+        """What is written down, by call, with how many attempts it had then."""
         self._log = logging.getLogger("switchgear.gateway")
 
     async def run(self) -> None:
@@ -60,19 +64,33 @@ class OpenCalls:
             self._path.unlink(missing_ok=True)
 
     async def write(self) -> None:
-        """Write down what is open now; nothing is written where nothing was and nothing is."""
-        notes = self._notes()
-        if not notes and self._held < 0:
+        """Write down what is open now; nothing is written where nothing has changed."""
+        before = self._notes.keys()
+        changed = await self._renew()
+        if not changed and before == self._notes.keys():
             return
         try:
-            await asyncio.to_thread(self._replace, encode(notes))
+            await asyncio.to_thread(self._replace, encode([note for _, note in self._notes.values()]))
         except OSError as error:
             self._log.warning("open calls cannot be written down: %s", error)
 
-    def _notes(self) -> list[CallRecord]:
+    async def _renew(self) -> bool:
+        """Note what has no note yet, or made another attempt since, a few at a time; whether there was any."""
         before_ns = self._clock.monotonic_ns() - _YOUNG_NS
-        old = [call for call in self._record.open.values() if call.started_monotonic_ns < before_ns and call.attempts]
-        return [self._note(call) for call in old[:_MOST_CALLS]]
+        kept: dict[str, tuple[int, Raw]] = {}
+        made = 0
+        for call in list(self._record.open.values())[:_MOST_CALLS]:
+            if call.started_monotonic_ns >= before_ns or not call.attempts:
+                continue
+            note = self._notes.get(call.id)
+            if note is None or note[0] != len(call.attempts):
+                note = (len(call.attempts), Raw(encode(self._note(call))))
+                made += 1
+                if not made % _AT_ONCE:
+                    await asyncio.sleep(0)
+            kept[call.id] = note
+        self._notes = kept
+        return made > 0
 
     def _note(self, call: Call) -> CallRecord:
         note = self._record.record_of(call, 0, "failed", DIED)
