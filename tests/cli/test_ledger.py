@@ -159,3 +159,11 @@ def test_what_cannot_be_done_is_refused(folder: Path, arguments: tuple[str, ...]
     done = run(*arguments)
     assert done.exit_code == 1, done.output
     assert message in done.stderr
+
+
+def test_a_database_without_a_ledger_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "switchgear.yaml").write_text(CONFIG, encoding="utf-8")
+    done = run("list")
+    assert done.exit_code == 1
+    assert "the control database is at revision none" in done.stderr

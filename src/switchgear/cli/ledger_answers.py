@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from switchgear.app.database import ControlDatabase
+from switchgear.app.migrations import newest, revision
 from switchgear.cli.database import in_database
 from switchgear.cli.ledger import ExportOptions, ListOptions, StatementOptions
 from switchgear.cli.output import note, show_json, show_table
@@ -41,7 +42,7 @@ def list_rows(given: ListOptions) -> None:
     async def ask(database: ControlDatabase) -> Page:
         try:
             cursor = None if given.after is None else read_cursor(given.after)
-            return await Ledger(database, SystemClock()).page(wanted, given.limit, cursor)
+            return await (await opened(database)).page(wanted, given.limit, cursor)
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
@@ -61,7 +62,7 @@ def statement(given: StatementOptions) -> None:
     asked = structs.replace(asked, by_model=given.by_model)
 
     async def ask(database: ControlDatabase) -> list[Line]:
-        found = Ledger(database, SystemClock()).statement(asked)
+        found = (await opened(database)).statement(asked)
         try:
             if given.output is None:
                 return [line async for line in found]
@@ -85,12 +86,23 @@ def export(given: ExportOptions) -> None:
 
     async def ask(database: ControlDatabase) -> int:
         try:
-            return await write_file(Row, Ledger(database, SystemClock()).every_row(wanted), given.output)
+            return await write_file(Row, (await opened(database)).every_row(wanted), given.output)
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
     count = in_database(effective_config(given.config, read_environment()), ask)
     note(f"{given.output}: {count} rows")
+
+
+async def opened(database: ControlDatabase) -> Ledger:
+    """The ledger in a database that has its tables. Raises ConfigError for another, and OSError."""
+    found = await revision(database)
+    if found != newest():
+        raise ConfigError(
+            f"the control database is at revision {found or 'none'}, and this needs {newest()}; "
+            "`switchgear serve` brings it forward, and so does `switchgear database upgrade`"
+        )
+    return Ledger(database, SystemClock())
 
 
 async def write_file(kind: type[Struct], pieces: AsyncIterator[Sequence[Struct]], output: Path) -> int:

@@ -13,7 +13,7 @@ from switchgear.app.database import ControlDatabase
 from switchgear.app.ledger import pricing
 from switchgear.cli.database import in_database
 from switchgear.cli.ledger import ReconcileOptions, RerateOptions
-from switchgear.cli.ledger_answers import read_day, span, today, usd
+from switchgear.cli.ledger_answers import opened, read_day, span, today, usd
 from switchgear.cli.output import note, show_json, show_table
 from switchgear.cli.settings import effective_config
 from switchgear.config import read_environment
@@ -21,7 +21,6 @@ from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import ConfigError
 from switchgear.ledger.reconciling import Proof
 from switchgear.ledger.rerating import Rerating
-from switchgear.ledger.service import Ledger
 from switchgear.ledger.statement import days_since_epoch
 from switchgear.ledger.totals import ALL_SCOPES
 from switchgear.processes.bookkeeping import IDENTITY_FILE, identity, pieces
@@ -57,7 +56,7 @@ def reconcile(given: ReconcileOptions) -> None:
     days = _days(given.from_day, given.to_day)
 
     async def ask(database: ControlDatabase) -> list[Proof]:
-        ledger = Ledger(database, SystemClock())
+        ledger = await opened(database)
         proofs: list[Proof] = []
         if (directory / IDENTITY_FILE).exists():
             position = await ledger.position(identity(directory))
@@ -91,7 +90,7 @@ def rerate(given: RerateOptions) -> None:
     wanted = span(None, None, given.from_day, given.to_day)
 
     async def ask(database: ControlDatabase) -> Rerating:
-        return await Ledger(database, SystemClock()).rerate(wanted, priced, dry=given.dry_run)
+        return await (await opened(database)).rerate(wanted, priced, dry=given.dry_run)
 
     done = in_database(effective, ask)
     changes = [
