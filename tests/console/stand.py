@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 import httpx
 from argon2 import PasswordHasher
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
 from msgspec import Struct
 
 from switchgear.app.database import ControlDatabase
@@ -20,7 +19,6 @@ from switchgear.auth.throttle import Throttle
 from switchgear.auth.tickets import Tickets
 from switchgear.console.login import LoginPages, SingleSignOnDoor
 from switchgear.kernel.clock import FrozenClock
-from switchgear.kernel.errors import SwitchgearError
 from switchgear.kernel.ids import secret_hex
 
 MASTER = "0123456789abcdef" * 4
@@ -68,15 +66,13 @@ def stand(database: ControlDatabase, single_sign_on: SingleSignOnDoor | None = N
             is_active=lambda user: user not in inactive,
         )
     )
-    pages = LoginPages(login, sessions, lambda request: request.headers["x-switchgear-gateway-client"], single_sign_on)
+
+    def client(request: Request) -> str:
+        return request.headers["x-switchgear-gateway-client"]
+
+    pages = LoginPages(login, sessions, client, lambda user: user not in inactive, single_sign_on)
     app = FastAPI()
     app.include_router(pages.router())
-
-    @app.exception_handler(SwitchgearError)
-    def told(request: Request, error: SwitchgearError) -> Response:
-        return JSONResponse({"detail": error.message}, error.status)
-
-    _ = told
     return Stand(app, clock, login, sessions, accounts, tickets, inactive)
 
 

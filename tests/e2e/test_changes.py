@@ -26,7 +26,7 @@ def config(workers: int, folder: Path) -> str:
     return f"control: {{{{database: {folder / 'control.db'}}}}}\n{text}"
 
 
-def command(server: LiveServer, *arguments: str) -> str:
+def command(server: LiveServer, *arguments: str, typed: str = "") -> str:
     """A command of the operator's, as they would type it."""
     environ = {"HOME": str(server.directory), "PYTHONPATH": str(SOURCES), VARIABLE: MASTER}
     path = str(server.directory / "switchgear.yaml")
@@ -35,6 +35,7 @@ def command(server: LiveServer, *arguments: str) -> str:
         env=environ,
         cwd=server.directory,
         capture_output=True,
+        input=typed,
         text=True,
         check=False,
     )

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from msgspec import Struct, to_builtins
 
 from switchgear.app.listing import Routes
+from switchgear.console.login import LoginPages
 from switchgear.console.page import Overview, Row, render
 from switchgear.kernel.limit_report import LimitReport
 from switchgear.kernel.record import CallRecord
@@ -45,11 +46,12 @@ class Gateway(Struct, frozen=True, kw_only=True):
     """The caller's address; empty where it has none."""
 
 
-def control(sources: Sources) -> FastAPI:
+def control(sources: Sources, login: LoginPages) -> FastAPI:
     """The application of the control process."""
     app = FastAPI(title="Switchgear", version=sources.version, docs_url=None, redoc_url=None, openapi_url=None)
     _add_health(app, sources)
-    _add_pages(app, sources)
+    _add_pages(app, sources, login)
+    app.include_router(login.router())
     return app
 
 
@@ -107,9 +109,11 @@ def _add_health(app: FastAPI, sources: Sources) -> None:
     _ = (healthz, readyz, metrics)
 
 
-def _add_pages(app: FastAPI, sources: Sources) -> None:
-    @app.get("/console", dependencies=[Depends(local_only)])
-    def console(gateway: Said) -> Response:
+def _add_pages(app: FastAPI, sources: Sources, login: LoginPages) -> None:
+    @app.get("/console")
+    async def console(request: Request, gateway: Said) -> Response:
+        if not gateway.local_caller and not await login.is_open_to(request):
+            return RedirectResponse("/console/login?next=/console", 303)
         overview = Overview(
             version=sources.version,
             config_version=gateway.config,

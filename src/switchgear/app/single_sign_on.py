@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from switchgear.auth.oidc import Claims, SingleSignOn
+from switchgear.auth.oidc import CALLBACK, Claims, Registration, SingleSignOn
+from switchgear.auth.tickets import Tickets
 from switchgear.config.console import SingleSignOnEntry
 from switchgear.config.model import Config
 from switchgear.console.login import Arrival, Departure, SingleSignOnDoor
-from switchgear.kernel.errors import Forbidden
+from switchgear.kernel.clock import Clock
+from switchgear.kernel.errors import ConfigError, Forbidden
+from switchgear.kernel.ids import secret_hex
 
 
 class ConsoleSignOn:
@@ -30,6 +33,22 @@ class ConsoleSignOn:
         declared = config.console.single_sign_on
         roles = () if declared is None else _roles(claims, declared)
         return Arrival(user, roles, go_to)
+
+
+def console_sign_on(config: Callable[[], Config], tickets: Tickets, clock: Clock) -> ConsoleSignOn:
+    """Single sign-on as the configuration declares it now. Raises ConfigError when it does not."""
+    console = config().console
+    declared = console.single_sign_on
+    if declared is None or console.public_url is None:
+        raise ConfigError("console.single_sign_on is not declared")
+    registration = Registration(
+        issuer=declared.issuer,
+        client_id=declared.client_id,
+        client_secret=declared.client_secret.reveal(),
+        scopes=declared.scopes,
+        redirect_url=f"{console.public_url.rstrip('/')}{CALLBACK}",
+    )
+    return ConsoleSignOn(SingleSignOn(registration, tickets, clock, secret_hex), config)
 
 
 def _user(claims: Claims, config: Config) -> str:

@@ -103,17 +103,21 @@ class Sessions:
             async with self._database.write() as connection:
                 await connection.execute(delete(SESSIONS).where(SESSIONS.c.digest == _digest(secret)))
 
-    async def end_all(self, user: str) -> int:
-        """End every session of ``user``: their password changed, or they left. How many there were."""
-        async with self._database.write() as connection:
-            ended = await connection.execute(delete(SESSIONS).where(SESSIONS.c.user == user))
-            return ended.rowcount
+    async def end_all(self, user: str) -> None:
+        """End every session of ``user``: their password changed, or they left."""
+        await end_all(self._database, user)
 
     def _secret(self, cookie: str) -> str | None:
         try:
             return self._signer.unsign(cookie).decode("ascii")
         except (BadSignature, UnicodeDecodeError):
             return None
+
+
+async def end_all(database: Database[AsyncConnection], user: str) -> None:
+    """End every session of ``user``. Raises OSError."""
+    async with database.write() as connection:
+        await connection.execute(delete(SESSIONS).where(SESSIONS.c.user == user))
 
 
 def _digest(secret: str) -> bytes:

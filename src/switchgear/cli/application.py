@@ -13,9 +13,11 @@ from switchgear.cli.check import check
 from switchgear.cli.database_options import CurrentOptions, UpgradeOptions
 from switchgear.cli.identity_options import (
     CreateKeyOptions,
+    CreateUserOptions,
     DeleteSecretOptions,
     ListKeysOptions,
     ListSecretsOptions,
+    PasswordOptions,
     RevokeKeyOptions,
     RotateKeyOptions,
     RotateMasterOptions,
@@ -75,6 +77,7 @@ def application() -> typer.Typer:
     app.command("chat")(reporting(chat))
     app.command("version")(reporting(version))
     groups = (_add_key_makers, _add_identity, _add_batches, _add_limits)
+    groups = (_add_key_makers, _add_identity, _add_users, _add_batches)
     for add in (*groups, _add_prices, _add_models, _add_database, _add_ledger, _add_imports):
         add(app)
     return app
@@ -87,7 +90,6 @@ def _add_key_makers(app: typer.Typer) -> None:
 
 
 def _add_batches(app: typer.Typer) -> None:
-    _add_identity(app)
     batches = _group("batch", "Files of batches: many requests, one to a line.")
     batches.command("check")(reporting(check_batch))
     app.add_typer(batches, name="batch")
@@ -159,6 +161,13 @@ def _add_models(app: typer.Typer) -> None:
     models.command("retire")(reporting(deferred(RetireOptions, "switchgear.cli.registry:retire")))
     models.command("delete")(reporting(deferred(DeleteOptions, "switchgear.cli.registry:delete")))
     app.add_typer(models, name="models")
+
+
+def _add_users(app: typer.Typer) -> None:
+    users = _group("users", "People who log in to the console.")
+    users.command("create")(reporting(deferred(CreateUserOptions, "switchgear.cli.users:create")))
+    users.command("password")(reporting(deferred(PasswordOptions, "switchgear.cli.users:password")))
+    app.add_typer(users, name="users")
 
 
 def _add_identity(app: typer.Typer) -> None:

@@ -20,7 +20,14 @@ from switchgear.console.cookies import (
     require_same_site,
     set_cookie,
 )
-from switchgear.console.login_page import AccountPage, LoginPage, render_account, render_code, render_login
+from switchgear.console.login_page import (
+    AccountPage,
+    LoginPage,
+    render_account,
+    render_code,
+    render_login,
+    render_refusal,
+)
 from switchgear.kernel.errors import BadRequest, Forbidden, RateLimited, SwitchgearError, Unauthenticated
 from switchgear.kernel.ids import secret_hex
 
@@ -33,6 +40,9 @@ _HEADERS: Final[Mapping[str, str]] = {
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
 }
+
+
+Page = Callable[[Request], Awaitable[Response]]
 
 
 class Departure(Struct, frozen=True):
@@ -63,40 +73,50 @@ class SingleSignOnDoor(Protocol):
 
 
 class LoginPages:
-    """The routes; ``client`` tells where a browser is."""
+    """The routes; ``client`` tells where a browser is, ``is_active`` whether somebody is a user."""
 
     def __init__(
         self,
         login: Login,
         sessions: Sessions,
         client: Callable[[Request], str],
+        is_active: Callable[[str], bool],
         single_sign_on: SingleSignOnDoor | None = None,
     ) -> None:
         self._login = login
         self._sessions = sessions
         self._client = client
+        self._is_active = is_active
         self._single_sign_on = single_sign_on
 
     def router(self) -> APIRouter:
         """All of them."""
         routes = APIRouter(include_in_schema=False)
-        routes.add_api_route("/console/login", self._first_page, methods=["GET"])
-        routes.add_api_route("/console/login", self._with_password, methods=["POST"])
-        routes.add_api_route("/console/login/code", self._with_code, methods=["POST"])
-        routes.add_api_route("/console/logout", self._leave, methods=["POST"])
-        routes.add_api_route("/console/account", self._account, methods=["GET"])
-        routes.add_api_route("/console/account/password", self._change_password, methods=["POST"])
-        routes.add_api_route("/console/account/second-factor", self._begin_second_factor, methods=["POST"])
-        routes.add_api_route("/console/account/second-factor/confirm", self._confirm, methods=["POST"])
+        pages: list[tuple[str, str, Page]] = [
+            ("GET", "/console/login", self._first_page),
+            ("POST", "/console/login", self._with_password),
+            ("POST", "/console/login/code", self._with_code),
+            ("POST", "/console/logout", self._leave),
+            ("GET", "/console/account", self._account),
+            ("POST", "/console/account/password", self._change_password),
+            ("POST", "/console/account/second-factor", self._begin_second_factor),
+            ("POST", "/console/account/second-factor/confirm", self._confirm),
+        ]
         if self._single_sign_on is not None:
-            routes.add_api_route("/console/login/sso", self._depart, methods=["GET"])
-            routes.add_api_route("/console/login/sso/callback", self._arrive, methods=["GET"])
+            pages += [("GET", "/console/login/sso", self._depart), ("GET", "/console/login/sso/callback", self._arrive)]
+        for method, path, page in pages:
+            routes.add_api_route(path, _told(page), methods=[method])
         return routes
 
     async def session(self, request: Request) -> Session | None:
         """Who is logged in, by the request's cookie."""
         cookie = request.cookies.get(cookie_name(request))
         return None if cookie is None else await self._sessions.find(cookie)
+
+    async def is_open_to(self, request: Request) -> bool:
+        """Whether the browser is logged in as somebody who still is a user."""
+        session = await self.session(request)
+        return session is not None and self._is_active(session.user)
 
     async def _first_page(self, request: Request) -> Response:
         return self._ask(request, local_path(request.query_params.get("next", HOME)))
@@ -236,6 +256,20 @@ class LoginPages:
         drop_cookie(request, response, "form")
         drop_cookie(request, response, "halfway")
         return response
+
+
+def _told(page: Page) -> Page:
+    """``page``, with what cannot be granted told as a page too."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await page(request)
+        except SwitchgearError as error:
+            return _page(render_refusal(error.message), error.status)
+        except OSError:
+            return _page(render_refusal("The control database cannot be used now; try again in a moment."), 503)
+
+    return answer
 
 
 def _page(text: str, status: int = 200) -> Response:

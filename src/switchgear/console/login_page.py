@@ -76,6 +76,11 @@ def render_account(page: AccountPage) -> str:
     )
 
 
+def render_refusal(text: str) -> str:
+    """What cannot be done, and the way back."""
+    return _document(f'{_problem(text)}<a class="button" href="/console/login">Go to the login</a>')
+
+
 def _second_factor(page: AccountPage, hidden: str) -> str:
     if page.enrolment:
         return (

@@ -13,7 +13,8 @@ import uvloop
 from fastapi import FastAPI
 from msgspec import Struct
 
-from switchgear.app.control import Sources, control
+from switchgear.app.console import Console, Doorstep, console
+from switchgear.app.control import Sources, control, gateway_of
 from switchgear.app.database import ControlDatabase, open_database
 from switchgear.app.identity.service import Identity, identity
 from switchgear.app.listing import routes
@@ -91,6 +92,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
     feeding: Feeding
     file: _File
     counted: ReadCounters
+    console: Console
 
 
 async def _open(options: ControlOptions, environ: Mapping[str, str], log: logging.Logger) -> _Parts:
@@ -105,6 +107,13 @@ async def _open(options: ControlOptions, environ: Mapping[str, str], log: loggin
     feeding = Feeding(journal / FEED_FILE, master_keys, people.compiler)
     await feeding.look()
     file = _File(Source(path, environ), environ)
+    doorstep = Doorstep(
+        database=database,
+        config=lambda: file.config,
+        master_keys=master_keys,
+        clock=clock,
+        client=lambda request: gateway_of(request).client,
+    )
     return _Parts(
         clock=clock,
         journal=journal,
@@ -113,6 +122,7 @@ async def _open(options: ControlOptions, environ: Mapping[str, str], log: loggin
         feeding=feeding,
         file=file,
         counted=reader(file.config.counters, journal, clock),
+        console=console(doorstep),
     )
 
 
@@ -138,7 +148,8 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
             newest=follower.newest,
             routes=lambda: routes(file.config, word(living_reports(journal), clock.wall_ns())),
             limits=lambda: _limits(word(living_reports(journal), clock.wall_ns())),
-        )
+        ),
+        parts.console.pages,
     )
     server = _server(app, options)
     loop = asyncio.get_running_loop()
