@@ -1,21 +1,19 @@
 """The control plane put together: health, metrics, the console, the first management routes."""
 
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
-from msgspec import Struct, to_builtins
 
-from switchgear.app.listing import Routes
+from switchgear.app.asker import Gateway, gateway_of
+from switchgear.app.management import Management, Sources, api
 from switchgear.console.login import LoginPages
 from switchgear.console.page import Overview, Row, render
 from switchgear.kernel.limit_report import LimitReport
 from switchgear.kernel.record import CallRecord
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
-_MAX_CALLS = 1000
 
 
 class Sources(Struct, kw_only=True):
@@ -47,29 +45,15 @@ class Gateway(Struct, frozen=True, kw_only=True):
 
 
 def control(sources: Sources, login: LoginPages) -> FastAPI:
+def control(sources: Sources, management: Management, login: LoginPages | None = None) -> FastAPI:
     """The application of the control process."""
     app = FastAPI(title="Switchgear", version=sources.version, docs_url=None, redoc_url=None, openapi_url=None)
+    api(sources, management).mount(app)
     _add_health(app, sources)
     _add_pages(app, sources, login)
-    app.include_router(login.router())
+    if login is not None:
+        app.include_router(login.router())
     return app
-
-
-def gateway_of(request: Request) -> Gateway:
-    """Read the headers a gateway adds; clients cannot send them, it strips theirs."""
-    said: Mapping[str, str] = request.headers
-    host = request.client.host if request.client is not None else ""
-    peer = said.get("x-switchgear-gateway-peer", "local" if host.startswith("127.") else "remote")
-    return Gateway(
-        config=said.get("x-switchgear-gateway-config", ""),
-        problem=said.get("x-switchgear-gateway-problem", ""),
-        journal=said.get("x-switchgear-gateway-journal", ""),
-        lost_records=int(said.get("x-switchgear-gateway-lost-records", "0")),
-        draining=said.get("x-switchgear-gateway-draining") == "yes",
-        local_caller=peer == "local",
-        feed_age_seconds=float(age) if (age := said.get("x-switchgear-gateway-feed-age")) else None,
-        client=said.get("x-switchgear-gateway-client", host),
-    )
 
 
 Said = Annotated[Gateway, Depends(gateway_of)]
@@ -109,10 +93,12 @@ def _add_health(app: FastAPI, sources: Sources) -> None:
     _ = (healthz, readyz, metrics)
 
 
-def _add_pages(app: FastAPI, sources: Sources, login: LoginPages) -> None:
+def _add_pages(app: FastAPI, sources: Sources, login: LoginPages | None) -> None:
     @app.get("/console")
     async def console(request: Request, gateway: Said) -> Response:
-        if not gateway.local_caller and not await login.is_open_to(request):
+        if not gateway.local_caller and login is None:
+            raise HTTPException(403, "this path is open to callers on the gateway's own machine only")
+        if not gateway.local_caller and login is not None and not await login.is_open_to(request):
             return RedirectResponse("/console/login?next=/console", 303)
         overview = Overview(
             version=sources.version,
@@ -136,6 +122,7 @@ def _add_pages(app: FastAPI, sources: Sources, login: LoginPages) -> None:
         return JSONResponse({"data": to_builtins(sources.limits())})
 
     _ = (console, calls, routes, limits)
+    _ = (console,)
 
 
 def row_of(record: CallRecord) -> Row:

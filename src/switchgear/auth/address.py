@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Final
 
 from msgspec import Struct
 
@@ -79,3 +80,20 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+_LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
+
+
+def names_this_machine(host: str, origin: str | None) -> bool:
+    """Whether a request's ``Host`` and ``Origin`` name this machine: a page of a foreign site, or a rebound DNS name,
+    does not. A browser always tells its page's origin, when a request can change something, and the host it asked for.
+    """
+    names = [host] if origin is None else [host, origin.partition("://")[2]]
+    return all(_host_name(name) in _LOOPBACK_NAMES for name in names)
+
+
+def _host_name(authority: str) -> str:
+    if authority.startswith("["):
+        return authority[1:].partition("]")[0]
+    return authority.partition(":")[0]

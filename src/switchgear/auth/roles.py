@@ -56,7 +56,7 @@ _VIEWED: Final = (
     *("alias", "batch", "binding", "call", "key", "ledger", "limit", "model", "organisation", "price", "project"),
     *("prompt", "provider", "role", "route", "service_account", "statement", "team", "user"),
 )
-"""What a viewer reads: named one by one, because what a role denies would be denied to its other roles too."""
+"""What a viewer reads: named one by one, because what one role denies no other role of theirs makes good."""
 BUILT_IN: Final[Mapping[str, Role]] = {
     OWNER: Role(description="Everything, and making others owners.", allow=("*:*",)),
     "admin": Role(description="Everything but making owners.", allow=tuple(f"*:{action}" for action in ACTIONS)),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
-from switchgear.auth.address import client_address, is_within
+from switchgear.auth.address import client_address, is_within, names_this_machine
 from switchgear.auth.model import KeyRing, VirtualKey
 from switchgear.kernel.call import Call, Caller, Snapshot, model_allowed
 from switchgear.kernel.errors import Forbidden, Unauthenticated
@@ -21,7 +21,6 @@ _OF_GATEWAYS: Final = (b"helicone-auth", b"x-portkey-api-key", b"x-litellm-api-k
 _KEY_HEADERS: Final = (b"x-api-key", b"api-key", b"x-goog-api-key")
 _KEY_PROTOCOL: Final = b"openai-insecure-api-key."
 """Before a key among a WebSocket's subprotocols: browsers cannot send it in another way."""
-_LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 _MANAGED: Final = b"sk-sg-"
 _LOOKUP: Final = slice(6, 18)
 _DASH: Final = slice(18, 19)
@@ -129,22 +128,10 @@ def _presented_key(headers: Mapping[bytes, bytes], query: str) -> bytes:
 
 
 def _from_this_machine(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether the request names this machine: a page of a foreign site, or a rebound DNS name, does not.
-
-    Without keys a browser on this machine is a way in; it always tells its page's origin and the host it asked for.
-    """
+    """Whether the request names this machine; without keys a browser on it is a way in."""
     host = headers.get(b"host", b"localhost").decode("latin-1")
     origin = headers.get(b"origin")
-    names = [_host_name(host)]
-    if origin is not None:
-        names.append(_host_name(origin.decode("latin-1").partition("://")[2]))
-    return all(name in _LOOPBACK_NAMES for name in names)
-
-
-def _host_name(authority: str) -> str:
-    if authority.startswith("["):
-        return authority[1:].partition("]")[0]
-    return authority.partition(":")[0]
+    return names_this_machine(host, None if origin is None else origin.decode("latin-1"))
 
 
 if TYPE_CHECKING:

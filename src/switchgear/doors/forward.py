@@ -3,7 +3,7 @@
 from typing import Final, Protocol
 from urllib.parse import quote
 
-from switchgear.auth.address import Ranges, client_address
+from switchgear.auth.address import Ranges, client_address, names_this_machine
 from switchgear.doors.endpoint import Request
 from switchgear.kernel.errors import NotFound, Overloaded, UpstreamError
 from switchgear.kernel.reply import Frame, Headers, Reply
@@ -132,9 +132,15 @@ class ForwardToNobody:
 
 
 def _peer(request: Request) -> tuple[str, str]:
-    """Whether the caller is on this machine; behind a proxy everybody would seem to be, so those count as remote."""
+    """Whether the caller is on this machine; behind a proxy everybody would seem to be, so those count as remote.
+
+    So do pages of foreign sites that a browser on this machine shows.
+    """
     proxied = b"x-forwarded-for" in request.headers or b"forwarded" in request.headers
-    return ("x-switchgear-gateway-peer", "local" if request.loopback and not proxied else "remote")
+    host = request.headers.get(b"host", b"localhost").decode("latin-1")
+    origin = request.headers.get(b"origin")
+    own = names_this_machine(host, None if origin is None else origin.decode("latin-1"))
+    return ("x-switchgear-gateway-peer", "local" if request.loopback and own and not proxied else "remote")
 
 
 def _headers(request: Request) -> tuple[tuple[str, str], ...]:

@@ -13,17 +13,24 @@ import uvloop
 from fastapi import FastAPI
 from msgspec import Struct
 
+from switchgear.app.asker import gateway_of
 from switchgear.app.console import Console, Doorstep, console
-from switchgear.app.control import Sources, control, gateway_of
+from switchgear.app.control import control
 from switchgear.app.database import ControlDatabase, open_database
+from switchgear.app.identity.resolvers import KeyResolver, SessionResolver
 from switchgear.app.identity.service import Identity, identity
+from switchgear.app.keys import ring_of
 from switchgear.app.listing import routes
+from switchgear.app.management import Management, Sources
 from switchgear.app.migrations import upgrade
+from switchgear.auth.directory import Directory
 from switchgear.auth.master_key import read_master_keys
+from switchgear.auth.model import KeyRing
 from switchgear.config import Config, ConfigWatcher, Source, read_environment
 from switchgear.config.feed import FEED_FILE
 from switchgear.kernel.clock import Clock, SystemClock
 from switchgear.kernel.errors import ConfigError
+from switchgear.kernel.ids import Ids, seeded_bits
 from switchgear.kernel.limit_report import LimitReport, merged_limits
 from switchgear.ledger.service import Ledger
 from switchgear.processes.bookkeeping import Bookkeeper
@@ -54,18 +61,38 @@ class _File:
 
     def __init__(self, source: Source, environ: Mapping[str, str]) -> None:
         """Raises ConfigError."""
+        self._source = source
         self._watcher = ConfigWatcher(
             source.first_file, environ, lambda _path, _environ: source.load(), self._take, lambda _: None
         )
         self.config = source.load()
+        self.declared = source.declared()
+        """Without what the control database adds."""
         self._watcher.follow(self.config)
 
     def _take(self, config: Config) -> None:
+        self.declared = self._source.declared()
         self.config = config
 
     async def follow(self) -> None:
         """Follow until cancelled."""
         await self._watcher.run()
+
+
+class _Ring:
+    """The keys of the configuration in force, put in order once for each."""
+
+    def __init__(self, file: _File) -> None:
+        self._file = file
+        self._of = file.config
+        self._ring = ring_of(file.config)
+
+    def current(self) -> KeyRing:
+        """The ring."""
+        if self._of is not self._file.config:
+            self._of = self._file.config
+            self._ring = ring_of(self._of)
+        return self._ring
 
 
 class _Declared:
@@ -140,18 +167,16 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     ledger = Ledger(database, clock)
     books = Bookkeeper(journal, ledger, clock, ready=lambda: upgrade(database))
     books.counters = CounterProof(ledger, lambda: file.config, clock, parts.counted, asyncio.sleep)
-    app = control(
-        Sources(
-            version=version("switchgear"),
-            models=lambda: _models(file.config),
-            metrics=lambda: follower.metrics() + books.metrics(),
-            newest=follower.newest,
-            routes=lambda: routes(file.config, word(living_reports(journal), clock.wall_ns())),
-            limits=lambda: _limits(word(living_reports(journal), clock.wall_ns())),
-        ),
-        parts.console.pages,
+    sources = Sources(
+        version=version("switchgear"),
+        models=lambda: _models(file.config),
+        metrics=lambda: follower.metrics() + books.metrics(),
+        newest=follower.newest,
+        routes=lambda: routes(file.config, word(living_reports(journal), clock.wall_ns())),
+        limits=lambda: _limits(word(living_reports(journal), clock.wall_ns())),
     )
-    server = _server(app, options)
+    management = _management(parts, options.config_path)
+    server = _server(control(sources, management, parts.console.pages), options)
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve())
     rounds = (follower.run(), file.follow(), parts.feeding.run(), books.run(), keep_burying(journal, clock))
@@ -167,6 +192,25 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     await asyncio.wait(following)
     await database.aclose()
     return 0
+
+
+def _management(parts: _Parts, path: str | None) -> Management:
+    database, file, clock = parts.database, parts.file, parts.clock
+    directory = Directory(parts.people.objects)
+    sessions, is_active = parts.console.sessions, parts.console.is_active
+    return Management(
+        database=database,
+        identity=parts.people,
+        directory=directory,
+        clock=clock,
+        ids=Ids(clock, seeded_bits()),
+        declared=lambda: file.declared,
+        file=path or "the environment",
+        resolvers=(
+            KeyResolver(database, directory, _Ring(file).current, clock),
+            SessionResolver(database, directory, sessions, is_active),
+        ),
+    )
 
 
 async def _brought_forward(database: ControlDatabase, log: logging.Logger) -> None:
@@ -185,6 +229,7 @@ def _server(app: FastAPI, options: ControlOptions) -> _Server:
             host=options.host,
             port=options.port,
             log_level="warning",
+            proxy_headers=False,
             access_log=False,
             lifespan="off",
         )

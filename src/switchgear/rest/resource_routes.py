@@ -44,7 +44,7 @@ def resource_routes(resource: Resource, objects: Objects) -> tuple[Route, ...]:
     """All routes of ``resource``."""
     serving = _Serving(resource, objects)
     reading = serving.reading_routes()
-    return (*reading, *serving.changing_routes()) if resource.writable else reading
+    return (*reading, *serving.writing_routes(), *serving.undoing_routes()) if resource.writable else reading
 
 
 class _Serving:
@@ -92,7 +92,7 @@ class _Serving:
             ),
         )
 
-    def changing_routes(self) -> tuple[Route, ...]:
+    def writing_routes(self) -> tuple[Route, ...]:
         kind = self._resource.kind
         writes = f"{kind}:write"
         return (
@@ -120,6 +120,11 @@ class _Serving:
                 tells_etag=True,
                 refuses=(201, 412, 428),
             ),
+        )
+
+    def undoing_routes(self) -> tuple[Route, ...]:
+        kind = self._resource.kind
+        return (
             Route(
                 method="DELETE",
                 path=self._one,
@@ -133,7 +138,7 @@ class _Serving:
             Route(
                 method="POST",
                 path=f"{self._one}/revert",
-                permission=writes,
+                permission=f"{kind}:write",
                 summary=f"Make a {kind} what it was in an older version; also one that was deleted.",
                 handler=self.revert,
                 body=Revert,

@@ -1,0 +1,136 @@
+"""What can be managed: every slice's routes below ``/api/v1``, put together. A slice adds one line."""
+
+from collections.abc import Callable
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from switchgear.app.asker import asker_of
+from switchgear.app.database import ControlDatabase
+from switchgear.app.identity.api import identity_routes
+from switchgear.app.identity.service import Identity
+from switchgear.app.listing import Routes
+from switchgear.app.registry.api import registry_routes
+from switchgear.app.registry.prices import price_routes
+from switchgear.app.registry.service import Registry
+from switchgear.auth.directory import Directory
+from switchgear.auth.roles import LOCAL_OPERATOR
+from switchgear.config import Config
+from switchgear.kernel.clock import Clock
+from switchgear.kernel.ids import Ids
+from switchgear.kernel.record import CallRecord
+from switchgear.rest.api import Api, Surroundings
+from switchgear.rest.audit_routes import audit_routes
+from switchgear.rest.principal import Asker, Principal, Resolver
+from switchgear.rest.resource import Resource
+from switchgear.rest.resource_routes import resource_routes
+from switchgear.rest.route import Answer, Asked, Route
+
+_MAX_CALLS: Final = 1000
+
+
+class Sources(Struct, kw_only=True):
+    """Where routes get what is not in the control database."""
+
+    version: str
+    models: Callable[[], list[str]]
+    metrics: Callable[[], str]
+    newest: Callable[[int], list[CallRecord]]
+    """Finished calls, newest first."""
+    routes: Callable[[], Routes]
+
+
+class Management(Struct, frozen=True, kw_only=True):
+    """What routes work with."""
+
+    database: ControlDatabase
+    identity: Identity
+    directory: Directory
+    clock: Clock
+    ids: Ids
+    declared: Callable[[], Config]
+    """The file's configuration, without what the database adds."""
+    file: str
+    """Where that is."""
+    resolvers: tuple[Resolver, ...] = ()
+    """Who else than the operator on this machine may ask; asked first, in their order."""
+
+
+def resources(management: Management) -> tuple[Resource, ...]:
+    """Every kind of object that has nothing but the usual routes."""
+    return (*management.directory.resources(),)
+
+
+def routes(sources: Sources, management: Management) -> tuple[Route, ...]:
+    """Every route."""
+    usual = (
+        route for resource in resources(management) for route in resource_routes(resource, management.identity.objects)
+    )
+    return (
+        *usual,
+        *registry_routes(Registry(management.identity.objects, management.declared, management.clock), management.file),
+        *price_routes(management.identity.objects, management.declared, management.file),
+        *identity_routes(management.identity, management.file),
+        *audit_routes(),
+        *_of_calls(sources),
+    )
+
+
+def api(sources: Sources, management: Management) -> Api:
+    """The whole API."""
+    surroundings = Surroundings(
+        version=sources.version,
+        database=management.database,
+        resolvers=(*management.resolvers, local_operator),
+        asker=asker_of,
+        clock=management.clock,
+        ids=management.ids,
+    )
+    return Api(routes(sources, management), surroundings)
+
+
+async def local_operator(asker: Asker) -> Principal | None:
+    """Whoever is on the gateway's own machine is its owner; they could read and write its files just as well."""
+    return LOCAL_OPERATOR if asker.local else None
+
+
+class CallsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the list of calls takes."""
+
+    limit: Annotated[int, Meta(ge=1, le=_MAX_CALLS, description="How many at most.")] = 50
+
+
+class Calls(Struct, frozen=True):
+    """Finished calls, newest first."""
+
+    data: list[CallRecord]
+
+
+def _of_calls(sources: Sources) -> tuple[Route, ...]:
+    async def calls(asked: Asked) -> Answer:
+        return Answer(body=Calls(sources.newest(asked.query_as(CallsQuery).limit)))
+
+    async def how_routed(asked: Asked) -> Answer:
+        return Answer(body=sources.routes())
+
+    return (
+        Route(
+            method="GET",
+            path="/calls",
+            permission="call:read",
+            summary="The calls that ended last, newest first.",
+            handler=calls,
+            query=CallsQuery,
+            answer=Calls,
+            needs_database=False,
+        ),
+        Route(
+            method="GET",
+            path="/routes",
+            permission="route:read",
+            summary="Where calls to each model go, and how its deployments stand in every gateway.",
+            handler=how_routed,
+            answer=Routes,
+            needs_database=False,
+        ),
+    )
