@@ -12,7 +12,7 @@ from typing import Final
 _REFERENCE_IN_TEXT: Final = re.compile(r"\$\{[^{}\r\n]*\}")
 _REFERENCE: Final = re.compile(
     r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
-    r"|\$\{(?P<store>secret|file|vault|aws|gcp):(?P<where>[^}]+)\}|\$\{"
+    r"|\$\{(?P<store>secret|file):(?P<where>[^}]+)\}|\$\{"
 )
 _SPECIAL: Final = "{},[]"
 _STAND_INS: Final = "\ue000\ue001\ue002\ue003\ue004"
