@@ -10,41 +10,11 @@ from switchgear.app.asker import Gateway, gateway_of
 from switchgear.app.management import Management, Sources, api
 from switchgear.console.login import LoginPages
 from switchgear.console.page import Overview, Row, render
-from switchgear.kernel.limit_report import LimitReport
 from switchgear.kernel.record import CallRecord
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Sources(Struct, kw_only=True):
-    """Where the routes get their answers."""
-
-    version: str
-    models: Callable[[], list[str]]
-    metrics: Callable[[], str]
-    newest: Callable[[int], list[CallRecord]]
-    """Finished calls, newest first."""
-    routes: Callable[[], Routes]
-    limits: Callable[[], list[LimitReport]] = list
-    """How they stand, the most used first."""
-
-
-class Gateway(Struct, frozen=True, kw_only=True):
-    """What the gateway that forwarded a request said of itself; empty without one."""
-
-    config: str
-    problem: str
-    journal: str
-    lost_records: int
-    draining: bool
-    local_caller: bool
-    feed_age_seconds: float | None
-    """How long ago the gateway's feed was confirmed."""
-    client: str
-    """The caller's address; empty where it has none."""
-
-
-def control(sources: Sources, login: LoginPages) -> FastAPI:
 def control(sources: Sources, management: Management, login: LoginPages | None = None) -> FastAPI:
     """The application of the control process."""
     app = FastAPI(title="Switchgear", version=sources.version, docs_url=None, redoc_url=None, openapi_url=None)
@@ -109,19 +79,6 @@ def _add_pages(app: FastAPI, sources: Sources, login: LoginPages | None) -> None
         )
         return HTMLResponse(render(overview))
 
-    @app.get("/api/v1/calls", dependencies=[Depends(local_only)])
-    def calls(limit: Annotated[int, Query(ge=1, le=_MAX_CALLS)] = 50) -> Response:
-        return JSONResponse({"data": to_builtins(sources.newest(limit))})
-
-    @app.get("/api/v1/routes", dependencies=[Depends(local_only)])
-    def routes() -> Response:
-        return JSONResponse(to_builtins(sources.routes()))
-
-    @app.get("/api/v1/limit-standings", dependencies=[Depends(local_only)])
-    def limits() -> Response:
-        return JSONResponse({"data": to_builtins(sources.limits())})
-
-    _ = (console, calls, routes, limits)
     _ = (console,)
 
 

@@ -18,6 +18,7 @@ from switchgear.auth.roles import LOCAL_OPERATOR
 from switchgear.config import Config
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.ids import Ids
+from switchgear.kernel.limit_report import LimitReport
 from switchgear.kernel.record import CallRecord
 from switchgear.rest.api import Api, Surroundings
 from switchgear.rest.audit_routes import audit_routes
@@ -38,6 +39,8 @@ class Sources(Struct, kw_only=True):
     newest: Callable[[int], list[CallRecord]]
     """Finished calls, newest first."""
     routes: Callable[[], Routes]
+    limits: Callable[[], list[LimitReport]] = list
+    """How they stand, the most used first."""
 
 
 class Management(Struct, frozen=True, kw_only=True):
@@ -100,6 +103,12 @@ class CallsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=_MAX_CALLS, description="How many at most.")] = 50
 
 
+class Limits(Struct, frozen=True):
+    """How limits stand, the most used first."""
+
+    data: list[LimitReport]
+
+
 class Calls(Struct, frozen=True):
     """Finished calls, newest first."""
 
@@ -113,7 +122,19 @@ def _of_calls(sources: Sources) -> tuple[Route, ...]:
     async def how_routed(asked: Asked) -> Answer:
         return Answer(body=sources.routes())
 
+    async def limits(asked: Asked) -> Answer:
+        return Answer(body=Limits(sources.limits()))
+
     return (
+        Route(
+            method="GET",
+            path="/limit-standings",
+            permission="limit:read",
+            summary="How limits stand, the most used first.",
+            handler=limits,
+            answer=Limits,
+            needs_database=False,
+        ),
         Route(
             method="GET",
             path="/calls",

@@ -76,8 +76,7 @@ def application() -> typer.Typer:
     app.command("tail")(reporting(tail))
     app.command("chat")(reporting(chat))
     app.command("version")(reporting(version))
-    groups = (_add_key_makers, _add_identity, _add_batches, _add_limits)
-    groups = (_add_key_makers, _add_identity, _add_users, _add_batches)
+    groups = (_add_key_makers, _add_identity, _add_users, _add_batches, _add_limits)
     for add in (*groups, _add_prices, _add_models, _add_database, _add_ledger, _add_imports):
         add(app)
     return app
