@@ -72,16 +72,13 @@ def _reach(table: RouteTable, catalogue: Catalogue, name: str) -> Reach:
         return Reach()
     deployments = list(_all(table, name, set()))
     prices = [price for each in deployments if each.price is not None for price in _times(each.price)]
+    standard = _dearest([rates for price in prices for rates in _rates(price.standard)])
+    schedules = [schedule for price in prices for schedule in (price.standard, *price.services.values())]
+    dearest = _dearest([rates for schedule in schedules for rates in _rates(schedule)])
     return Reach(
-        standard=_dearest([rates for price in prices for rates in _rates(price.standard)]),
-        of_any_service=_dearest(
-            [
-                rates
-                for price in prices
-                for schedule in (price.standard, *price.services.values())
-                for rates in _rates(schedule)
-            ]
-        ),
+        standard=standard,
+        # The same object where it is the same, for that is quickly seen.
+        of_any_service=standard if dearest == standard else dearest,
         priced=all(each.price is not None for each in deployments),
         output_tokens=catalogue.output_cap(alias.name),
         context_tokens=catalogue.capabilities(alias.name).context_tokens,

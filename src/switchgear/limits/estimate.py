@@ -38,7 +38,9 @@ def estimate(call: Call, reach: Reach, learned: Learned) -> Estimate:
         # A picture is many bytes and few tokens: no call reads more than fits.
         read = context
     written = _written(call, reach, learned) if call.dialect.family == "chat" else 0
-    rates = reach.of_any_service if _SERVICE in body else reach.standard
+    rates = reach.standard
+    if reach.of_any_service is not rates and _SERVICE in body:
+        rates = reach.of_any_service
     rate = rates.input
     if rates.cached_input > rate and b"cache_control" in body:
         rate = rates.cached_input

@@ -1,6 +1,7 @@
 """What is asked of each counter: made once for as long as it stays the same, since every call asks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from msgspec import Struct
@@ -66,13 +67,18 @@ class Lines:
     """The counters that some calls fall under, and the claims that such a call makes on them."""
 
     __slots__ = ("_asked", "_begin_ns", "_claims", "_end_ns", "_steps", "_tails", "_windows", "anthropic", "blind",
-                 "counted", "has_providers", "openai", "places", "reach", "windows")  # fmt: skip
+                 "counted", "has_providers", "openai", "pick", "places", "reach", "windows")  # fmt: skip
 
     def __init__(self, counted: tuple[Counted, ...], reach: Reach, windows: Windows) -> None:
         self.counted = counted
         self.reach = reach
         self.places = tuple(PLACES[each.rule.quantity] for each in counted)
         """Where among a call's amounts each line's is."""
+        places = self.places
+        self.pick: Callable[[tuple[int, ...]], tuple[int, ...]] = (
+            itemgetter(*places) if len(places) > 1 else lambda amounts: tuple([amounts[place] for place in places])
+        )
+        """Of a call's amounts, those of the lines, in their order."""
         self.has_providers = any(each.provider for each in counted)
         self.openai = tuple(_told(counted, _OPENAI, b"x-ratelimit-%b-%b", ends_with_kind=True))
         self.anthropic = tuple(_told(counted, _ANTHROPIC, b"anthropic-ratelimit-%b-%b", ends_with_kind=False))

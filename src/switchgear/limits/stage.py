@@ -139,8 +139,9 @@ class Limit:
         if not certain:
             used = _at_least(used, held.estimate)
         amounts = used.amounts()
-        kept = tuple([amounts[place] for place in lines.places])
-        if lines.has_providers:
+        if not lines.has_providers:
+            kept = lines.pick(amounts)
+        else:
             kept = tuple(
                 [
                     _at_provider(call, each.provider, held)[place] if each.provider else amounts[place]

@@ -74,17 +74,17 @@ def seconds_until_free(stand: Stand, now_ns: int) -> float:
 def openai_headers(lines: Lines, windows: Sequence[Window | None], standings: Sequence[Standing], now_ns: int) -> Pairs:
     """The tightest limit of each kind, as OpenAI's clients look for it."""
     headers: Pairs = ()
+    ends_ns, reset = 0, b""
     for told in lines.openai:
         at = _tightest(lines, standings, told.numbers)
         number = told.numbers[at]
         window = windows[number]
         if window is not None:
             left = lines.counted[number].rule.limit - standings[number].used
-            headers += (
-                told.limits[at],
-                (told.left, b"%d" % left if left > 0 else b"0"),
-                (told.reset, _duration(window.ends_ns - now_ns)),
-            )
+            if window.ends_ns != ends_ns:
+                ends_ns = window.ends_ns
+                reset = _duration(ends_ns - now_ns)
+            headers += (told.limits[at], (told.left, b"%d" % left if left > 0 else b"0"), (told.reset, reset))
     return headers
 
 
