@@ -56,6 +56,30 @@ async def test_a_session_is_a_call_under_way_until_it_ends_whoever_ends_it() -> 
                     await asyncio.sleep(0)
 
 
+async def test_a_session_counts_for_its_model_and_its_provider() -> None:
+    for scope in ("model: talk", "provider: vendor"):
+        async with (
+            talking(f"  one: {{concurrent: 1, scope: {{{scope}}}}}") as (house, _),
+            connect(url(house), additional_headers=BEARER, subprotocols=[REALTIME]),
+        ):
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(url(house), additional_headers=BEARER, subprotocols=[REALTIME])
+            assert refused.value.response.status_code == 429
+
+
+async def test_pictures_are_drawn_where_a_provider_is_not_full() -> None:
+    config = f"""
+keys: [{{name: tester, key: {KEY}}}]
+providers: {{first: {{kind: simulator}}, other: {{kind: simulator}}}}
+models: {{painter: {{deployments: [{{model: first/echo, tier: 1}}, {{model: other/echo, tier: 2}}]}}}}
+limits: {{few: {{scope: {{provider: first}}, requests: 1, per: day}}}}
+"""
+    async with serving(parse(config, "f", {})) as house:
+        for _ in range(2):
+            assert (await house.post("/v1/images/generations", {"model": "painter", "prompt": "a cat"}))[0] == 200
+        assert [record.attempts[0].provider for record in house.journal.records] == ["first", "other"]
+
+
 async def test_the_tokens_of_a_session_are_counted_when_it_ends() -> None:
     async with talking("  few: {tokens: 2000, per: day}") as (house, studio):
         async with connect(url(house), additional_headers=BEARER, subprotocols=[REALTIME]) as client:

@@ -7,7 +7,7 @@ from switchgear.routing.course import Means
 from switchgear.routing.deployment import Deployment
 from switchgear.routing.failures import all_rest
 from switchgear.routing.lifecycle import heed
-from switchgear.routing.model import RouteTable
+from switchgear.routing.model import RouteTable, all_full
 from switchgear.routing.passthrough import PassThrough, Way
 
 _SHOWN = 200
@@ -59,6 +59,10 @@ def _deployments(call: Call, model: str, provider: str) -> list[Deployment]:
     found = [each for each in deployments if provider in ("", each.provider_name)]
     if not found:
         raise BadRequest(f"the model {model[:_SHOWN]!r} has no deployment at the provider {provider[:_SHOWN]!r}")
+    if call.avoided:
+        found = [each for each in found if each.provider_name not in call.avoided]
+    if not found:
+        raise all_full(model)
     ways = call.snapshot.part(PassThrough).ways
     return [each for each in found if _speaks_openai(ways.get(each.provider_name))] or found
 

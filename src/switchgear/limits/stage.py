@@ -2,6 +2,7 @@
 
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
@@ -50,7 +51,7 @@ class Limit:
         self._learned = Learned()
 
     async def __call__(self, call: Call, next: Next) -> Reply:
-        if not call.head.model and call.body and call.operation != PASSTHROUGH:
+        if not call.head.model and (call.body or call.tunnels) and call.operation != PASSTHROUGH:
             _read_model(call)
         lines = call.snapshot.part(Planner).lines(call)
         if not lines.counted:
@@ -161,13 +162,16 @@ class Limit:
 
 def _read_model(call: Call) -> None:
     """What is passed through names its model where only its handler looks, which comes later."""
-    try:
-        named = named_model(call.body, call.headers)
-    except SwitchgearError:
-        # The handler says what is wrong with it.
-        return
-    if named.name:
-        call.head = Head(model=named.name)
+    if call.tunnels:
+        model = dict(parse_qsl(call.query)).get("model", "")
+    else:
+        try:
+            model = named_model(call.body, call.headers).name
+        except SwitchgearError:
+            # The handler says what is wrong with it.
+            return
+    if model:
+        call.head = Head(model=model)
 
 
 def used_by(call: Call, provider: str = "") -> tuple[Estimate, bool]:

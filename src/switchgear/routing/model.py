@@ -59,11 +59,14 @@ class Alias(Struct, frozen=True, kw_only=True):
         """The same name without the deployments at those. Raises Overloaded when none is left."""
         left = [each for each in self.deployments if each.provider_name not in providers]
         if not left:
-            raise Overloaded(
-                f"the limits of every provider of model {self.name!r} are reached; try again in a moment",
-                retry_after_seconds=1.0,
-            )
+            raise all_full(self.name)
         return alias(self.name, left, self.policy, self.splits, self.hedges)
+
+
+def all_full(model: str) -> Overloaded:
+    """The refusal of a call that may go to no provider of its model now."""
+    text = f"the limits of every provider of model {model[:_MAX_NAME_IN_MESSAGE]!r} are reached; try again in a moment"
+    return Overloaded(text, retry_after_seconds=1.0)
 
 
 def alias(
