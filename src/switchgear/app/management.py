@@ -9,6 +9,7 @@ from switchgear.app.asker import asker_of
 from switchgear.app.database import ControlDatabase
 from switchgear.app.identity.api import identity_routes
 from switchgear.app.identity.service import Identity
+from switchgear.app.limit_objects import limit_routes
 from switchgear.app.listing import Routes
 from switchgear.app.registry.api import registry_routes
 from switchgear.app.registry.prices import price_routes
@@ -73,6 +74,7 @@ def routes(sources: Sources, management: Management) -> tuple[Route, ...]:
         *usual,
         *registry_routes(Registry(management.identity.objects, management.declared, management.clock), management.file),
         *price_routes(management.identity.objects, management.declared, management.file),
+        *limit_routes(management.identity.objects, management.declared, management.file),
         *identity_routes(management.identity, management.file),
         *audit_routes(),
         *_of_calls(sources),
@@ -115,9 +117,18 @@ class Calls(Struct, frozen=True):
     data: list[CallRecord]
 
 
+class LimitStandings(Struct, frozen=True):
+    """How the limits stand that calls fell under lately, the most used first."""
+
+    data: list[LimitReport]
+
+
 def _of_calls(sources: Sources) -> tuple[Route, ...]:
     async def calls(asked: Asked) -> Answer:
         return Answer(body=Calls(sources.newest(asked.query_as(CallsQuery).limit)))
+
+    async def how_limited(asked: Asked) -> Answer:
+        return Answer(body=LimitStandings(sources.limits()))
 
     async def how_routed(asked: Asked) -> Answer:
         return Answer(body=sources.routes())
@@ -143,6 +154,15 @@ def _of_calls(sources: Sources) -> tuple[Route, ...]:
             handler=calls,
             query=CallsQuery,
             answer=Calls,
+            needs_database=False,
+        ),
+        Route(
+            method="GET",
+            path="/limit-standings",
+            permission="limit:read",
+            summary="How much of each limit is used, and by whom.",
+            handler=how_limited,
+            answer=LimitStandings,
             needs_database=False,
         ),
         Route(
