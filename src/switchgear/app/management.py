@@ -21,6 +21,7 @@ from switchgear.kernel.clock import Clock
 from switchgear.kernel.ids import Ids
 from switchgear.kernel.limit_report import LimitReport
 from switchgear.kernel.record import CallRecord
+from switchgear.ledger.api import ledger_routes
 from switchgear.rest.api import Api, Surroundings
 from switchgear.rest.audit_routes import audit_routes
 from switchgear.rest.principal import Asker, Principal, Resolver
@@ -76,6 +77,7 @@ def routes(sources: Sources, management: Management) -> tuple[Route, ...]:
         *price_routes(management.identity.objects, management.declared, management.file),
         *limit_routes(management.identity.objects, management.declared, management.file),
         *identity_routes(management.identity, management.file),
+        *ledger_routes(),
         *audit_routes(),
         *_of_calls(sources),
     )
@@ -105,12 +107,6 @@ class CallsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=_MAX_CALLS, description="How many at most.")] = 50
 
 
-class Limits(Struct, frozen=True):
-    """How limits stand, the most used first."""
-
-    data: list[LimitReport]
-
-
 class Calls(Struct, frozen=True):
     """Finished calls, newest first."""
 
@@ -133,19 +129,7 @@ def _of_calls(sources: Sources) -> tuple[Route, ...]:
     async def how_routed(asked: Asked) -> Answer:
         return Answer(body=sources.routes())
 
-    async def limits(asked: Asked) -> Answer:
-        return Answer(body=Limits(sources.limits()))
-
     return (
-        Route(
-            method="GET",
-            path="/limit-standings",
-            permission="limit:read",
-            summary="How limits stand, the most used first.",
-            handler=limits,
-            answer=Limits,
-            needs_database=False,
-        ),
         Route(
             method="GET",
             path="/calls",

@@ -135,18 +135,22 @@ class _Serving:
                 by_place=True,
                 refuses=(412, 428),
             ),
-            Route(
-                method="POST",
-                path=f"{self._one}/revert",
-                permission=f"{kind}:write",
-                summary=f"Make a {kind} what it was in an older version; also one that was deleted.",
-                handler=self.revert,
-                body=Revert,
-                answer=self._types.object,
-                by_place=True,
-                tells_etag=True,
-                refuses=(412, 428),
-            ),
+            self._revert_route(),
+        )
+
+    def _revert_route(self) -> Route:
+        kind = self._resource.kind
+        return Route(
+            method="POST",
+            path=f"{self._one}/revert",
+            permission=f"{kind}:write",
+            summary=f"Make a {kind} what it was in an older version; also one that was deleted.",
+            handler=self.revert,
+            body=Revert,
+            answer=self._types.object,
+            by_place=True,
+            tells_etag=True,
+            refuses=(412, 428),
         )
 
     # ------------------------------------------------------------------------------------------------------- reading
