@@ -136,7 +136,7 @@ class Member(Struct, frozen=True, kw_only=True):
     def has_all_of(self, role: Role, place: Place) -> bool:
         """Whether they have themselves, in ``place``, everything that ``role`` allows: nobody gives what they lack."""
         here = [grant for grant in self.grants if grant.covers(place)]
-        return all(self._has_pattern(here, pattern) for pattern in role.allow)
+        return all(self._has_pattern(here, each) for pattern in role.allow for each in _spelled_out(pattern))
 
     @staticmethod
     def _has_pattern(grants: list[Grant], pattern: str) -> bool:
@@ -146,6 +146,14 @@ class Member(Struct, frozen=True, kw_only=True):
 
 LOCAL_OPERATOR: Final = Member(kind="local", name="local", grants=(Grant(role=BUILT_IN[OWNER]),))
 """Whoever is on the gateway's own machine, as long as nobody signs in there."""
+
+
+def _spelled_out(pattern: str) -> tuple[str, ...]:
+    """Every action on one resource by itself: who has each has them all. All of everything stays what owners have."""
+    resource, _, action = pattern.partition(":")
+    if resource == "*" or action != "*":
+        return (pattern,)
+    return tuple(f"{resource}:{each}" for each in ACTIONS)
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -7,6 +7,7 @@ from typing import ParamSpec
 
 import typer
 
+from switchgear.cli.audit import AuditListOptions, AuditVerifyOptions
 from switchgear.cli.batch import check_batch
 from switchgear.cli.chat import chat
 from switchgear.cli.check import check
@@ -77,7 +78,7 @@ def application() -> typer.Typer:
     app.command("chat")(reporting(chat))
     app.command("version")(reporting(version))
     groups = (_add_key_makers, _add_identity, _add_users, _add_batches, _add_limits)
-    for add in (*groups, _add_prices, _add_models, _add_database, _add_ledger, _add_imports):
+    for add in (*groups, _add_prices, _add_models, _add_database, _add_audit, _add_ledger, _add_imports):
         add(app)
     return app
 
@@ -116,6 +117,13 @@ def _add_prices(app: typer.Typer) -> None:
     prices.command("verify")(reporting(verify_prices))
     _add_kept_prices(prices)
     app.add_typer(prices, name="prices")
+
+
+def _add_audit(app: typer.Typer) -> None:
+    audits = _group("audit", "The log of everything that was changed: a chain that nobody can change unseen.")
+    audits.command("list")(reporting(deferred(AuditListOptions, "switchgear.cli.audit_answers:list_changes")))
+    audits.command("verify")(reporting(deferred(AuditVerifyOptions, "switchgear.cli.audit_answers:verify_log")))
+    app.add_typer(audits, name="audit")
 
 
 def _add_database(app: typer.Typer) -> None:
