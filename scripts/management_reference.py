@@ -1,0 +1,53 @@
+"""The generated parts of the page on the management API: its routes, its roles."""
+
+from switchgear.app.database import open_database
+from switchgear.app.identity.service import identity
+from switchgear.app.listing import Routes
+from switchgear.app.management import Management, Sources, routes
+from switchgear.auth.directory import Directory
+from switchgear.auth.master_key import read_master_keys
+from switchgear.auth.roles import BUILT_IN
+from switchgear.config import Config
+from switchgear.kernel.clock import FrozenClock
+from switchgear.kernel.ids import Ids
+from switchgear.kernel.record import CallRecord
+from switchgear.rest.route import PREFIX
+
+
+def routes_table() -> str:
+    """Every route with the permission that it needs; nothing is connected to find them."""
+    lines = ["| route | permission | what it does |", "|---|---|---|"]
+    for route in sorted(routes(_sources(), _management()), key=lambda each: (each.path, each.method)):
+        path = f"{PREFIX}{route.path}".replace(":path}", "}")
+        lines.append(f"| `{route.method} {path}` | `{route.permission}` | {route.summary} |")
+    return "\n".join(lines)
+
+
+def roles_table() -> str:
+    """The roles that are built in."""
+    lines = ["| role | what it may do |", "|---|---|"]
+    lines += [f"| `{name}` | {role.description} |" for name, role in BUILT_IN.items()]
+    return "\n".join(lines)
+
+
+def _sources() -> Sources:
+    return Sources(version="", models=list, metrics=str, newest=_no_calls, routes=lambda: Routes(models=[]))
+
+
+def _no_calls(limit: int) -> list[CallRecord]:
+    return []
+
+
+def _management() -> Management:
+    config, clock = Config(), FrozenClock()
+    database = open_database(config.control)
+    people = identity(database, lambda: config, read_master_keys({}), clock)
+    return Management(
+        database=database,
+        identity=people,
+        directory=Directory(people.objects),
+        clock=clock,
+        ids=Ids(clock, lambda _: 0),
+        declared=lambda: config,
+        file="switchgear.yaml",
+    )
