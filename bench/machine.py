@@ -1,5 +1,6 @@
 """What the harness reads from the machine: cores, CPU time and memory of processes, and the conditions of a run."""
 
+import contextlib
 import os
 import platform
 import resource
@@ -42,7 +43,9 @@ def pinned(command: list[str], cores: tuple[int, ...]) -> list[str]:
 def move_to(pid: int, cores: tuple[int, ...]) -> None:
     """Move every thread of a running process to these cores."""
     for task in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(task.name), cores)
+        # Threads come and go; those that come later have the cores of who made them.
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(int(task.name), cores)
 
 
 def command_line(pid: int) -> str:
