@@ -52,13 +52,15 @@ _LONGEST_WAIT_SECONDS: Final = 30.0
 class Course:
     """Of one call. Raises what the last attempt raised, marked as not worth another try by the client."""
 
-    __slots__ = ("_binding", "_call", "_deadline_ns", "_entered", "_failures", "_left", "_means", "_wishes")
+    __slots__ = ("_beside", "_binding", "_call", "_deadline_ns", "_entered", "_failures", "_left", "_means", "_wishes")
 
     def __init__(self, call: Call, alias: Alias, means: Means, wishes: Wishes) -> None:
         self._call = call
         self._means = means
         self._wishes = wishes
         self._failures: list[Failed] = []
+        self._beside: Deployment | None = None
+        """Who was asked beside the first."""
         self._entered: set[str] = set()
         self._left: list[tuple[Alias, Cause]] = []
         seconds = wishes.timeout_seconds or alias.policy.total_seconds
@@ -106,7 +108,7 @@ class Course:
             try:
                 reply, answering = await self._attempt(alias, deployment, plan)
             except SwitchgearError as error:
-                self._note(deployment, error)
+                self.note(deployment, error)
                 continue
             if self._binding is not None:
                 self._means.bindings.bind(alias.name, self._binding, answering)
@@ -157,31 +159,36 @@ class Course:
         first = self._once(alias, deployment, plan, "")
         if after_seconds is None:
             return await first, deployment
-        rivals: list[Deployment] = []
+        reply, rival_won = await race(first, partial(self.beside, alias, deployment), after_seconds)
+        return reply, self.answering(deployment, rival_won=rival_won)
 
-        async def second() -> Racing | None:
-            able = self._able(alias)
-            able.pop(deployment, None)
-            now_ns = self._means.clock.monotonic_ns()
-            rival = self._fresh(alias, able, now_ns)
-            if rival is None or rival.health.gate.is_full or not hedges.spend():
-                return None
-            rival.health.gate.take()
-            rivals.append(rival)
-            return self._rival(alias, rival, able[rival])
+    async def beside(self, alias: Alias, first: Deployment) -> Racing | None:
+        """An attempt at another deployment, for which a place is taken; None where there is none, or no budget."""
+        able = self._able(alias)
+        able.pop(first, None)
+        now_ns = self._means.clock.monotonic_ns()
+        rival = self._fresh(alias, able, now_ns)
+        if rival is None or rival.health.gate.is_full or alias.hedges is None or not alias.hedges.spend():
+            return None
+        rival.health.gate.take()
+        self._beside = rival
+        return self._rival(alias, rival, able[rival])
 
-        reply, rival_won = await race(first, second, after_seconds)
+    def answering(self, first: Deployment, *, rival_won: bool) -> Deployment:
+        """Whose the answer of a race is; the attempt that made it is told last."""
         attempts = self._call.attempts
-        if not rival_won and len(attempts) > 1:
+        if rival_won and self._beside is not None:
+            return self._beside
+        if len(attempts) > 1:
             attempts.append(attempts.pop(0))
-        return reply, rivals[0] if rival_won else deployment
+        return first
 
     async def _rival(self, alias: Alias, deployment: Deployment, plan: Plan) -> Reply:
         """The attempt beside the first; one that fails is a try like any other."""
         try:
             return await self._once(alias, deployment, plan, "hedge")
         except SwitchgearError as error:
-            self._note(deployment, error)
+            self.note(deployment, error)
             raise
 
     async def _go_on(
@@ -213,7 +220,8 @@ class Course:
             return timers
         return structs.replace(timers, total_seconds=min(timers.total_seconds, left), first_token_seconds=first_token)
 
-    def _note(self, deployment: Deployment, error: SwitchgearError) -> None:
+    def note(self, deployment: Deployment, error: SwitchgearError) -> None:
+        """An attempt there failed."""
         made = next((each for each in reversed(self._call.attempts) if each.deployment == deployment.name), None)
         answered = made is not None and made.status != 0 and not isinstance(error, BadRequest)
         self._failures.append(Failed(deployment=deployment, error=error, cause=cause_of(error, answered=answered)))

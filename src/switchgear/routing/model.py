@@ -38,8 +38,8 @@ class Alias(Struct, frozen=True, kw_only=True):
     """How many of its calls may be made twice, where its policy hedges."""
     only: Deployment | None = None
     """The one deployment of a name whose policy asks for nothing else."""
-    asks_once: bool = False
-    """An attempt stands alone: nothing races it, and nothing goes on with what it began."""
+    is_direct: bool = False
+    """Nothing goes on with an answer that broke off: one that came is passed on as it is."""
     checks: bool = False
     """Calls are held against what the deployments can do; see ``ability.py``."""
     lifecycle: Lifecycle | None = None
@@ -91,7 +91,7 @@ def alias(
         splits=splits,
         hedges=hedges,
         only=found[0] if simple else None,
-        asks_once=hedges is None and policy.resume == "none",
+        is_direct=policy.resume == "none",
         checks=checks,
     )
 

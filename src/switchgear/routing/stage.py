@@ -13,6 +13,7 @@ from switchgear.routing.choice import Means, binding_of, first_choice
 from switchgear.routing.course import Course
 from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.failures import Failed
+from switchgear.routing.hedge import Racing, race
 from switchgear.routing.lifecycle import heed
 from switchgear.routing.model import Alias, RouteTable
 from switchgear.routing.shadow import Shadows
@@ -53,11 +54,12 @@ class Route:
             alias = self._split(table, alias, call)
         if alias.policy.shadow is not None and self._shadows is not None:
             self._shadows.cast(call, alias.policy.shadow)
-        if unwished and alias.asks_once and not alias.checks:
+        if unwished and alias.is_direct and not alias.checks:
             binding = binding_of(call, alias)
             found = first_choice(call, alias, binding, self._means)
             if found is not None:
-                return await self._at_once(call, alias, *found, binding)
+                begin = self._at_once if alias.hedges is None else self._raced
+                return await begin(call, alias, *found, binding)
         wishes = wishes_of(call)
         for wished in wishes.fallbacks:
             table.find(wished)
@@ -84,6 +86,36 @@ class Route:
                 self._means.bindings.bind(alias.name, binding, deployment)
             return reply
         return await Course(call, alias, self._means, NONE).run(alias, failed)
+
+    async def _raced(
+        self, call: Call, alias: Alias, deployment: Deployment, plan: Plan, binding: bytes | None
+    ) -> Reply:
+        """The same, and another attempt beside it when it is late; only then, or after a failure, is there a course."""
+        hedging = alias.policy.hedging
+        after_seconds = None if hedging is None else hedging.after_seconds
+        after_seconds = after_seconds or deployment.health.first_token_p95_seconds()
+        if alias.hedges is not None:
+            alias.hedges.calls += 1
+        if after_seconds is None:
+            return await self._at_once(call, alias, deployment, plan, binding)
+        courses: list[Course] = []
+
+        async def beside() -> Racing | None:
+            courses.append(Course(call, alias, self._means, NONE))
+            return await courses[0].beside(alias, deployment)
+
+        deployment.budget.calls += 1
+        try:
+            first = attempt(call, deployment, plan, self._means.clock)
+            reply, rival_won = await race(first, beside, after_seconds)
+        except SwitchgearError as error:
+            course = courses[0] if courses else Course(call, alias, self._means, NONE)
+            course.note(deployment, error)
+            return await course.run(alias)
+        answering = courses[0].answering(deployment, rival_won=rival_won) if courses else deployment
+        if binding is not None:
+            self._means.bindings.bind(alias.name, binding, answering)
+        return reply
 
     def _split(self, table: RouteTable, alias: Alias, call: Call) -> Alias:
         """Follow splits from name to name; a name that was left is not entered again."""
