@@ -11,15 +11,14 @@ from switchgear.config import Config
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.ids import Ids
 from switchgear.kernel.record import CallRecord
-from switchgear.rest.route import PREFIX
+from switchgear.rest.openapi import listed
 
 
 def routes_table() -> str:
     """Every route with the permission that it needs; nothing is connected to find them."""
     lines = ["| route | permission | what it does |", "|---|---|---|"]
-    for route in sorted(routes(_sources(), _management()), key=lambda each: (each.path, each.method)):
-        path = f"{PREFIX}{route.path}".replace(":path}", "}")
-        lines.append(f"| `{route.method} {path}` | `{route.permission}` | {route.summary} |")
+    for method, path, permission, summary in listed(routes(_sources(), _management())):
+        lines.append(f"| `{method} {path}` | `{permission}` | {summary} |")
     return "\n".join(lines)
 
 

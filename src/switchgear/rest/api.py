@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from switchgear.kernel.clock import Clock
-from switchgear.kernel.errors import Internal, SwitchgearError
+from switchgear.kernel.errors import ConfigError, Internal, SwitchgearError
 from switchgear.kernel.ids import Ids
 from switchgear.kernel.ports import Database
 from switchgear.rest import audit, idempotency
@@ -81,6 +81,9 @@ class Api:
         request_id = self._with.ids.new()
         try:
             return await self._answer(route, request, request_id)
+        except ConfigError as error:
+            # What is missing is the operator's to give, such as a master key.
+            return _problem(Refused(503, "not_configured", error.message), request_id)
         except SwitchgearError as error:
             return _problem(error, request_id)
         except OSError as error:

@@ -149,8 +149,8 @@ def _refusals(route: Route) -> set[int]:
 
 
 def _plain_text(kind: type) -> Node:
-    """Types of our own are texts in JSON, such as a secret that is given and never shown."""
-    return {"type": "string"}
+    """Types of our own are texts in JSON, such as a secret that is given and never shown; an object may be anything."""
+    return {"description": "Anything."} if kind is object else {"type": "string"}
 
 
 def listed(routes: Iterable[Route]) -> Iterator[tuple[str, str, str, str]]:
