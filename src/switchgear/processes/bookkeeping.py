@@ -26,7 +26,8 @@ from switchgear.traces.offsets import FileOffsets, Position
 
 OFFSETS_FILE: Final = "ledger.offsets"
 IDENTITY_FILE: Final = "ledger.id"
-_POLL_SECONDS: Final = 0.2
+_POLL_SECONDS: Final = 2.0
+"""Each look that finds something is a commit, for which the file system may let a gateway's store wait."""
 _KEEP_NS: Final = 1_000_000_000
 _FIRST_PROOF_SECONDS: Final = 60.0
 _LONGEST_PAUSE_SECONDS: Final = 5.0

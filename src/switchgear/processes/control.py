@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Generator, Mapping
 from importlib.metadata import version
@@ -45,6 +46,9 @@ from switchgear.processes.reports import living_reports
 from switchgear.processes.signals import stop_event
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.routing.report import Word, word
+
+_STANDS_BACK = 10
+"""Steps of niceness behind the gateways of the same machine."""
 
 
 class _Server(uvicorn.Server):
@@ -249,6 +253,8 @@ def _models(config: Config) -> list[str]:
 def main(arguments: list[str]) -> int:
     """Run the control process with the options in ``arguments``."""
     configure_logging()
+    # Calls go first: nobody waits for what is done here, and what is not done yet stands in the journal.
+    os.nice(_STANDS_BACK)
     return uvloop.run(run(read_options(ControlOptions, arguments), read_environment()))
 
 

@@ -1,7 +1,7 @@
 """Calls under way, written down twice a second, so that what a killed gateway had sent is billed as what it may cost.
 
-``open/<gateway>.calls`` beside the journal holds what a gateway would record of its open calls if it died now: attempts
-that have no end yet are of unknown cost, between nothing and all that the request allowed. The file is locked by its
+``open/<gateway>.<turn>.calls`` beside the journal holds what a gateway would record of its open calls if it died now:
+attempts that have no end yet are of unknown cost, between nothing and all that the request allowed. It is locked by its
 writer as long as that lives. The control process looks for files whose writer is gone, puts what the journal does not
 have into the journal, as a segment of its own, and takes the file away. What began in the last second before a gateway
 died may not be in it.
@@ -47,7 +47,8 @@ class OpenCalls:
     def __init__(self, record: Record, journal: Path, gateway: str, clock: Clock) -> None:
         self._record = record
         self._folder = journal / FOLDER
-        self._path = self._folder / f"{gateway}{_SUFFIX}"
+        self._paths = [self._folder / f"{gateway}.{turn}{_SUFFIX}" for turn in (0, 1)]
+        """By turns: over a file that is there a file system would flush the new one first, and calls would wait."""
         self._clock = clock
         self._held = -1
         self._notes: dict[str, tuple[int, Raw]] = {}
@@ -61,7 +62,8 @@ class OpenCalls:
                 await asyncio.sleep(_SECONDS)
                 await self.write()
         finally:
-            self._path.unlink(missing_ok=True)
+            for path in self._paths:
+                path.unlink(missing_ok=True)
 
     async def write(self) -> None:
         """Write down what is open now; nothing is written where nothing has changed."""
@@ -99,16 +101,19 @@ class OpenCalls:
 
     def _replace(self, data: bytes) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = self._path.with_suffix(".new")
+        path, former = self._paths
+        draft = path.with_suffix(".new")
         file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
             with os.fdopen(file, "wb", closefd=False) as writing:
                 writing.write(data)
-            draft.rename(self._path)
+            draft.rename(path)
         except OSError:
             os.close(file)
             raise
+        former.unlink(missing_ok=True)
+        self._paths.reverse()
         held, self._held = self._held, file
         if held >= 0:
             os.close(held)
@@ -153,7 +158,7 @@ def bury(journal: Path, path: Path, clock: Clock) -> int:
         notes = decode(path.read_bytes(), type=list[CallRecord])
     except DecodeError:
         notes = []
-    gateway = path.name.removesuffix(_SUFFIX)
+    gateway = path.name.partition(".")[0]
     ended = _recorded(journal, gateway) if notes else set[str]()
     lost = [note for note in notes if note.id not in ended]
     if lost:
@@ -185,7 +190,8 @@ async def keep_burying(journal: Path, clock: Clock) -> None:
         try:
             for path in await asyncio.to_thread(lambda: list(left_behind(journal))):
                 count = await asyncio.to_thread(bury, journal, path, clock)
-                log.warning("%s died, and %d calls with it: they are on record as what they may cost", path.stem, count)
+                name = path.name.partition(".")[0]
+                log.warning("%s died, and %d calls with it: they are on record as what they may cost", name, count)
         except OSError as error:
             log.warning("what dead gateways left behind cannot be read: %s", error)
         await asyncio.sleep(_SECONDS)
