@@ -77,18 +77,19 @@ def port_of(server: LiveServer) -> int:
 @pytest.mark.parametrize("workers", [3, pytest.param(8, marks=pytest.mark.long)])
 @pytest.mark.timeout(300)
 async def test_all_gateways_take_up_every_change_of_the_file_and_of_the_database(tmp_path: Path, workers: int) -> None:
-    """AT16: they converge, every response names its version, and no version means two things."""
+    """AT16: they converge, every response names its version, and no version means two things for a key."""
     with LiveServer(tmp_path, config(workers, tmp_path), {VARIABLE: MASTER}) as server:
         port = port_of(server)
-        meanings: dict[str, set[int]] = {}
+        meanings: dict[tuple[str, str], set[int]] = {}
         stopped = asyncio.Event()
         key = await asyncio.to_thread(command, server, "keys", "create", "bot")
         await until_all(port, key, 200)
 
         async def watch() -> None:
             while not stopped.is_set():
-                for status, headers in await asyncio.gather(*(ask(port, key) for _ in range(4))):
-                    meanings.setdefault(headers["x-switchgear-config"], set()).add(status)
+                asked = key
+                for status, headers in await asyncio.gather(*(ask(port, asked) for _ in range(4))):
+                    meanings.setdefault((asked, headers["x-switchgear-config"]), set()).add(status)
 
         watching = asyncio.get_running_loop().create_task(watch())
         for number in range(CHANGES // 10 if workers < 8 else CHANGES):
