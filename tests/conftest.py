@@ -1,4 +1,4 @@
-"""What the whole suite shares: the `long` and `service` markers, and an empty control database on each engine."""
+"""What the whole suite shares: how Hypothesis draws, the `long` and `service` markers, and empty engines."""
 
 import os
 import socket
@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import text
 
 from switchgear.app.database import ControlDatabase, open_database
@@ -16,7 +17,10 @@ from switchgear.app.migrations import upgrade
 from switchgear.config.control import Control
 from switchgear.config.secret import Secret
 from switchgear.engines.postgres import PostgresDatabase
+from switchgear.engines.redis_address import read_address
+from switchgear.engines.redis_client import RedisClient
 from switchgear.kernel.ids import secret_hex
+from tests.engines.redis_server import forget
 
 STANDARD_URLS = {"postgres": "postgresql://postgres@127.0.0.1:5432/test", "redis": "redis://127.0.0.1:6379"}
 """Where services are looked for when no variable names them."""
@@ -24,8 +28,17 @@ PROBE_SECONDS = 0.5
 ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.service("postgres")))
 
 
+# The suite asks the same every time; the long one looks for what nobody has asked yet. Timings decide neither.
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.register_profile("long", derandomize=False, deadline=None)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the tests marked `long`")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("long" if config.getoption("--long") else "suite")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -109,3 +122,19 @@ async def database(empty_database: ControlDatabase) -> ControlDatabase:
     """A control database with all tables and no rows, on each engine."""
     await upgrade(empty_database)
     return empty_database
+
+
+@pytest.fixture
+def prefix() -> str:
+    """What the names of a test's own keys in Redis begin with."""
+    return f"test-{secret_hex(16)}"
+
+
+@pytest.fixture
+async def client(service_url: str, prefix: str) -> AsyncGenerator[RedisClient]:
+    """A client of the Redis that others use too, which forgets at the end what begins with ``prefix``."""
+    made = RedisClient(read_address(service_url), timeout_seconds=5)
+    await made.open()
+    yield made
+    await forget(made, prefix)
+    await made.aclose()

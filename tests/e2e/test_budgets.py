@@ -6,7 +6,7 @@ import os
 import re
 import signal
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,17 +14,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from switchgear.config.state import CountersEntry
-from switchgear.engines.redis_address import read_address
 from switchgear.engines.redis_client import RedisClient
 from switchgear.engines.redis_counters import RedisCounters
 from switchgear.kernel.clock import SystemClock
-from switchgear.kernel.ids import Ids, seeded_bits
 from switchgear.kernel.ports import Claim, Standing
 from switchgear.kernel.record import CallRecord
 from switchgear.limits.model import window_at
 from switchgear.processes.counter_proof import reader
 from tests.e2e.live import KEY, LiveServer, records
-from tests.engines.redis_server import forget, let_time_pass
+from tests.engines.redis_server import let_time_pass
 
 DOLLAR = 1_000_000_000
 CENT = DOLLAR // 100
@@ -95,20 +93,6 @@ def show_that_a_dollar_was_spent(answers: Sequence[tuple[int, bytes]], told: Seq
     assert all(b"insufficient_quota" in answer or b"rate_limit_exceeded" in answer for answer in refused)
     assert Counter(len(record.attempts) for record in told) == {1: 100, 0: len(answers) - 100}
     assert spent(told) == DOLLAR
-
-
-@pytest.fixture
-def prefix() -> str:
-    return f"test-{Ids(SystemClock(), seeded_bits()).new()}"
-
-
-@pytest.fixture
-async def client(service_url: str, prefix: str) -> AsyncGenerator[RedisClient]:
-    made = RedisClient(read_address(service_url), timeout_seconds=5)
-    await made.open()
-    yield made
-    await forget(made, prefix)
-    await made.aclose()
 
 
 def budget_of_tester() -> Claim:

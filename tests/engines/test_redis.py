@@ -1,7 +1,5 @@
 """Counters, and key and value, in Redis: the contracts, and what is this engine's own."""
 
-from collections.abc import AsyncGenerator
-
 import pytest
 
 from switchgear.engines.redis_address import read_address
@@ -9,27 +7,12 @@ from switchgear.engines.redis_client import RedisClient
 from switchgear.engines.redis_counters import RedisCounters
 from switchgear.engines.redis_key_value import RedisKeyValue
 from switchgear.engines.redis_scripts import REAP
-from switchgear.kernel.clock import FrozenClock, SystemClock
+from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.errors import ConfigError
-from switchgear.kernel.ids import Ids, seeded_bits
 from switchgear.kernel.ports import Counters, KeyValue, Standing
 from switchgear.testing.counters_contract import CountersContract, at_once, claim
 from switchgear.testing.key_value_contract import KEEP_BYTES, KeyValueContract
 from tests.engines.redis_server import every_key, forget, let_time_pass
-
-
-@pytest.fixture
-def prefix() -> str:
-    return f"test-{Ids(SystemClock(), seeded_bits()).new()}"
-
-
-@pytest.fixture
-async def client(service_url: str, prefix: str) -> AsyncGenerator[RedisClient]:
-    made = RedisClient(read_address(service_url), timeout_seconds=5)
-    await made.open()
-    yield made
-    await forget(made, prefix)
-    await made.aclose()
 
 
 @pytest.mark.service("redis")

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -10,13 +10,10 @@ from typing import IO
 import pytest
 
 import switchgear
-from switchgear.engines.redis_address import read_address
 from switchgear.engines.redis_client import RedisClient
 from switchgear.engines.redis_counters import RedisCounters
-from switchgear.kernel.clock import SystemClock
-from switchgear.kernel.ids import Ids, seeded_bits
 from tests.engines.counting_gateway import CLAIMS, LIMIT
-from tests.engines.redis_server import every_key, forget, let_time_pass
+from tests.engines.redis_server import every_key, let_time_pass
 
 pytestmark = pytest.mark.service("redis")
 
@@ -62,20 +59,6 @@ def gateways(url: str, prefix: str, ttl_seconds: float = 60.0) -> Generator[list
         for each in made:
             each.process.kill()
             each.process.communicate()
-
-
-@pytest.fixture
-def prefix() -> str:
-    return f"test-{Ids(SystemClock(), seeded_bits()).new()}"
-
-
-@pytest.fixture
-async def client(service_url: str, prefix: str) -> AsyncGenerator[RedisClient]:
-    made = RedisClient(read_address(service_url), timeout_seconds=5)
-    await made.open()
-    yield made
-    await forget(made, prefix)
-    await made.aclose()
 
 
 async def used(client: RedisClient, prefix: str) -> list[int]:

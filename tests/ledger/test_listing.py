@@ -4,8 +4,10 @@ import pytest
 from sqlalchemy import text
 
 from switchgear.app.database import ControlDatabase
+from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.record import CallRecord
-from switchgear.ledger.listing import Cursor, Wanted, every_page, page, query, read_cursor
+from switchgear.ledger.listing import Cursor, Wanted, page, query, read_cursor
+from switchgear.ledger.service import Ledger
 from switchgear.ledger.totals import SCOPES, TAG
 from tests.ledger.samples import NOON_NS, attempt, listed, record, taken
 
@@ -70,8 +72,7 @@ async def test_a_span_of_time_and_a_call_can_be_asked_for(database: ControlDatab
 
 async def test_all_rows_come_in_pieces(database: ControlDatabase) -> None:
     await taken(database, *some(0, 2500))
-    async with database.read() as connection:
-        sizes = [len(entries) async for entries in every_page(connection, Wanted())]
+    sizes = [len(rows) async for rows in Ledger(database, SystemClock()).every_row(Wanted())]
     assert sizes == [1000, 1000, 500]
 
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from switchgear.app.database import ControlDatabase
 from switchgear.app.identity.compiling import compiled
-from switchgear.app.limit_objects import LimitList, limit_routes
+from switchgear.app.limit_objects import kept_limits, limit_routes
 from switchgear.config.effective import laid_over
 from switchgear.config.limits import LimitEntry
 from switchgear.config.loading import parse
@@ -98,7 +98,7 @@ async def test_where_several_workers_count_alone_none_is_made(database: ControlD
 
 async def test_gateways_are_told_and_the_files_limit_of_a_name_counts(database: ControlDatabase) -> None:
     objects, config = Objects(SystemClock()), parse(FILE, "switchgear.yaml", {})
-    limits = LimitList(objects, lambda: config)
+    limits = kept_limits(objects, lambda: config)
     async with database.write() as connection:
         await limits.put(connection, "more", LimitEntry(requests=5, per="hour"), AUTHOR)
         with pytest.raises(Refused, match="only there"):

@@ -8,7 +8,9 @@ import httpx
 from fastapi import FastAPI
 
 from switchgear.app.database import ControlDatabase
-from switchgear.app.registry.api import managed_routes
+from switchgear.app.registry.api import registry_routes
+from switchgear.app.registry.prices import price_routes
+from switchgear.app.registry.service import Registry
 from switchgear.kernel.ids import Ids, seeded_bits
 from switchgear.rest.api import Api, Surroundings
 from switchgear.rest.objects import Objects
@@ -53,7 +55,11 @@ async def client(database: ControlDatabase) -> AsyncGenerator[httpx.AsyncClient]
         ids=Ids(clock, seeded_bits()),
     )
     app = FastAPI(openapi_url=None)
-    routes = managed_routes(Objects(clock), lambda: FILE, clock, "switchgear.yaml")
+    objects, file = Objects(clock), "switchgear.yaml"
+    routes = (
+        *registry_routes(Registry(objects, lambda: FILE, clock), file),
+        *price_routes(objects, lambda: FILE, file),
+    )
     Api(routes, surroundings).mount(app)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api/api/v1") as made:
         yield made

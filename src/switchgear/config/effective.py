@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import structs
 
-from switchgear.config.feed import Feed, ManagedKey
+from switchgear.config.feed import Feed
 from switchgear.config.model import Config, ProviderEntry
 from switchgear.config.routing import ModelEntry
 from switchgear.config.secret import Secret
@@ -34,11 +34,6 @@ class Effective(Config, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def read_files(self) -> tuple[Path, ...]:
         """The feed is read with the file."""
         return (Path(self.feed),)
-
-    @property
-    def managed_keys(self) -> tuple[ManagedKey, ...]:
-        """The keys that the control database keeps."""
-        return tuple(key for key in self.keys if isinstance(key, ManagedKey))
 
 
 def laid_over(config: Config, feed: Feed, path: Path, hashing_key: Secret | None) -> Effective:

@@ -12,7 +12,17 @@ PREFIX_IN_WORDS: Final[Mapping[str, str]] = {PREFIX: "letters, digits, '_', '.',
 
 StateEngine = Literal["files", "memory", "redis"]
 CountersEngine = Literal["memory", "redis"]
-Prefix = Annotated[str, Meta(pattern=PREFIX)]
+RedisUrl = Annotated[
+    Secret | None,
+    Meta(
+        description="With `redis`: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` with TLS; by "
+        "reference (`${REDIS_URL}`), and never shown."
+    ),
+]
+RedisPrefix = Annotated[
+    Annotated[str, Meta(pattern=PREFIX)],
+    Meta(description="With `redis`: what the names of all keys begin with, one for each installation."),
+]
 
 
 class State(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,16 +39,8 @@ class State(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     directory: Annotated[
         str, Meta(min_length=1, description="Folder of the files, relative to the working directory.")
     ] = "./switchgear-data/state"
-    url: Annotated[
-        Secret | None,
-        Meta(
-            description="With `redis`: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` with TLS; by "
-            "reference (`${REDIS_URL}`), and never shown."
-        ),
-    ] = None
-    prefix: Annotated[
-        Prefix, Meta(description="With `redis`: what the names of all keys begin with, one for each installation.")
-    ] = "switchgear"
+    url: RedisUrl = None
+    prefix: RedisPrefix = "switchgear"
     keep_bytes: Annotated[
         int,
         Meta(
@@ -62,16 +64,8 @@ class CountersEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "`redis`: the gateways with one server and `prefix` count together; an extra."
         ),
     ] = "memory"
-    url: Annotated[
-        Secret | None,
-        Meta(
-            description="With `redis`: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://` with TLS; by "
-            "reference (`${REDIS_URL}`), and never shown."
-        ),
-    ] = None
-    prefix: Annotated[
-        Prefix, Meta(description="With `redis`: what the names of all keys begin with, one for each installation.")
-    ] = "switchgear"
+    url: RedisUrl = None
+    prefix: RedisPrefix = "switchgear"
     timeout_ms: Annotated[
         float,
         Meta(

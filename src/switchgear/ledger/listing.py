@@ -4,7 +4,7 @@ A page begins where the last one ended, by time, call and number: one index is r
 there are. Nothing is counted, and no page is skipped over.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct, structs
@@ -89,18 +89,6 @@ async def page(connection: AsyncConnection, wanted: Wanted, limit: int, after: C
     adjusted = await latest(connection, {row.call_id for row in rows})
     entries = [Entry(row=row, adjusted=adjusted.get((row.call_id, row.attempt))) for row in rows]
     return Page(entries=entries, next=_place(rows[-1]) if more else None)
-
-
-async def every_page(connection: AsyncConnection, wanted: Wanted) -> AsyncIterator[list[Entry]]:
-    """All rows, in pieces."""
-    after: Cursor | None = None
-    while True:
-        found = await page(connection, wanted, MOST_ROWS, after)
-        if found.entries:
-            yield found.entries
-        if found.next is None:
-            return
-        after = found.next
 
 
 def _place(row: Row) -> Cursor:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.record import CallRecord
-from switchgear.ledger.listing import Cursor, Page, Wanted, page
+from switchgear.ledger.listing import MOST_ROWS, Cursor, Page, Wanted, page
 from switchgear.ledger.reconciling import Counted, Proof, prove_counters, prove_journal, prove_totals, spent
 from switchgear.ledger.rerating import Pricing, Rerating, apply, rerate_page
 from switchgear.ledger.row import Row
@@ -70,7 +70,7 @@ class Ledger:
         """All rows with the costs that hold, in pieces, each in a transaction of its own."""
         after: Cursor | None = None
         while True:
-            found = await self.page(wanted, 1000, after)
+            found = await self.page(wanted, MOST_ROWS, after)
             if found.entries:
                 yield [entry.now() for entry in found.entries]
             if found.next is None:

@@ -135,7 +135,7 @@ async def _open(options: ControlOptions, environ: Mapping[str, str], log: loggin
     database = open_database(declared().control)
     await _brought_forward(database, log)
     people = identity(database, declared, master_keys, clock)
-    feeding = Feeding(journal / FEED_FILE, master_keys, people.compiler)
+    feeding = Feeding(journal / FEED_FILE, master_keys, people.compiler, database.changes)
     await feeding.look()
     file = _File(Source(path, environ), environ)
     doorstep = Doorstep(

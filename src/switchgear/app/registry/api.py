@@ -1,19 +1,15 @@
-"""The registry's management routes: ``/api/v1/models``, and with them ``/api/v1/prices``."""
+"""The registry's management routes: ``/api/v1/models``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from switchgear.app.registry.prices import price_routes
 from switchgear.app.registry.service import KIND, Move, Registry
-from switchgear.config import Config
 from switchgear.config.routing import ModelEntry
-from switchgear.kernel.clock import Clock
 from switchgear.models.card import DAY, MODEL_NAME, Stage
 from switchgear.rest.etag import check_replaces, etag_of
-from switchgear.rest.objects import Objects
 from switchgear.rest.resource import Fixed, Proposal, Resource, shown_stored
 from switchgear.rest.resource_routes import resource_routes
 from switchgear.rest.route import Answer, Asked, Route
@@ -31,12 +27,6 @@ class NewStage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redirect_to: Annotated[
         Annotated[str, Meta(pattern=MODEL_NAME)] | None, Meta(description="Who answers in its place then.")
     ] = None
-
-
-def managed_routes(objects: Objects, declared: Callable[[], Config], clock: Clock, file: str) -> tuple[Route, ...]:
-    """Models and prices; ``declared`` is the configuration of ``file``, whose own are read-only here."""
-    registry = Registry(objects, declared, clock)
-    return (*registry_routes(registry, file), *price_routes(objects, declared, file))
 
 
 def registry_routes(registry: Registry, file: str) -> tuple[Route, ...]:

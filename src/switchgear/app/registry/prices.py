@@ -7,22 +7,19 @@ goes before every table, as a price under ``providers.NAME.prices`` of the file 
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from msgspec import json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from switchgear.app.kept import Kept, KeptKind
 from switchgear.app.prices import DECLARED
 from switchgear.config import Config
 from switchgear.models.rate_card import PriceCard
-from switchgear.rest import audit
-from switchgear.rest.objects import Objects, Stored, Version, Wanted
-from switchgear.rest.principal import EVERYWHERE, Author
-from switchgear.rest.problem import Refused, not_found
+from switchgear.rest.objects import Objects
+from switchgear.rest.problem import Refused
 from switchgear.rest.resource import Fixed, Proposal, Resource
 from switchgear.rest.resource_routes import resource_routes
 from switchgear.rest.route import Route
 
 KIND: Final = "price"
-_NEWEST: Final = 1 << 62
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}/[!-~]{1,256}$"
 
 
@@ -74,45 +71,17 @@ def check_price(config: Config, name: str, card: PriceCard) -> None:
         raise Refused(422, "disagreement", f"the price cannot be used: {error}") from None
 
 
-class PriceList:
-    """The same for the command line: methods work in the transaction that they are given, and raise Refused."""
+def kept_prices(objects: Objects, declared: Callable[[], Config]) -> Kept[PriceCard]:
+    """The same for the command line."""
 
-    def __init__(self, objects: Objects, declared: Callable[[], Config]) -> None:
-        self._objects = objects
-        self._declared = declared
+    async def check(connection: AsyncConnection, name: str, card: PriceCard) -> None:
+        check_price(declared(), name, card)
 
-    async def put(
-        self, connection: AsyncConnection, name: str, card: PriceCard, author: Author, action: str = ""
-    ) -> Stored:
-        """Declare what a model costs."""
-        await audit.head(connection, to_add=True)
-        config = self._declared()
-        if name in of_file(config, ""):
-            text = f"the price of {name} is declared in the configuration file, and can be changed only there"
-            raise Refused(409, "owned_by_file", text, members={"source": "file"})
-        check_price(config, name, card)
-        wanted = Wanted(kind=KIND, name=name, place=EVERYWHERE, body=json.encode(card).decode())
-        return await self._objects.put(connection, wanted, author, action)
-
-    async def delete(self, connection: AsyncConnection, name: str, author: Author) -> None:
-        """Forget a price; its versions stay."""
-        await audit.head(connection, to_add=True)
-        stored = await self._objects.get(connection, KIND, name)
-        if stored is None:
-            raise not_found(f"price of {name[:200]!r} in the control database")
-        await self._objects.delete(connection, stored, author)
-
-    async def history(self, connection: AsyncConnection, name: str, limit: int = 100) -> list[Version]:
-        """The versions of a price, newest first; also of one that was deleted."""
-        found = await self._objects.versions(connection, KIND, name, _NEWEST, limit)
-        if not found:
-            raise not_found(f"price of {name[:200]!r} in the control database")
-        return found
-
-    async def revert(self, connection: AsyncConnection, name: str, number: int, author: Author) -> Stored:
-        """Make a price what it was in an older version; also one that was deleted."""
-        version = await self._objects.version(connection, KIND, name, number)
-        if version is None or version.body is None:
-            raise not_found(f"price of {name[:200]!r} in version {number}")
-        card = json.decode(version.body, type=PriceCard)
-        return await self.put(connection, name, card, author, "revert")
+    kind = KeptKind(
+        kind=KIND,
+        called="price of",
+        type=PriceCard,
+        is_in_file=lambda name: name in of_file(declared(), ""),
+        check=check,
+    )
+    return Kept(objects, kind)
