@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,11 +45,15 @@ def files_below(folder: Path, pattern: str) -> Iterator[Path]:
 
 def sources(*folders: str) -> list[Source]:
     """Every Python file below ``folders`` (paths relative to the root), in order."""
-    return [
+    return [source for folder in folders for source in _sources_below(folder)]
+
+
+@cache
+def _sources_below(folder: str) -> tuple[Source, ...]:
+    return tuple(
         Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
-        for folder in folders
         for path in files_below(ROOT / folder, "*.py")
-    ]
+    )
 
 
 def module_name(path: str) -> str:

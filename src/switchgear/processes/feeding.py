@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -48,14 +48,16 @@ class Feeding:
         try:
             while True:
                 await self.look()
-                try:
-                    async with asyncio.timeout(_PERIOD_SECONDS):
-                        await self._changed.wait()
-                except TimeoutError:
-                    continue
+                await self._rest()
         finally:
             hearing.cancel()
             await asyncio.wait([hearing])
+
+    async def _rest(self) -> None:
+        """Until something changes, and not for ever."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PERIOD_SECONDS):
+                await self._changed.wait()
 
     async def look(self) -> None:
         """Ask once, and write what is new."""
