@@ -1,5 +1,6 @@
 """The engines behind the port Database: the contract, and what is each one's own."""
 
+import asyncio
 import stat
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -52,6 +53,28 @@ def test_a_file_that_cannot_be_made_is_refused_by_its_place(tmp_path: Path) -> N
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ConfigError, match=r"file/control\.db: "):
         open_database(Control(database=Secret(str(tmp_path / "file" / "control.db"))))
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not a file"):
+        open_database(Control(database=Secret(str(tmp_path))))
+
+
+async def test_several_that_make_the_file_at_once_all_use_one_that_has_its_log(tmp_path: Path) -> None:
+    databases = await asyncio.gather(*(asyncio.to_thread(SqliteDatabase, tmp_path / "control.db") for _ in range(8)))
+    assert [path.name for path in tmp_path.iterdir()] == ["control.db"]
+    assert (tmp_path / "control.db").read_bytes()[18:20] == b"\x02\x02", "the format's mark of a write-ahead log"
+    await asyncio.gather(*(count_one_more(database) for database in databases))
+    async with databases[0].read() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM one"))).scalar_one() == len(databases)
+    for database in databases:
+        await database.aclose()
+
+
+async def count_one_more(database: SqliteDatabase) -> None:
+    async with database.write() as connection:
+        await connection.execute(text("CREATE TABLE IF NOT EXISTS one (name TEXT)"))
+        await connection.execute(text("INSERT INTO one VALUES ('more')"))
 
 
 async def test_a_server_that_is_not_there_is_an_os_error_and_changes_go_on_asking() -> None:

@@ -96,7 +96,10 @@ class GatewayServer:
         started = self.loop.time()
         while self.busy_count and self.loop.time() - started < seconds:  # noqa: ASYNC110 (a count, in a process that ends)
             await asyncio.sleep(0.02)
-        await asyncio.sleep(max(0.0, min(seconds, _IDLE_LINGER_SECONDS) - (self.loop.time() - started)))
+        # Whoever has an idle connection may be sending on it right now.
+        linger = min(seconds, _IDLE_LINGER_SECONDS)
+        while self._connections and self.loop.time() - started < linger:  # noqa: ASYNC110 (the same)
+            await asyncio.sleep(0.02)
         finished = not self.busy_count
         for connection in tuple(self._connections):
             connection.expire()

@@ -1,10 +1,13 @@
 """The control database in one file: SQLite with a write-ahead log, readable by its owner alone."""
 
 import asyncio
+import errno
 import os
+import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Final, Protocol
 
 from sqlalchemy import Connection, event
@@ -17,10 +20,11 @@ from switchgear.kernel.ports import Database
 _WRITES: Final = "switchgear_writes"
 _BUSY_MS: Final = 10_000
 """How long a writer waits for those of other processes."""
+_WRITE_AHEAD_LOG: Final = "PRAGMA journal_mode = WAL"
 _SETTINGS: Final = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
     f"PRAGMA busy_timeout = {_BUSY_MS}",
+    _WRITE_AHEAD_LOG,
+    "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
 )
 
@@ -101,9 +105,29 @@ async def _data_version(connection: AsyncConnection) -> object:
 
 
 def _make(path: Path) -> None:
-    """The file and its folder, for their owner alone; SQLite gives its log the rights of the file."""
+    """The file and its folder, for their owner alone; SQLite gives its log the rights of the file.
+
+    A file that is there is not opened: to close it again would let go of the locks that SQLite holds on it for this
+    process (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    if path.exists():
+        _check_usable(path)
+        return
+    # Of several that turn one file to the write-ahead log SQLite refuses all but one at once; so a file gets its name
+    # when it is turned already, and the first name stays.
+    with NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.", suffix=".new") as new:
+        with closing(sqlite3.connect(new.name)) as connection:
+            connection.execute(_WRITE_AHEAD_LOG)
+        with suppress(FileExistsError):
+            os.link(new.name, path)
+
+
+def _check_usable(path: Path) -> None:
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "is not a file")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _settle(connection: _DriverConnection, entry: ConnectionPoolEntry) -> None:
