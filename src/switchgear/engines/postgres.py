@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol, cast
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -81,8 +81,9 @@ class PostgresDatabase:
                 await asyncio.sleep(self._poll_seconds)
                 continue
             try:
-                async for _ in self._told(connection):
-                    yield
+                async with aclosing(self._told(connection)) as told:
+                    async for _ in told:
+                        yield
             except (OSError, _ASYNCPG.PostgresError, _ASYNCPG.InterfaceError):
                 await asyncio.sleep(self._poll_seconds)
             finally:

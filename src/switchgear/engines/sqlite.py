@@ -5,7 +5,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import aclosing, asynccontextmanager, closing, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Final, Protocol
@@ -71,8 +71,9 @@ class SqliteDatabase:
     async def changes(self) -> AsyncGenerator[None]:
         while True:
             try:
-                async for _ in self._versions():
-                    yield
+                async with aclosing(self._versions()) as versions:
+                    async for _ in versions:
+                        yield
             except OSError:
                 yield
                 await asyncio.sleep(self._poll_seconds)
