@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -9,7 +10,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, text
 
 from switchgear.app.database import ControlDatabase, open_database
-from switchgear.app.migrations import newest, revision, scripts, upgrade
+from switchgear.app.migrations import newest, revision, upgrade
+from switchgear.app.migrations.steps import scripts
 from switchgear.auth import tables as of_accounts
 from switchgear.config.control import Control
 from switchgear.kernel.errors import ConfigError
@@ -41,6 +43,12 @@ async def test_the_migrated_tables_are_those_that_the_code_declares(database: Co
 def test_the_revisions_form_one_line() -> None:
     assert len(scripts().get_heads()) == 1
     assert all(len(script.nextrev) <= 1 for script in scripts().walk_revisions())
+
+
+def test_the_files_are_named_by_their_revisions() -> None:
+    steps = list(scripts().walk_revisions())
+    assert all(Path(step.path).name.startswith(f"r{step.revision}_") for step in steps)
+    assert newest() == scripts().get_current_head()
 
 
 async def test_an_empty_database_gets_every_revision_and_a_new_one_none(empty_database: ControlDatabase) -> None:

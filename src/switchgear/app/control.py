@@ -37,8 +37,8 @@ def local_only(gateway: Said) -> None:
 
 def _add_health(app: FastAPI, sources: Sources) -> None:
     @app.get("/healthz")
-    def healthz() -> dict[str, str]:
-        return {"status": "ok"}
+    def healthz() -> Response:
+        return JSONResponse({"status": "ok"})
 
     @app.get("/readyz")
     def readyz(gateway: Said) -> Response:

@@ -1,6 +1,7 @@
 """Passwords: argon2id (RFC 9106), and the same work for a person whom nobody knows."""
 
 import asyncio
+from functools import cached_property
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -20,7 +21,6 @@ class Passwords:
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
-        self._nobody = self._hasher.hash("a password that nobody has")
         self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def hash(self, password: str) -> str:
@@ -37,15 +37,21 @@ class Passwords:
         if len(password.encode()) > MAX_BYTES:
             password = ""
         async with self._room:
-            found = await asyncio.to_thread(self._verify, kept or self._nobody, password)
+            found = await asyncio.to_thread(self._verify, kept, password)
         return found and kept is not None
 
     def is_outdated(self, kept: str) -> bool:
         """Whether a hash was made with weaker parameters than today's."""
         return self._hasher.check_needs_rehash(kept)
 
-    def _verify(self, kept: str, password: str) -> bool:
+    @cached_property
+    def _nobody(self) -> str:
+        return self._hasher.hash("a password that nobody has")
+
+    def _verify(self, kept: str | None, password: str) -> bool:
+        # Made at the first login, whoever's it is: how long that one takes must not tell whether the person is known.
+        nobody = self._nobody
         try:
-            return self._hasher.verify(kept, password)
+            return self._hasher.verify(kept or nobody, password)
         except (VerificationError, InvalidHashError):
             return False

@@ -13,6 +13,8 @@ from switchgear.config.loading import discover, load
 from switchgear.config.model import Config, Journal
 from switchgear.config.secret import Secret
 from switchgear.config.stores import Stores
+from switchgear.providers.kind import Kind
+from switchgear.providers.registry import discover as discover_kinds
 
 HASHING_KEY: Final = "hashing key"
 """In what context the installation's hashing key is sealed."""
@@ -32,6 +34,7 @@ class Source:
         self._keys = read_master_keys(environ)
         self._stores = Stores(environ)
         self._opener: Opens | None = None
+        self._kinds: Mapping[str, Kind] | None = None
 
     @property
     def first_file(self) -> Path:
@@ -57,7 +60,11 @@ class Source:
         return laid_over(config, feed, path, hashing_key)
 
     def _read(self) -> Config:
-        return discover(self._stores) if self._path is None else load(self._path, self._stores)
+        if self._kinds is None:
+            self._kinds = discover_kinds()
+        if self._path is None:
+            return discover(self._stores, self._kinds)
+        return load(self._path, self._stores, self._kinds)
 
     def _opened(self, sealed: Sealed, context: str) -> str:
         if self._opener is None:

@@ -6,6 +6,7 @@ answer that an idempotency key repeats. Whatever goes wrong is told as a problem
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from http import HTTPStatus
 from typing import Final
 
@@ -64,11 +65,17 @@ class Api:
         # A longer path is asked first, because a name may hold slashes.
         for path in sorted(self._by_path, key=lambda path: (-path.count("/"), "{" in path, path)):
             app.add_route(PREFIX + path, self._endpoint(self._by_path[path]), [*self._by_path[path]])
-        told = document(self.routes, self._with.version)
-        app.add_route(DOCUMENT_PATH, _constant(told), ["GET"])
+        app.add_route(DOCUMENT_PATH, self._told_of_itself, ["GET"])
         app.add_exception_handler(HTTPException, self._told)
         app.add_exception_handler(RequestValidationError, self._told)
         app.add_exception_handler(Exception, self._told)
+
+    @cached_property
+    def _document(self) -> bytes:
+        return document(self.routes, self._with.version)
+
+    async def _told_of_itself(self, request: Request) -> Response:
+        return Response(self._document, media_type="application/json")
 
     def _endpoint(self, methods: Mapping[str, Route]) -> "Callable[[Request], Awaitable[Response]]":
         async def endpoint(request: Request) -> Response:
@@ -217,10 +224,3 @@ def _unavailable() -> Refused:
 
 def _defect() -> Internal:
     return Internal("a defect of this server; its log tells more under the request_id")
-
-
-def _constant(content: bytes) -> "Callable[[Request], Awaitable[Response]]":
-    async def endpoint(request: Request) -> Response:
-        return Response(content, media_type="application/json")
-
-    return endpoint
