@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol, cast
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -80,13 +80,14 @@ class PostgresDatabase:
             except (OSError, _ASYNCPG.PostgresError, _ASYNCPG.InterfaceError):
                 await asyncio.sleep(self._poll_seconds)
                 continue
+            told = self._told(connection)
             try:
-                async with aclosing(self._told(connection)) as told:
-                    async for _ in told:
-                        yield
+                async for _ in told:
+                    yield
             except (OSError, _ASYNCPG.PostgresError, _ASYNCPG.InterfaceError):
                 await asyncio.sleep(self._poll_seconds)
             finally:
+                await told.aclose()
                 connection.terminate()
 
     async def aclose(self) -> None:

@@ -5,7 +5,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Final, Protocol
@@ -70,13 +70,15 @@ class SqliteDatabase:
 
     async def changes(self) -> AsyncGenerator[None]:
         while True:
+            versions = self._versions()
             try:
-                async with aclosing(self._versions()) as versions:
-                    async for _ in versions:
-                        yield
+                async for _ in versions:
+                    yield
             except OSError:
                 yield
                 await asyncio.sleep(self._poll_seconds)
+            finally:
+                await versions.aclose()
 
     async def aclose(self) -> None:
         await self._engine.dispose()
