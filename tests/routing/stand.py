@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Mapping
 from hashlib import blake2b
 from typing import Final, TypeVar
 
-from msgspec import UNSET, Raw, Struct, convert
+from msgspec import UNSET, Raw, Struct, convert, structs
 
 from switchgear.app.catalogue import Catalogue
 from switchgear.app.prices import PriceBook
@@ -29,6 +29,7 @@ from switchgear.routing.course import Means
 from switchgear.routing.deployment import Connected
 from switchgear.routing.fleet import Fleet
 from switchgear.routing.health import Health
+from switchgear.routing.hedge import Lateness
 from switchgear.routing.model import RouteTable
 from switchgear.routing.stage import Route
 from switchgear.wire.embeddings import OpenAIEmbeddings
@@ -86,8 +87,14 @@ class Stand:
         self._connected: dict[str, tuple[Connected, ...]] = {}
         self.drawn = 0
         """How often chance was asked; another number to begin with is another chance."""
-        means = Means(clock=self.clock, random_bits=self.random_bits, sleep=asyncio.sleep, bindings=self.bindings)
-        self.route = Route(means)
+        self._means = Means(
+            clock=self.clock,
+            random_bits=self.random_bits,
+            sleep=asyncio.sleep,
+            bindings=self.bindings,
+            lateness=Lateness(self.clock),
+        )
+        self.route = Route(self._means)
         self.snapshot = self.declare(models, routing)
 
     def declare(self, models: Declared, routing: Declared | None = None) -> Snapshot:
@@ -151,7 +158,9 @@ class Stand:
         return self.clock.monotonic_ns() / 1_000_000_000
 
     def play(self, playing: Coroutine[object, object, T]) -> T:
-        """Run a coroutine on the stand's time."""
+        """Run a coroutine on the stand's time, and on an event loop of its own: what belongs to one is made anew."""
+        self._means = structs.replace(self._means, lateness=Lateness(self.clock))
+        self.route = Route(self._means)
         return play(self.clock, playing)
 
     def call(self, model: str = "fast", /, **asked: object) -> Call:

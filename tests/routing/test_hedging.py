@@ -9,7 +9,7 @@ import pytest
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.errors import SwitchgearError
 from switchgear.kernel.reply import Reply
-from switchgear.routing.hedge import Racing, race
+from switchgear.routing.hedge import Lateness, Race, Racing
 from tests.routing.lanes import refuses, says
 from tests.routing.stand import Stand
 from tests.routing.timeless import play
@@ -135,6 +135,19 @@ async def answering(reply: Reply, seconds: float, *, ends_after: float = 0.0) ->
     return reply
 
 
+class Raced(Race):
+    """Beside any first attempt, a rival after one second."""
+
+    __slots__ = ("_rival",)
+
+    def __init__(self, rival: Racing) -> None:
+        super().__init__()
+        self._rival = rival
+
+    async def second(self) -> Racing | None:
+        return self._rival
+
+
 async def no_cancelling(reply: Reply, seconds: float) -> Reply:
     """An attempt whose answer is there in spite of being cancelled."""
     with suppress(asyncio.CancelledError):
@@ -165,13 +178,10 @@ def test_a_caller_that_leaves_while_the_loser_still_ends_is_not_held_and_the_win
     ends, clock = Ends(), FrozenClock()
     seconds: Mapping[str, float] = {"first": 2.5 if first_wins else 60, "rival": 60 if first_wins else 1.5}
 
-    async def rival() -> Racing:
-        return answering(ends.reply("rival"), seconds["rival"], ends_after=30)
-
     async def scene() -> float:
-        racing = asyncio.ensure_future(
-            race(answering(ends.reply("first"), seconds["first"], ends_after=30), rival, 1.0)
-        )
+        raced = Raced(answering(ends.reply("rival"), seconds["rival"], ends_after=30))
+        first = answering(ends.reply("first"), seconds["first"], ends_after=30)
+        racing = asyncio.ensure_future(raced.run(first, Lateness(clock), 1.0))
         await asyncio.sleep(5)
         assert not racing.done()
         racing.cancel()
@@ -186,16 +196,58 @@ def test_a_caller_that_leaves_while_the_loser_still_ends_is_not_held_and_the_win
 def test_an_answer_of_the_loser_that_comes_although_it_was_cancelled_is_let_go() -> None:
     ends = Ends()
 
-    async def rival() -> Racing:
-        return answering(ends.reply("rival"), 1)
+    clock = FrozenClock()
 
     async def scene() -> bool:
-        _, rival_won = await race(no_cancelling(ends.reply("first"), 60), rival, 1.0)
+        raced = Raced(answering(ends.reply("rival"), 1))
+        await raced.run(no_cancelling(ends.reply("first"), 60), Lateness(clock), 1.0)
         await asyncio.sleep(0)
-        return rival_won
+        return raced.rival_won
 
-    assert play(FrozenClock(), scene())
+    assert play(clock, scene())
     assert ends.closed == ["first"]
+
+
+def test_each_is_late_at_its_own_time_however_many_are_under_way() -> None:
+    stand = racing("a", "b", "c")
+    stand.lane("a").always = says(after=10)
+
+    async def scene() -> list[float]:
+        asked: list[asyncio.Task[object]] = []
+        for _ in range(3):
+            asked.append(asyncio.ensure_future(stand.answer(stand.call())))
+            await asyncio.sleep(0.3)
+        await asyncio.gather(*asked)
+        return [each.at_seconds for each in stand.lane("b").asked]
+
+    assert stand.play(scene()) == pytest.approx([1.0, 1.3, 1.6])
+
+
+def test_one_that_is_late_sooner_than_all_before_it_does_not_wait_for_them() -> None:
+    clock = FrozenClock()
+    lateness = Lateness(clock)
+    begun: list[tuple[str, float]] = []
+
+    class Noted(Race):
+        __slots__ = ("name",)
+
+        async def second(self) -> Racing | None:
+            begun.append((self.name, asyncio.get_running_loop().time()))
+            return None
+
+    async def scene() -> None:
+        started = asyncio.get_running_loop().time()
+        runs: list[asyncio.Task[Reply]] = []
+        for name, after_seconds in (("patient", 3.0), ("hasty", 1.0), ("between", 2.0)):
+            race = Noted()
+            race.name = name
+            runs.append(asyncio.ensure_future(race.run(answering(Reply(200, []), 5), lateness, after_seconds)))
+        await asyncio.gather(*runs)
+        assert not lateness.waiting
+        begun[:] = [(name, at - started) for name, at in begun]
+
+    play(clock, scene())
+    assert begun == [("hasty", 1), ("between", 2), ("patient", 3)]
 
 
 def test_a_conversation_stays_with_the_winner_of_the_race() -> None:

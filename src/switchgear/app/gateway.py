@@ -25,6 +25,7 @@ from switchgear.providers.simulator.transport import Simulator
 from switchgear.routing.affinity import Bindings
 from switchgear.routing.course import Means
 from switchgear.routing.fleet import Fleet
+from switchgear.routing.hedge import Lateness
 from switchgear.routing.shadow import Shadows
 from switchgear.routing.stage import Route
 from switchgear.wire.openai_chat import OpenAIChat
@@ -121,7 +122,13 @@ class Wrap:
 
 
 def _means(machinery: Machinery) -> Means:
-    return Means(clock=machinery.clock, random_bits=machinery.random_bits, sleep=asyncio.sleep, bindings=Bindings())
+    return Means(
+        clock=machinery.clock,
+        random_bits=machinery.random_bits,
+        sleep=asyncio.sleep,
+        bindings=Bindings(),
+        lateness=Lateness(machinery.clock),
+    )
 
 
 def _fallback(spoken: Mapping[str, Dialect], pipelines: Pipelines) -> Endpoint:

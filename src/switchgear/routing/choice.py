@@ -10,6 +10,7 @@ from switchgear.kernel.ids import RandomBits
 from switchgear.routing.affinity import Bindings, conversation
 from switchgear.routing.balance import BALANCERS, unqueued
 from switchgear.routing.deployment import Deployment, Plan
+from switchgear.routing.hedge import Lateness
 from switchgear.routing.model import Alias
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -22,6 +23,7 @@ class Means(Struct, frozen=True, kw_only=True):
     random_bits: RandomBits
     sleep: Sleep
     bindings: Bindings
+    lateness: Lateness
 
 
 def binding_of(call: Call, alias: Alias) -> bytes | None:

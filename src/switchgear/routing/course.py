@@ -30,7 +30,7 @@ from switchgear.routing.causes import AGAIN, COUNTED, ELSEWHERE, ONLY_DECLARED, 
 from switchgear.routing.choice import Means, binding_of, choose, first_choice
 from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.failures import Failed, all_rest, latest, none_able, worst
-from switchgear.routing.hedge import Racing, race
+from switchgear.routing.hedge import Race, Racing
 from switchgear.routing.model import Alias, RouteTable
 from switchgear.routing.policy import ANY, Cause
 from switchgear.routing.resume import ResumedFrames
@@ -159,8 +159,9 @@ class Course:
         first = self._once(alias, deployment, plan, "")
         if after_seconds is None:
             return await first, deployment
-        reply, rival_won = await race(first, partial(self.beside, alias, deployment), after_seconds)
-        return reply, self.answering(deployment, rival_won=rival_won)
+        race = _Beside(self, alias, deployment)
+        reply = await race.run(first, self._means.lateness, after_seconds)
+        return reply, self.answering(deployment, rival_won=race.rival_won)
 
     async def beside(self, alias: Alias, first: Deployment) -> Racing | None:
         """An attempt at another deployment, for which a place is taken; None where there is none, or no budget."""
@@ -379,3 +380,18 @@ class Course:
             if seconds is not None:
                 rests.append(seconds)
         return min(rests, default=None)
+
+
+class _Beside(Race):
+    """A course's first attempt, and the one that the course makes beside it."""
+
+    __slots__ = ("_alias", "_course", "_first")
+
+    def __init__(self, course: Course, alias: Alias, first: Deployment) -> None:
+        super().__init__()
+        self._course = course
+        self._alias = alias
+        self._first = first
+
+    async def second(self) -> Racing | None:
+        return await self._course.beside(self._alias, self._first)

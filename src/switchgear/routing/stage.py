@@ -13,7 +13,7 @@ from switchgear.routing.choice import Means, binding_of, first_choice
 from switchgear.routing.course import Course
 from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.failures import Failed
-from switchgear.routing.hedge import Racing, race
+from switchgear.routing.hedge import Race, Racing
 from switchgear.routing.lifecycle import heed
 from switchgear.routing.model import Alias, RouteTable
 from switchgear.routing.shadow import Shadows
@@ -98,21 +98,18 @@ class Route:
             alias.hedges.calls += 1
         if after_seconds is None:
             return await self._at_once(call, alias, deployment, plan, binding)
-        courses: list[Course] = []
-
-        async def beside() -> Racing | None:
-            courses.append(Course(call, alias, self._means, NONE))
-            return await courses[0].beside(alias, deployment)
-
         deployment.budget.calls += 1
+        race = _Raced(call, alias, deployment, self._means)
         try:
             first = attempt(call, deployment, plan, self._means.clock)
-            reply, rival_won = await race(first, beside, after_seconds)
+            reply = await race.run(first, self._means.lateness, after_seconds)
         except SwitchgearError as error:
-            course = courses[0] if courses else Course(call, alias, self._means, NONE)
+            course = race.course or Course(call, alias, self._means, NONE)
             course.note(deployment, error)
             return await course.run(alias)
-        answering = courses[0].answering(deployment, rival_won=rival_won) if courses else deployment
+        answering = deployment
+        if race.course is not None:
+            answering = race.course.answering(deployment, rival_won=race.rival_won)
         if binding is not None:
             self._means.bindings.bind(alias.name, binding, answering)
         return reply
@@ -127,6 +124,24 @@ class Route:
             seen.add(name)
             alias = table.find(name)
         return alias
+
+
+class _Raced(Race):
+    """A first attempt that has a course only when it is late."""
+
+    __slots__ = ("_alias", "_call", "_first", "_means", "course")
+
+    def __init__(self, call: Call, alias: Alias, first: Deployment, means: Means) -> None:
+        super().__init__()
+        self._call = call
+        self._alias = alias
+        self._first = first
+        self._means = means
+        self.course: Course | None = None
+
+    async def second(self) -> Racing | None:
+        self.course = Course(self._call, self._alias, self._means, NONE)
+        return await self.course.beside(self._alias, self._first)
 
 
 def _followed(table: RouteTable, alias: Alias, call: Call) -> Alias:
