@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from msgspec import structs
 
+from switchgear.app.prices import declared_version
 from switchgear.config.model import Prices, ProviderEntry, WhenUnpriced
 from switchgear.config.routing import DeploymentEntry, FallbacksEntry, ModelEntry
 from switchgear.models.rate_card import DatedCard, PriceCard
@@ -23,7 +24,7 @@ async def test_the_record_says_what_a_call_cost_and_by_which_price() -> None:
         attempt = house.journal.records[0].attempts[0]
         assert attempt.usage is not None
         assert attempt.cost_nano_usd == 1_000_000_000 * (attempt.usage.input + 2 * attempt.usage.output) > 0
-        assert (attempt.cost, attempt.price) == ("settled", "declared")
+        assert (attempt.cost, attempt.price) == ("settled", declared_version(DEAR["echo"]))
 
 
 async def test_a_price_that_has_begun_is_the_one_that_counts() -> None:

@@ -1,11 +1,12 @@
 """Whose price counts: the provider's own, then the operator's table, then the packaged one."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from switchgear.app.prices import PriceBook
+from switchgear.app.prices import PriceBook, declared_version
 from switchgear.config.model import Config, Prices, ProviderEntry
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.errors import ConfigError
@@ -57,7 +58,15 @@ def test_what_the_provider_itself_declares_goes_before_both(tmp_path: Path) -> N
     assert dollars(found, "gpt-4o") == 9
     price = found.price("openai", "gpt-4o")
     assert price is not None
-    assert price.version == "declared"
+    assert price.version == declared_version(PriceCard(output="1", input="9"))
+
+
+def test_other_rates_are_another_version_and_the_same_are_the_same_wherever_they_stand() -> None:
+    cards = [PriceCard(input="9", output="1"), PriceCard(input="9", output="1", cache_read="2")]
+    versions = {declared_version(card) for card in cards}
+    assert len(versions) == 2
+    assert all(re.fullmatch(r"declared-[0-9a-f]{12}", version) for version in versions)
+    assert declared_version(PriceCard(input="9", output="1", later=())) in versions
 
 
 def test_a_star_is_for_all_models_that_the_provider_does_not_name() -> None:

@@ -5,15 +5,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from msgspec import json
+
 from switchgear.config.model import Config, Prices, ProviderEntry
 from switchgear.config.version import VERSION_DIGITS
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.pricing import Price
 from switchgear.models.price_table import PriceTable, packaged_table, read_table
+from switchgear.models.rate_card import RateCard
 from switchgear.models.trust import SIGNATURE_SUFFIX
 
-DECLARED: Final = "declared"
-"""The version of a price that the configuration itself gives."""
 _EVERY_OTHER: Final = "*"
 _MOST_BYTES: Final = 64 * 1024 * 1024
 
@@ -54,11 +55,17 @@ class PriceBook:
         return hashlib.sha256(version.encode() + self._file_digest).hexdigest()[:VERSION_DIGITS]
 
 
+def declared_version(card: RateCard) -> str:
+    """What a price that the file or the control database gives is recorded under: the same rates, the same version."""
+    content = json.encode(card, order="deterministic")
+    return f"declared-{hashlib.sha256(content).hexdigest()[:VERSION_DIGITS]}"
+
+
 def _declared(provider: str, entry: ProviderEntry) -> dict[str, Price]:
     found: dict[str, Price] = {}
     for model, card in entry.prices.items():
         try:
-            found[model] = card.price(DECLARED)
+            found[model] = card.price(declared_version(card))
         except ValueError as error:
             raise ConfigError(f"providers.{provider}.prices.{model}: {error}") from None
     return found

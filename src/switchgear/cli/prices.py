@@ -67,7 +67,7 @@ def show_price(
         return
     columns = {"standard": shown.rates, **shown.long_prompts, **shown.services, **shown.later}
     rows = [(field, *(_usd(getattr(rates, field)) for rates in columns.values())) for field in Rates.__struct_fields__]
-    show_table(f"{model}, by {price.version}", ("", *columns), rows)
+    show_table(model, (price.version, *columns), rows)
 
 
 def check_prices(file: Annotated[Path, typer.Argument(help="A table of prices.")]) -> None:

@@ -126,7 +126,7 @@ class Price(Struct, frozen=True, kw_only=True):
     """What one deployment's calls cost."""
 
     version: str
-    """Of the table it stands in, or ``declared`` by the operator."""
+    """Of the table it stands in, or of the operator's own rates."""
     standard: Schedule
     services: Mapping[str, Schedule] = {}
     """Of other classes of service, by the vendors' names: ``batch``, ``flex``, ``priority``."""

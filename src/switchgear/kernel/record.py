@@ -63,7 +63,7 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     highest_nano_usd: int | None = None
     """What ``most`` costs at the dearest rates that fit; None where nothing bounds it."""
     price: str = ""
-    """The version of the price table, or ``declared``; empty when the price is not known."""
+    """The version of the price table, or ``declared-`` and a digest of the operator's rates; empty: not known."""
     upstream_id: str = ""
     dropped: tuple[str, ...] = ()
     """Fields of the request that the deployment's ``drop`` left out."""

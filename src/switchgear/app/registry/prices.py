@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from switchgear.app.kept import Kept, KeptKind
-from switchgear.app.prices import DECLARED
+from switchgear.app.prices import declared_version
 from switchgear.config import Config
 from switchgear.models.rate_card import PriceCard
 from switchgear.rest.objects import Objects
@@ -66,7 +66,7 @@ def check_price(config: Config, name: str, card: PriceCard) -> None:
         known = ", ".join(config.providers) or "none"
         raise Refused(422, "disagreement", f"a price is of PROVIDER/MODEL, not of {name!r}; providers are {known}")
     try:
-        card.price(DECLARED)
+        card.price(declared_version(card))
     except ValueError as error:
         raise Refused(422, "disagreement", f"the price cannot be used: {error}") from None
 
