@@ -18,11 +18,23 @@ from switchgear.rest.route import PREFIX, Answer, Asked, Route
 from tests.management import SOURCES, application, as_, bind, client, management
 
 FOREIGNER = "user:eve"
-BODIES = {
-    "POST /bindings": {"name": "new", "spec": {"subject": "user:eve", "role": "viewer", "project": "a"}},
-    "PUT /bindings/{name}": {"spec": {"subject": "user:eve", "role": "viewer", "project": "a"}},
-    "POST /bindings/{name}/revert": {"version": 1},
+SPECS = {
+    "bindings": {"subject": "user:eve", "role": "viewer", "project": "a"},
+    "keys": {"project": "a"},
+    "limits": {"scope": {"project": "a"}, "per": "minute", "requests": 5},
+    "models": {"deployments": [{"model": "sim/echo"}]},
+    "organisations": {},
+    "prices": {"input": "1", "output": "2"},
+    "projects": {"organisation": "acme"},
+    "roles": {"allow": ["model:read"]},
+    "service_accounts": {"project": "a"},
+    "sheets": {"project": "a", "text": "the plan"},
+    "teams": {"project": "a"},
+    "users": {"teams": ["a-team"]},
 }
+"""Of every kind, something that belongs to project a, or to everybody."""
+WORDS = {"revert": {"version": 1}, "rotate": {}, "stage": {"stage": "production"}, "secrets": {"value": "v"}}
+"""What is said where no object is."""
 
 
 async def nothing(asked: Asked) -> Answer:
@@ -83,15 +95,28 @@ def place_of(name: str, sheet: Body) -> Place:
 
 
 SHEETS = Resource(kind="sheet", plural="sheets", type=Sheet, about="A sheet.", place=place_of)
-SHEET = {"name": "plan", "spec": {"project": "a", "text": "the plan"}}
+SHEET = {"name": "plan", "spec": SPECS["sheets"]}
 MOVED = {"spec": {"project": "b"}}
 
 
-async def foreign(api: httpx.AsyncClient, route: Route, name: str, body: object) -> int:
+def body_for(route: Route) -> object:
+    """A body that is as it should be, so that nothing but who asks can be wrong."""
+    if route.body is None:
+        return None
+    words = route.path.strip("/").split("/")
+    said = WORDS.get(words[-1], WORDS.get(words[0]))
+    if said is not None:
+        return said
+    spec = {"spec": SPECS[words[0]]}
+    name = "sim/new" if words[0] == "prices" else "new"
+    return {"name": name, **spec} if route.method == "POST" else spec
+
+
+async def foreign(api: httpx.AsyncClient, route: Route) -> int:
+    name = {"sheets": "plan", "limits": "of-a"}.get(route.path.split("/")[1], "theirs")
     path = route.path.replace("{name:path}", name).replace("{name}", name)
-    answer = await api.request(
-        route.method, path, json=body, headers={**as_(FOREIGNER), "if-match": "*"} if route.changes else as_(FOREIGNER)
-    )
+    headers = {**as_(FOREIGNER), "if-match": "*"} if route.changes else as_(FOREIGNER)
+    answer = await api.request(route.method, path, json=body_for(route), headers=headers)
     assert "the plan" not in answer.text
     return answer.status_code
 
@@ -111,25 +136,19 @@ async def test_every_route_is_closed_to_the_people_of_a_foreign_project(database
         await bind(api, "root", "user:root", "owner")
         made_sheet = await api.post("/sheets", json=SHEET, headers=as_("user:ada"))
         assert made_sheet.status_code == 201, made_sheet.text
+        for path in ("/projects/a", "/projects/b"):
+            assert (await api.put(path, json={"spec": {}}, headers={"if-none-match": "*"})).status_code == 201
+        limit = await api.put("/limits/of-a", json={"spec": SPECS["limits"]}, headers={"if-none-match": "*"})
+        assert limit.status_code == 201, limit.text
         for route in (*extra, *made_routes(database)):
+            status = await foreign(api, route)
             key = f"{route.method} {route.path}"
-            name = "plan" if "sheets" in route.path else "theirs"
-            body = BODIES.get(key)
-            if "sheets" in route.path and route.body is not None:
-                body = (
-                    {"version": 1}
-                    if "revert" in route.path
-                    else SHEET
-                    if route.method == "POST"
-                    else {"spec": SHEET["spec"]}
-                )
-            if route.body is not None and body is None:
-                continue  # of the installation: told below, by the permission alone
-            status = await foreign(api, route, name, body)
             if route.method == "GET" and route.by_place and not route.parameters:
                 assert status in (200, 403, 422), key  # their own, none of these; or what they ask for must be named
             else:
                 assert status in (403, 404), (key, status)
+        limits = (await api.get("/limits", headers=as_(FOREIGNER))).json()["data"]
+        assert [one["name"] for one in limits] == []
         sheets = (await api.get("/sheets", headers=as_(FOREIGNER))).json()
         assert sheets == {"data": [], "next": None}
         bindings = (await api.get("/bindings", headers=as_(FOREIGNER))).json()["data"]
