@@ -12,7 +12,7 @@ from switchgear.config import ConfigWatcher, Source, config_version
 from switchgear.config.effective import Effective
 from switchgear.config.feed import FEED_FILE, Feed, KeyHash, ManagedKey, read_feed, write_feed
 from switchgear.config.identity import TeamEntry, UserEntry
-from switchgear.config.model import Config
+from switchgear.config.model import Config, Server
 from switchgear.config.source import HASHING_KEY, secret_context
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.ids import secret_hex
@@ -126,6 +126,12 @@ def test_a_managed_key_works_with_each_of_its_texts_until_the_older_ends(tmp_pat
     assert ring.managed[old.lookup.encode()][0].expires_ns == 60_000_000_000
     assert ring.managed[new.lookup.encode()][0].expires_ns == 0
     assert hashing_key.hex() not in path.read_text() + repr(source(tmp_path).load())
+
+
+@pytest.mark.parametrize("require_key", [False, True])
+def test_before_there_is_a_key_callers_on_this_machine_need_none_unless_one_is_required(*, require_key: bool) -> None:
+    ring = ring_of(Config(server=Server(require_key=require_key)))
+    assert ring.allows_anonymous_loopback is not require_key
 
 
 def test_the_file_may_refer_to_a_secret_of_the_database(tmp_path: Path, path: Path) -> None:

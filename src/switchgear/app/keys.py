@@ -14,11 +14,11 @@ from switchgear.config.ownership import ownership
 
 
 def ring_of(config: Config) -> KeyRing:
-    """The ring of one checked configuration; without keys, callers on this machine need none."""
+    """The ring of one checked configuration; without keys, callers on this machine need none unless ``require_key``."""
     hashing_key = config.hashing_key if isinstance(config, Effective) else None
     return key_ring(
         [virtual for key in config.keys for virtual in _virtual(config, key)],
-        allow_anonymous_loopback=not config.keys,
+        allow_anonymous_loopback=not config.keys and not config.server.require_key,
         hashing_key=bytes(32) if hashing_key is None else bytes.fromhex(hashing_key.reveal()),
         trusted_proxies=read_ranges(config.server.trusted_proxies),
     )

@@ -32,7 +32,8 @@ INDISPENSABLE: Final = frozenset(("input", "messages", "model", "prompt", "strea
 """Fields that no call is without, or that the gateway itself answers for."""
 NEEDS_KEY: Final = (
     "refuses to listen elsewhere than on this machine without a key: declare one under 'keys' "
-    "(`switchgear key new NAME` makes it), or listen on 127.0.0.1"
+    "(`switchgear key new NAME` makes it), set server.require_key where `switchgear keys create` makes them, or "
+    "listen on 127.0.0.1"
 )
 
 _WITH_A_SERVER: Final = ("http", "https")
@@ -50,6 +51,8 @@ def is_loopback(host: str) -> bool:
 
 def needs_key(config: Config) -> bool:
     """Whether ``config`` would serve strangers without asking for a key."""
+    if config.server.require_key:
+        return False
     return not is_loopback(config.server.host) and all(key.disabled for key in config.keys)
 
 

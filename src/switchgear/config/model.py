@@ -73,9 +73,17 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str,
         Meta(
             min_length=1,
-            description="Address to listen on. Anything but a loopback address needs at least one enabled key.",
+            description="Address to listen on. Anything but a loopback address needs at least one enabled key, or "
+            "`require_key`.",
         ),
     ] = "127.0.0.1"
+    require_key: Annotated[
+        bool,
+        Meta(
+            description="Ask everybody for a key, callers on this machine and before there is one, too. Left out, "
+            "those need none as long as no key is declared or made."
+        ),
+    ] = False
     port: Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0 takes any free one.")] = 4000
     max_connections: Annotated[
         int,
