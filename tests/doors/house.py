@@ -5,10 +5,12 @@ import json
 import socket
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Final
 
 from msgspec import Struct, structs
 
 from switchgear.app.gateway import Keeping, Machinery, gateway, outside
+from switchgear.app.installed import installed
 from switchgear.app.models import Outside, build_snapshot
 from switchgear.config.model import Config, Key, ProviderEntry
 from switchgear.config.routing import DeploymentEntry, ModelEntry, RetriesEntry, RoutingEntry
@@ -28,9 +30,13 @@ from switchgear.kernel.record import CallRecord
 from switchgear.kernel.reply import Reply
 from switchgear.traces.stage import Record
 from switchgear.upstream.client import HttpTransport
+from switchgear.upstream.tls import client_context
 from switchgear.wire.registry import discover as dialects
 
 KEY = "sk-sg-test-0123456789abcdef"
+# What is the same in every house, and takes longer to read than a house to build.
+INSTALLED: Final = installed()
+AUTHORITIES: Final = client_context()
 JSON = Mapping[str, object]
 
 
@@ -183,8 +189,8 @@ async def serving(
     bits = seeded_bits()
     machinery = Machinery(clock=clock, ids=Ids(clock, bits), random_bits=bits)
     spoken = dialects()
-    http = HttpTransport()
-    out = outside(spoken, machinery, http)
+    http = HttpTransport(tls=AUTHORITIES)
+    out = outside(spoken, machinery, http, INSTALLED)
     out = out if fitted.ways is None else fitted.ways(out)
     snapshots = Snapshots(build_snapshot(config, "test", out))
     responses = ResponseStore(state or MemoryKeyValue(clock, keep_bytes=10_000_000), ttl_seconds=3600)

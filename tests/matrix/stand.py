@@ -119,7 +119,11 @@ async def standing(wires: Mapping[str, Wire]) -> AsyncGenerator[Stand]:
 
     def through(out: Outside) -> Outside:
         made = {name: Kind(name=name, build=build) for name in wires}
-        return structs.replace(out, kinds={**out.kinds, **made}, simulator=upstreams)
+        return structs.replace(
+            out,
+            installed=structs.replace(out.installed, kinds={**out.installed.kinds, **made}),
+            simulator=upstreams,
+        )
 
     config = Config(
         keys=(Key(name="tester", key=Secret(KEY)),),

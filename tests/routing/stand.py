@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from msgspec import UNSET, Raw, Struct, convert, structs
 
 from switchgear.app.catalogue import Catalogue
+from switchgear.app.installed import installed
 from switchgear.app.prices import PriceBook
 from switchgear.app.routes import Grounds, route_table
 from switchgear.config.model import Config
@@ -39,6 +40,7 @@ from tests.routing.timeless import play
 T = TypeVar("T")
 Declared = Mapping[str, object]
 
+INSTALLED: Final = installed()
 _EMBEDDINGS: Final = OpenAIEmbeddings()
 
 
@@ -106,7 +108,12 @@ class Stand:
                 self._connect(deployment.provider)
         table = route_table(
             config,
-            Grounds(lanes=self._connected, fleet=self.fleet, prices=PriceBook(config), catalogue=Catalogue(config)),
+            Grounds(
+                lanes=self._connected,
+                fleet=self.fleet,
+                prices=PriceBook(config, INSTALLED.prices),
+                catalogue=Catalogue(config, INSTALLED.capabilities),
+            ),
             [],
         )
         self.snapshot = Snapshot("v", {RouteTable: table})

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import pytest
 from hypothesis import given, settings
@@ -14,12 +15,16 @@ from switchgear.testing.scripted_upstream import Peer, Script, ScriptedUpstream
 from switchgear.testing.transport_stand import CHUNKED, LIMIT_BYTES, OK, Stand, answering, chunk, refusal, sized
 from switchgear.upstream.client import PREPARED_TARGETS, HttpTransport
 from switchgear.upstream.pool import PoolLimits, PoolStats
+from switchgear.upstream.tls import client_context
+
+# The system's authorities take longer to read than most of these tests.
+AUTHORITIES: Final = client_context()
 
 
 async def with_stand(
     script: Script, check: Callable[[Stand, HttpTransport], Awaitable[None]], limits: PoolLimits | None = None
 ) -> None:
-    transport = HttpTransport(limits)
+    transport = HttpTransport(limits, AUTHORITIES)
     async with ScriptedUpstream(script) as upstream:
         try:
             await check(Stand(transport, upstream), transport)
@@ -225,7 +230,7 @@ async def test_framing_without_end_or_sense_is_garbled(answer: bytes) -> None:
     ],
 )
 async def test_a_target_that_http_cannot_carry_is_a_configuration_error(target: Target) -> None:
-    transport = HttpTransport()
+    transport = HttpTransport(tls=AUTHORITIES)
     error = await refusal(ConfigError, transport.send(target, b"", Timers()))
     assert "secret-token" not in error.message
     await transport.aclose()

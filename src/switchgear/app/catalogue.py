@@ -9,18 +9,18 @@ from switchgear.config.model import Config
 from switchgear.config.routing import DeploymentEntry, ModelEntry
 from switchgear.doors.listing import Listed
 from switchgear.kernel.capabilities import NOTHING_KNOWN, Capabilities
-from switchgear.models.capability_table import packaged_capabilities
+from switchgear.models.capability_table import CapabilityTable, packaged_capabilities
 from switchgear.models.card import ModelCard
 
 _EVERY_OTHER = "*"
 
 
 class Catalogue:
-    """What the models of one configuration can do."""
+    """What the models of one configuration can do; ``packaged`` is read where it is not given."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, packaged: CapabilityTable | None = None) -> None:
         self._config = config
-        self._table = packaged_capabilities()
+        self._table = packaged_capabilities() if packaged is None else packaged
         self._listed: dict[str, Listed] = {}
         """Those that are declared: clients may ask for as many others as they like."""
         self._owners = {other: name for name, entry in config.models.items() for other in entry.aliases}

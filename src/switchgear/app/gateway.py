@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from switchgear.app.installed import Installed, installed
 from switchgear.app.models import Outside
 from switchgear.app.transports import Fallbacks
 from switchgear.auth.stage import Authenticate, require_key
@@ -20,7 +21,6 @@ from switchgear.kernel.pipeline import Next, Stage, compose
 from switchgear.kernel.ports import Counters
 from switchgear.kernel.upstream import Transport
 from switchgear.limits.stage import Limit
-from switchgear.providers.registry import discover
 from switchgear.providers.simulator.transport import Simulator
 from switchgear.routing.affinity import Bindings
 from switchgear.routing.course import Means
@@ -46,8 +46,11 @@ class Machinery(Struct, frozen=True, kw_only=True):
     random_bits: RandomBits
 
 
-def outside(spoken: Mapping[str, Dialect], machinery: Machinery, http: Transport) -> Outside:
-    """The ways out: every kind of provider, the HTTP client, the simulator."""
+def outside(
+    spoken: Mapping[str, Dialect], machinery: Machinery, http: Transport, known: Installed | None = None
+) -> Outside:
+    """The ways out: every kind of provider, the HTTP client, the simulator; ``known`` is read where it is not given."""
+    known = known or installed()
     simulator = Simulator(
         spoken,
         clock=machinery.clock,
@@ -55,7 +58,7 @@ def outside(spoken: Mapping[str, Dialect], machinery: Machinery, http: Transport
         sleep=asyncio.sleep,
     )
     return Outside(
-        kinds=discover(), dialects=spoken, http=http, simulator=simulator, fallbacks=Fallbacks(), fleet=Fleet()
+        installed=known, dialects=spoken, http=http, simulator=simulator, fallbacks=Fallbacks(), fleet=Fleet()
     )
 
 

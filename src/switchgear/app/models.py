@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from switchgear.app.catalogue import Catalogue
+from switchgear.app.installed import Installed
 from switchgear.app.keys import ring_of
 from switchgear.app.limits import planner
 from switchgear.app.passthrough import pass_through
@@ -21,7 +22,6 @@ from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import ConfigError, ModelNotFound
 from switchgear.kernel.upstream import Provider, Transport
 from switchgear.limits.plan import Planner
-from switchgear.providers.kind import Kind
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.providers.simulator.provider import SCHEME
 from switchgear.routing.deployment import Connected
@@ -38,7 +38,7 @@ OPENAI_END_MARK = event(b"[DONE]")
 class Outside(Struct, frozen=True, kw_only=True):
     """How the data plane reaches the world, made once for the life of a process."""
 
-    kinds: Mapping[str, Kind]
+    installed: Installed
     dialects: Mapping[str, Dialect]
     http: Transport
     simulator: Transport
@@ -53,8 +53,8 @@ def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
     Raises ConfigError when a provider's settings or a table of prices cannot be used.
     """
     lanes = _lanes(config, outside)
-    prices = PriceBook(config)
-    catalogue = Catalogue(config)
+    prices = PriceBook(config, outside.installed.prices)
+    catalogue = Catalogue(config, outside.installed.capabilities)
     grounds = Grounds(lanes=lanes, fleet=outside.fleet, prices=prices, catalogue=catalogue)
     table = route_table(config, grounds, _simulated(lanes, outside))
     understood = Understood(
@@ -80,7 +80,7 @@ def _lanes(config: Config, outside: Outside) -> dict[str, tuple[Connected, ...]]
 
 
 def _under_each_key(name: str, entry: ProviderEntry, outside: Outside) -> Iterator[Connected]:
-    build = outside.kinds[entry.kind].build
+    build = outside.installed.kinds[entry.kind].build
     if len(entry.api_keys) <= 1:
         yield _connect(build(entry.settings(name)), entry, outside, 0)
         return

@@ -22,10 +22,10 @@ _MOST_BYTES: Final = 64 * 1024 * 1024
 class PriceBook:
     """Prices by provider and model: the provider's own, then the operator's table, then the packaged one.
 
-    Raises ConfigError when any of them cannot be used.
+    ``packaged`` is read where it is not given. Raises ConfigError when any of them cannot be used.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, packaged: PriceTable | None = None) -> None:
         self.tables: list[PriceTable] = []
         """The operator's first."""
         self._file_digest = b""
@@ -34,7 +34,7 @@ class PriceBook:
             _check_signature(config.prices, config.prices.file, content)
             self._file_digest = hashlib.sha256(content).digest()
             self.tables.append(read_table(content, config.prices.file))
-        self.tables.append(packaged_table())
+        self.tables.append(packaged_table() if packaged is None else packaged)
         self.blocks_unknown = config.prices.unknown == "block"
         self._kinds = {name: entry.kind for name, entry in config.providers.items()}
         self._declared = {name: _declared(name, entry) for name, entry in config.providers.items()}
