@@ -3,9 +3,11 @@
 # The SDK's signatures name types of Pillow, which is not installed.
 # pyright: reportUnknownMemberType=false
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from typing import Any
 
 import anthropic
@@ -33,22 +35,19 @@ routing:
   retries: {{attempts: 1}}
   breaker: {{consecutive_failures: 1000000, minimum_calls: 1000000}}
 models:
-  late:
+"""
+MODELS = """
+  late-SDK:
     deployments: [{{model: "sim/echo?ttft_ms=1500"}}]
-  never:
+  never-SDK:
     deployments: [{{model: sim/stall-first, timers: {{first_token_seconds: 1.5}}}}]
-  backed:
+  backed-SDK:
     deployments: [{{model: sim/stall-first, timers: {{first_token_seconds: 1.5}}}}]
     fallbacks: {{any: [sim/echo]}}
 """
 SAID: Any = [{"role": "user", "content": "one two three"}]
-ANSWERING = pytest.mark.parametrize("model", ["late", "backed"])
-
-
-@pytest.fixture(scope="module")
-def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    with LiveServer(tmp_path_factory.mktemp("late"), LATE) as server:
-        yield server
+# Google's own way with aiohttp, which aiohttp advises against.
+pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 
 
 def openai_chat(url: str, model: str) -> Iterable[str]:
@@ -70,6 +69,21 @@ def openai_responses_helper(url: str, model: str) -> Iterable[str]:
         yield stream.get_final_response().output_text
 
 
+def openai_completions(url: str, model: str) -> Iterable[str]:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0, timeout=20) as client:
+        for chunk in client.completions.create(model=model, prompt="one two three", stream=True):
+            yield chunk.choices[0].text
+
+
+def openai_asynchronous(url: str, model: str) -> Iterable[str]:
+    async def read() -> list[str]:
+        async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0, timeout=20) as client:
+            stream = await client.chat.completions.create(model=model, messages=SAID, stream=True)
+            return [chunk.choices[0].delta.content or "" async for chunk in stream]
+
+    return asyncio.run(read())
+
+
 def anthropic_events(url: str, model: str) -> Iterable[str]:
     with anthropic.Anthropic(base_url=url, api_key=KEY, max_retries=0, timeout=20) as client:
         for event in client.messages.create(model=model, max_tokens=50, messages=SAID, stream=True):
@@ -84,11 +98,32 @@ def anthropic_helper(url: str, model: str) -> Iterable[str]:
         assert stream.get_final_message().stop_reason == "end_turn"
 
 
+def anthropic_asynchronous(url: str, model: str) -> Iterable[str]:
+    async def read() -> str:
+        async with (
+            anthropic.AsyncAnthropic(base_url=url, api_key=KEY, max_retries=0, timeout=20) as client,
+            client.messages.stream(model=model, max_tokens=50, messages=SAID) as stream,
+        ):
+            return await stream.get_final_text()
+
+    yield asyncio.run(read())
+
+
 def google(url: str, model: str) -> Iterable[str]:
     options = types.HttpOptions(base_url=url, timeout=20_000)
     with genai.Client(api_key=KEY, http_options=options) as client:
         for chunk in client.models.generate_content_stream(model=model, contents="one two three"):
             yield chunk.text or ""
+
+
+def google_asynchronous(url: str, model: str) -> Iterable[str]:
+    async def read() -> list[str]:
+        options = types.HttpOptions(base_url=url, timeout=20_000)
+        async with genai.Client(api_key=KEY, http_options=options).aio as client:
+            stream = await client.models.generate_content_stream(model=model, contents="one two three")
+            return [chunk.text or "" async for chunk in stream]
+
+    return asyncio.run(read())
 
 
 def cohere_chat(url: str, model: str) -> Iterable[str]:
@@ -126,75 +161,68 @@ class Sdk(Struct, frozen=True):
 
 SDKS = {
     "openai": Sdk(openai_chat, openai.APIError),
+    "openai-completions": Sdk(openai_completions, openai.APIError),
     "openai-responses": Sdk(openai_responses, openai.APIError),
     "openai-responses-helper": Sdk(openai_responses_helper, openai.APIError),
+    "openai-asynchronous": Sdk(openai_asynchronous, openai.APIError),
     "anthropic": Sdk(anthropic_events, anthropic.APIStatusError),
     "anthropic-helper": Sdk(anthropic_helper, anthropic.APIStatusError),
+    "anthropic-asynchronous": Sdk(anthropic_asynchronous, anthropic.APIStatusError),
     "google": Sdk(google, errors.APIError),
+    "google-asynchronous": Sdk(google_asynchronous, errors.APIError),
     "cohere": Sdk(cohere_chat, ApiError),
     "amazon": Sdk(amazon, EventStreamError),
 }
-EVERY_SDK = pytest.mark.parametrize("sdk", SDKS.values(), ids=SDKS)
+EVERY_SDK = pytest.mark.parametrize("sdk", SDKS)
 
 
-@ANSWERING
+class Late(Struct, frozen=True):
+    """A live server, and by model what an SDK read there, or raised, and what is on record of it."""
+
+    server: LiveServer
+    read: Mapping[str, Future[str]]
+    recorded: Mapping[str, CallRecord]
+
+
+def read(sdk: Sdk, url: str, model: str) -> str:
+    return "".join(sdk.stream(url, model))
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Late]:
+    """Every SDK at once, one stream after another in each: all that they do is wait."""
+    config = LATE + "".join(MODELS.replace("SDK", name) for name in SDKS)
+    done: dict[str, Future[str]] = {}
+    with LiveServer(tmp_path_factory.mktemp("late"), config) as server:
+        with ExitStack() as threads:
+            for name, sdk in SDKS.items():
+                thread = threads.enter_context(ThreadPoolExecutor(1))
+                for model in (f"late-{name}", f"never-{name}", f"backed-{name}"):
+                    done[model] = thread.submit(read, sdk, server.url, model)
+        yield Late(server, done, {record.model: record for record in records(server)})
+
+
+@pytest.mark.parametrize("kind", ["late", "backed"])
 @EVERY_SDK
-def test_a_late_answer_is_read_as_any_other(late: LiveServer, sdk: Sdk, model: str) -> None:
-    assert "".join(sdk.stream(late.url, model)) == "one two three"
-    record = records(late)[-1]
-    assert (record.status, record.outcome, len(record.attempts)) == (200, "ok", 1 if model == "late" else 2)
+def test_a_late_answer_is_read_as_any_other(late: Late, sdk: str, kind: str) -> None:
+    assert late.read[f"{kind}-{sdk}"].result() == "one two three"
+    record = late.recorded[f"{kind}-{sdk}"]
+    assert (record.status, record.outcome, len(record.attempts)) == (200, "ok", 1 if kind == "late" else 2)
     assert 0 < record.early_head_ns < record.first_byte_ns
 
 
 @EVERY_SDK
-def test_a_failure_behind_the_head_is_an_exception(late: LiveServer, sdk: Sdk) -> None:
-    with pytest.raises(sdk.error, match="no content within"):
-        list(sdk.stream(late.url, "never"))
-    record = records(late)[-1]
+def test_a_failure_behind_the_head_is_an_exception(late: Late, sdk: str) -> None:
+    with pytest.raises(SDKS[sdk].error, match="no content within"):
+        late.read[f"never-{sdk}"].result()
+    record = late.recorded[f"never-{sdk}"]
     assert (record.status, record.outcome) == (200, "failed")
     assert record.early_head_ns > 0
 
 
-@ANSWERING
-async def test_openais_asynchronous_stream_is_read_as_any_other(late: LiveServer, model: str) -> None:
-    async with openai.AsyncOpenAI(base_url=f"{late.url}/v1", api_key=KEY, max_retries=0, timeout=20) as client:
-        stream = await client.chat.completions.create(model=model, messages=SAID, stream=True)
-        assert "".join([chunk.choices[0].delta.content or "" async for chunk in stream]) == "one two three"
-        with pytest.raises(openai.APIError, match="no content within"):
-            async for _ in await client.chat.completions.create(model="never", messages=SAID, stream=True):
-                pass
-
-
-async def test_anthropics_asynchronous_stream_is_read_as_any_other(late: LiveServer) -> None:
-    async with anthropic.AsyncAnthropic(base_url=late.url, api_key=KEY, max_retries=0, timeout=20) as client:
-        async with client.messages.stream(model="late", max_tokens=50, messages=SAID) as stream:
-            assert await stream.get_final_text() == "one two three"
-        with pytest.raises(anthropic.APIStatusError, match="no content within"):
-            async with client.messages.stream(model="never", max_tokens=50, messages=SAID) as stream:
-                await stream.get_final_text()
-
-
-# The SDK's own way with aiohttp, which aiohttp advises against.
-@pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
-async def test_googles_asynchronous_stream_is_read_as_any_other(late: LiveServer) -> None:
-    options = types.HttpOptions(base_url=late.url, timeout=20_000)
-    async with genai.Client(api_key=KEY, http_options=options).aio as client:
-        stream = await client.models.generate_content_stream(model="late", contents="one two three")
-        assert "".join([chunk.text or "" async for chunk in stream]) == "one two three"
-        with pytest.raises(errors.APIError, match="no content within"):
-            async for _ in await client.models.generate_content_stream(model="never", contents="one"):
-                pass
-
-
-def test_openais_legacy_completions_are_read_as_any_other(late: LiveServer) -> None:
-    with openai.OpenAI(base_url=f"{late.url}/v1", api_key=KEY, max_retries=0, timeout=20) as client:
-        stream = client.completions.create(model="late", prompt="one two three", stream=True)
-        assert "".join(chunk.choices[0].text for chunk in stream) == "one two three"
-
-
-def test_a_client_that_leaves_during_the_silence_is_recorded_as_gone(late: LiveServer) -> None:
+def test_a_client_that_leaves_during_the_silence_is_recorded_as_gone(late: Late) -> None:
     with (
-        httpx.Client(base_url=late.url, headers={"authorization": f"Bearer {KEY}"}, timeout=20) as client,
+        httpx.Client(base_url=late.server.url, headers={"authorization": f"Bearer {KEY}"}, timeout=20) as client,
         client.stream(
             "POST", "/v1/chat/completions", json={"model": "sim/stall-first", "messages": SAID, "stream": True}
         ) as answer,
@@ -205,5 +233,5 @@ def test_a_client_that_leaves_during_the_silence_is_recorded_as_gone(late: LiveS
     gone: list[CallRecord] = []
     while not gone:
         assert time.monotonic() < deadline
-        gone = [record for record in records(late) if record.model == "sim/stall-first"]
+        gone = [record for record in records(late.server) if record.model == "sim/stall-first"]
     assert (gone[0].outcome, gone[0].attempts[-1].outcome) == ("cancelled", "cancelled")
