@@ -31,7 +31,7 @@ CONFIG = """
 server: {{{{port: 0, drain_seconds: 5}}}}
 journal: {{{{directory: {{journal}}}}}}
 state: {{{{directory: {{state}}}}}}
-keys: [{{{{name: tester, key: {{key}}}}}}]
+keys: [{{{{name: tester, key: {{key}}}}}}, {{{{name: streamer, key: {{key}}-streamer}}}}]
 providers:
   sim: {{{{kind: simulator, prices: {{{{"*": {{{{input: "0", output: "0", call: "0.01"}}}}}}}}}}}}
 models:
@@ -51,7 +51,7 @@ ALONE = CONFIG.format(counters="{{engine: memory}}")
 
 
 class Caller:
-    """Calls one gateway, one connection for each call."""
+    """Calls one gateway, one connection for each call: whole answers as one key, streams as another."""
 
     def __init__(self, server: LiveServer) -> None:
         parts = urlsplit(server.url)
@@ -61,7 +61,8 @@ class Caller:
         """Status and what followed; 0 where the connection broke."""
         body = json.dumps({"model": model, "stream": stream, "messages": [{"role": "user", "content": "hi"}]}).encode()
         head = (
-            f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\n"
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
+            f"authorization: Bearer {KEY}{'-streamer' if stream else ''}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         try:
@@ -95,35 +96,36 @@ def show_that_a_dollar_was_spent(answers: Sequence[tuple[int, bytes]], told: Seq
     assert spent(told) == DOLLAR
 
 
-def budget_of_tester() -> Claim:
-    """Asks how the budget stands."""
+def budget_of(key: str) -> Claim:
+    """Asks how a key's budget stands."""
     window = window_at("month", SystemClock().wall_ns(), sliding=False)
-    return Claim(counter="budget usd key=tester", amount=0, limit=DOLLAR, window=window.name, keep_seconds=1)
+    return Claim(counter=f"budget usd key={key}", amount=0, limit=DOLLAR, window=window.name, keep_seconds=1)
 
 
-async def standing(client: RedisClient, prefix: str) -> Standing:
-    """How the budget stands in Redis."""
-    return (await RedisCounters(client, prefix).standings([budget_of_tester()]))[0]
+async def standing(client: RedisClient, prefix: str, key: str = "tester") -> Standing:
+    """How a key's budget stands in Redis."""
+    return (await RedisCounters(client, prefix).standings([budget_of(key)]))[0]
 
 
-async def until_used(client: RedisClient, prefix: str, amount: int) -> None:
+async def until_used(client: RedisClient, prefix: str, amount: int, key: str = "tester") -> None:
     async with asyncio.timeout(20):
-        while (await standing(client, prefix)).used != amount:
+        while (await standing(client, prefix, key)).used != amount:
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("stream", [False, True])
-async def test_one_gateway_spends_a_dollar_and_not_a_cent_more(tmp_path: Path, *, stream: bool) -> None:
+async def test_with_one_gateway_each_key_spends_a_dollar_and_not_a_cent_more(tmp_path: Path) -> None:
     with LiveServer(tmp_path, ALONE) as server:
-        answers = await Caller(server).calls(CALLS, stream=stream)
+        answers = [await Caller(server).calls(CALLS, stream=stream) for stream in (False, True)]
         server.stop()
-    show_that_a_dollar_was_spent(answers, records(server))
+    told = records(server)
+    for key, found in zip(("tester", "streamer"), answers, strict=True):
+        show_that_a_dollar_was_spent(found, [record for record in told if record.key == key])
 
 
 async def test_a_gateway_that_is_killed_goes_on_with_what_it_had_counted(tmp_path: Path) -> None:
     with LiveServer(tmp_path, ALONE) as server:
         assert statuses(await Caller(server).calls(50)) == {200: 50}
-        budget, read = budget_of_tester(), reader(CountersEntry(), server.journal, SystemClock())
+        budget, read = budget_of("tester"), reader(CountersEntry(), server.journal, SystemClock())
         async with asyncio.timeout(20):
             while await read([budget]) != [DOLLAR // 2]:
                 await asyncio.sleep(0.02)
@@ -150,7 +152,7 @@ async def test_a_rolling_restart_forgets_nothing_but_for_a_moment_what_the_old_g
         async with asyncio.timeout(30):
             while old in server.gateway_pids():
                 answers.append(await caller.call())
-        budget, read = budget_of_tester(), reader(CountersEntry(), server.journal, SystemClock())
+        budget, read = budget_of("tester"), reader(CountersEntry(), server.journal, SystemClock())
         answers += await caller.calls(200)
         async with asyncio.timeout(20):
             while await read([budget]) != [(30 + statuses(answers)[200]) * CENT]:
@@ -163,21 +165,25 @@ async def test_a_rolling_restart_forgets_nothing_but_for_a_moment_what_the_old_g
 
 
 @pytest.mark.service("redis")
-@pytest.mark.parametrize("stream", [False, True])
-async def test_two_gateways_spend_a_dollar_together(
-    tmp_path: Path, service_url: str, client: RedisClient, prefix: str, *, stream: bool
+async def test_with_two_gateways_each_key_spends_a_dollar_at_both_together(
+    tmp_path: Path, service_url: str, client: RedisClient, prefix: str
 ) -> None:
     with ExitStack() as stack:
         servers: list[LiveServer] = []
         for name in ("one", "other"):
             (tmp_path / name).mkdir()
             servers.append(stack.enter_context(LiveServer(tmp_path / name, in_redis(service_url, prefix))))
-        found = await asyncio.gather(*(Caller(server).calls(CALLS // 2, stream=stream) for server in servers))
-        await until_used(client, prefix, DOLLAR)
+        answers: dict[str, list[tuple[int, bytes]]] = {}
+        for key, stream in (("tester", False), ("streamer", True)):
+            found = await asyncio.gather(*(Caller(server).calls(CALLS // 2, stream=stream) for server in servers))
+            answers[key] = [*found[0], *found[1]]
+            await until_used(client, prefix, DOLLAR, key)
         for server in servers:
             server.stop()
-    show_that_a_dollar_was_spent([*found[0], *found[1]], [*records(servers[0]), *records(servers[1])])
-    assert await standing(client, prefix) == Standing(DOLLAR, True)
+    told = [*records(servers[0]), *records(servers[1])]
+    for key, all_found in answers.items():
+        show_that_a_dollar_was_spent(all_found, [record for record in told if record.key == key])
+        assert await standing(client, prefix, key) == Standing(DOLLAR, True)
 
 
 @pytest.mark.service("redis")
