@@ -6,9 +6,11 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
+from shutil import copy
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 from hypothesis import settings
 from sqlalchemy import text
 
@@ -20,6 +22,7 @@ from switchgear.engines.postgres import PostgresDatabase
 from switchgear.engines.redis_address import read_address
 from switchgear.engines.redis_client import RedisClient
 from switchgear.kernel.ids import secret_hex
+from tests.engines.emptied import empty, keep_first_rows
 from tests.engines.redis_server import forget
 
 STANDARD_URLS = {"postgres": "postgresql://postgres@127.0.0.1:5432/test", "redis": "redis://127.0.0.1:6379"}
@@ -117,11 +120,46 @@ async def empty_database(database_place: Control) -> AsyncGenerator[ControlDatab
     await database.aclose()
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of SQLite with all tables and no rows, to be copied: a migration takes longer than most tests."""
+    path = tmp_path_factory.mktemp("migrated") / "control.db"
+    database = open_database(Control(database=Secret(str(path))))
+    await upgrade(database)
+    await database.aclose()
+    return path
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def migrated_schema() -> AsyncGenerator[str]:
+    """The URL of a schema of Postgres with all tables: one test after another has it, and finds it empty."""
+    async with schema_of_its_own(url_of("postgres")) as url:
+        database = open_database(Control(database=Secret(url)))
+        await upgrade(database)
+        await keep_first_rows(database)
+        await database.aclose()
+        yield url
+
+
+@pytest.fixture(params=ENGINES)
+def migrated_place(request: pytest.FixtureRequest, tmp_path: Path) -> Control:
+    """The settings of the database of :func:`database`, on each engine."""
+    if request.param == "postgres":
+        return Control(database=Secret(str(request.getfixturevalue("migrated_schema"))))
+    template: Path = request.getfixturevalue("migrated_file")
+    for file in template.parent.iterdir():
+        copy(file, tmp_path)
+    return Control(database=Secret(str(tmp_path / template.name)))
+
+
 @pytest.fixture
-async def database(empty_database: ControlDatabase) -> ControlDatabase:
+async def database(migrated_place: Control) -> AsyncGenerator[ControlDatabase]:
     """A control database with all tables and no rows, on each engine."""
-    await upgrade(empty_database)
-    return empty_database
+    database = open_database(migrated_place)
+    if migrated_place.on_postgres:
+        await empty(database)
+    yield database
+    await database.aclose()
 
 
 @pytest.fixture

@@ -33,7 +33,9 @@ async def tamper(database: ControlDatabase, *statements: str) -> None:
     """What somebody does who holds the database itself: the triggers are no obstacle to them."""
     async with database.write() as connection:
         if connection.dialect.name == "postgresql":
-            await connection.execute(text("DROP TRIGGER IF EXISTS audit_log_append_only ON audit_log"))
+            # Put back, because the tables are another test's afterwards.
+            off, on = (f"ALTER TABLE audit_log {what} TRIGGER USER" for what in ("DISABLE", "ENABLE"))
+            statements = (off, *statements, on)
         else:
             for event in ("update", "delete"):
                 await connection.execute(text(f"DROP TRIGGER IF EXISTS audit_log_no_{event}"))
@@ -124,9 +126,9 @@ async def test_the_database_itself_refuses_to_change_or_delete_a_row(log: Contro
 
 
 @pytest.fixture
-async def processes(database: ControlDatabase, database_place: Control) -> AsyncGenerator[list[ControlDatabase]]:
+async def processes(database: ControlDatabase, migrated_place: Control) -> AsyncGenerator[list[ControlDatabase]]:
     """The same database as three processes have it."""
-    others = [open_database(database_place) for _ in range(2)]
+    others = [open_database(migrated_place) for _ in range(2)]
     yield [database, *others]
     for each in others:
         await each.aclose()

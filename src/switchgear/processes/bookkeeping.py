@@ -26,8 +26,6 @@ from switchgear.traces.offsets import FileOffsets, Position
 
 OFFSETS_FILE: Final = "ledger.offsets"
 IDENTITY_FILE: Final = "ledger.id"
-_POLL_SECONDS: Final = 2.0
-"""Each look that finds something is a commit, for which the file system may let a gateway's store wait."""
 _KEEP_NS: Final = 1_000_000_000
 _FIRST_PROOF_SECONDS: Final = 60.0
 _LONGEST_PAUSE_SECONDS: Final = 5.0
@@ -40,14 +38,25 @@ class Bookkeeper:
     """Keeps the ledger of one journal."""
 
     def __init__(
-        self, directory: Path, ledger: Ledger, clock: Clock, ready: Ready, prove_seconds: float = 3600.0
+        self,
+        directory: Path,
+        ledger: Ledger,
+        clock: Clock,
+        ready: Ready,
+        prove_seconds: float = 3600.0,
+        poll_seconds: float = 2.0,
     ) -> None:
-        """``ready`` has the database brought forward; it is called before anything is asked of it."""
+        """``ready`` has the database brought forward; it is called before anything is asked of it.
+
+        A journal that holds nothing new, or a database that fails, is asked again after ``poll_seconds``: each look
+        that finds something is a commit, for which the file system may let a gateway's store wait.
+        """
         self._directory = directory
         self._ready = ready
         self._ledger = ledger
         self._clock = clock
         self._prove_seconds = prove_seconds
+        self._poll_seconds = poll_seconds
         self._log = logging.getLogger("switchgear.ledger")
         self._standing = Standing(clock)
         self._kept_ns = 0
@@ -61,14 +70,14 @@ class Bookkeeper:
             group.create_task(self._keep_proving())
 
     async def _keep_taking(self) -> None:
-        pause = _POLL_SECONDS
+        pause = self._poll_seconds
         while True:
             rows = self._standing.rows
             try:
                 await self._take_on()
             except (OSError, ConfigError) as error:
                 self._standing.failed(error)
-            pause = _POLL_SECONDS if self._standing.rows > rows else min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            pause = self._poll_seconds if self._standing.rows > rows else min(2 * pause, _LONGEST_PAUSE_SECONDS)
             await asyncio.sleep(pause)
 
     async def _take_on(self) -> None:
@@ -76,7 +85,7 @@ class Bookkeeper:
         reader, journal = await self.open()
         while True:
             if not await self.take(reader, journal):
-                await asyncio.sleep(_POLL_SECONDS)
+                await asyncio.sleep(self._poll_seconds)
 
     async def open(self) -> tuple[JournalReader, str]:
         """A reader that begins where the ledger's last transaction ended, and the journal's name. Raises OSError."""
