@@ -26,10 +26,10 @@ run: $(READY) ## Serve on http://localhost:4000 (ARGS="--port 5000" goes to `swi
 	@exec $(BIN)/switchgear serve $(ARGS)
 
 test: lint ## Lint, then run the whole suite in under five minutes (ARGS="-k sse" goes to pytest)
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-test-long: $(READY) ## Run the whole suite with the tests marked `long`
-	@$(BIN)/python -m pytest -n $(WORKERS) --long --timeout 1800 $(ARGS)
+test-long: $(READY) ## Run the whole suite with the tests marked `long`, and many more examples of each property
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --long --timeout 1800 $(ARGS)
 
 lint: $(READY) ## Check format, lint rules, types, the floors between slices and the docs
 	@$(BIN)/ruff format --check .

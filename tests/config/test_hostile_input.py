@@ -44,7 +44,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 
 @given(yaml_like)
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_anything_like_yaml_is_read_or_refused(text: str) -> None:
     read(text)
 

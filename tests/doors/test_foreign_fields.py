@@ -65,7 +65,7 @@ async def test_several_choices_cannot_be_asked_for_through_a_door_that_knows_one
 def test_any_value_in_any_field_is_answered_or_refused() -> None:
     with siege(Bounds()) as house:
 
-        @settings(SHORT, max_examples=200)
+        @settings(SHORT)
         @given(
             st.sampled_from(PAIRS), st.dictionaries(st.sampled_from(sorted(FIELDS)), VALUES, max_size=2), st.booleans()
         )

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from switchgear.kernel.errors import SwitchgearError, UpstreamTruncated, UpstreamUnreachable
@@ -76,7 +76,6 @@ CLIENTS = some.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(clients=CLIENTS, scripts=some.lists(some.lists(ANSWERS, max_size=5), min_size=3, max_size=3), policy=POLICIES)
 def test_whatever_upstreams_answer_and_whenever_clients_leave_everything_is_free_in_the_end(
     clients: list[tuple[float, float, int, bool]], scripts: list[list[Answer]], policy: dict[str, object]

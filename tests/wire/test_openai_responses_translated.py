@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw, json
 
@@ -188,7 +188,6 @@ WORDS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 EVENTS = st.builds(any_event, KINDS, PLACES, WORDS)
 
 
-@settings(max_examples=300)
 @given(st.lists(EVENTS, min_size=3, max_size=12))
 def test_whatever_order_events_come_in_other_dialects_can_be_told_of_them(events: list[dict[str, Any]]) -> None:
     stream = START.encode() + b"".join(b"data: %b\n\n" % json.encode(event) for event in events)

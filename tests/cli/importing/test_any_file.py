@@ -114,7 +114,7 @@ def settings_of(value: object, path: str = "") -> Iterator[str]:
 
 @given(document)
 @example({"router_settings": {"model_group_alias": {"m": "m"}}, "litellm_settings": {"model_group_alias": {"m": "m"}}})
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_every_setting_of_any_document_is_told_of(tree: dict[str, object]) -> None:
     made = imported(as_yaml(tree))
     if isinstance(made, ConfigError):
@@ -130,7 +130,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 
 @given(document, st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_no_secret_is_copied_whatever_stands_around_it(tree: dict[str, object], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(["openai", "azure", "bedrock", "vertex_ai", "ollama", "nobody"]))
     place = data.draw(st.sampled_from(["api_key", "aws_secret_access_key", "vertex_credentials", "made_up"]))
