@@ -19,6 +19,8 @@ from tests.e2e.live import CONFIG, SOURCES, LiveServer
 
 MASTER = "0123456789abcdef" * 4
 CHANGES = 50
+PACE_SECONDS = 0.02
+"""Between two looks, so that who looks does not take the processors from those who are looked at."""
 
 
 def config(workers: int, folder: Path) -> str:
@@ -90,6 +92,7 @@ async def test_all_gateways_take_up_every_change_of_the_file_and_of_the_database
                 asked = key
                 for status, headers in await asyncio.gather(*(ask(port, asked) for _ in range(4))):
                     meanings.setdefault((asked, headers["x-switchgear-config"]), set()).add(status)
+                await asyncio.sleep(PACE_SECONDS)
 
         watching = asyncio.get_running_loop().create_task(watch())
         for number in range(CHANGES // 10 if workers < 8 else CHANGES):

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,22 +21,22 @@ async def until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("stream", [False, True])
-async def test_a_killed_gateway_has_recorded_every_call_whose_reply_ended(tmp_path: Path, *, stream: bool) -> None:
+async def test_a_killed_gateway_has_recorded_every_call_whose_reply_ended(tmp_path: Path) -> None:
     with LiveServer(tmp_path) as server:
-        load = Load(server.url, stream=stream)
-        running = asyncio.get_running_loop().create_task(load.run(8))
-        await until(lambda: len(load.answered) > 200)
+        loads = [Load(server.url, stream=stream) for stream in (False, True)]
+        running = [asyncio.create_task(load.run(4)) for load in loads]
+        await until(lambda: min(len(load.answered) for load in loads) > 100)
         (first,) = server.gateway_pids()
         os.kill(first, signal.SIGKILL)
-        seen = len(load.answered)
-        await until(lambda: len(load.answered) > seen + 100)
-        load.stop()
-        await running
+        seen = [len(load.answered) for load in loads]
+        await until(lambda: all(len(load.answered) > before + 50 for load, before in zip(loads, seen, strict=True)))
+        for load in loads:
+            load.stop()
+        await asyncio.gather(*running)
         assert server.gateway_pids() != [first]
         server.stop()
         times = Counter(record.id for record in records(server))
-    assert not [call for call in load.answered if times[call] != 1]
+    assert not [call for load in loads for call in load.answered if times[call] != 1]
     assert max(times.values()) == 1
 
 
@@ -59,48 +59,65 @@ async def test_a_rolling_restart_fails_no_call_and_loses_no_record(tmp_path: Pat
     assert set(load.answered) <= recorded
 
 
-async def test_a_new_configuration_is_in_force_within_a_second_or_so_and_fails_no_call(tmp_path: Path) -> None:
-    with LiveServer(tmp_path) as server:
-        before = server.ready()["config"]
-        load = Load(server.url)
-        running = asyncio.get_running_loop().create_task(load.run(4))
-        server.write_config(CONFIG + "  second: {{deployments: [{{model: sim/echo}}]}}\n")
-        await until(lambda: server.ready()["config"] != before)
-        load.stop()
-        await running
-        assert not load.failed
-        assert load.interrupted == 0
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    with LiveServer(tmp_path_factory.mktemp("lasting")) as server:
+        yield server
 
 
-async def test_a_broken_configuration_keeps_the_old_one_and_says_why(tmp_path: Path) -> None:
-    with LiveServer(tmp_path) as server:
-        before = server.ready()["config"]
-        server.write_config(CONFIG.replace("deployments", "deploymants"))
-        await until(lambda: server.ready()["config_problem"])
-        after = server.ready()
-        assert after["config"] == before
-        assert "deploymants" in str(after["config_problem"])
-        server.write_config(CONFIG)
-        await until(lambda: not server.ready()["config_problem"])
+@pytest.fixture(scope="module")
+def first_version(lasting: LiveServer) -> object:
+    return lasting.ready()["config"]
+
+
+@pytest.fixture
+async def configured(lasting: LiveServer, first_version: object) -> LiveServer:
+    """A server with CONFIG in force, whatever a test before left there."""
+    lasting.write_config(CONFIG)
+    await until(lambda: not (facts := lasting.ready())["config_problem"] and facts["config"] == first_version)
+    return lasting
+
+
+async def test_a_new_configuration_is_in_force_within_a_second_or_so_and_fails_no_call(configured: LiveServer) -> None:
+    before = configured.ready()["config"]
+    load = Load(configured.url)
+    running = asyncio.get_running_loop().create_task(load.run(4))
+    configured.write_config(CONFIG + "  second: {{deployments: [{{model: sim/echo}}]}}\n")
+    await until(lambda: configured.ready()["config"] != before)
+    load.stop()
+    await running
+    assert not load.failed
+    assert load.interrupted == 0
+
+
+async def test_a_broken_configuration_keeps_the_old_one_and_says_why(configured: LiveServer) -> None:
+    before = configured.ready()["config"]
+    configured.write_config(CONFIG.replace("deployments", "deploymants"))
+    await until(lambda: configured.ready()["config_problem"])
+    after = configured.ready()
+    assert after["config"] == before
+    assert "deploymants" in str(after["config_problem"])
+    configured.write_config(CONFIG)
+    await until(lambda: not configured.ready()["config_problem"])
 
 
 async def test_a_table_of_prices_that_was_changed_after_it_was_signed_keeps_the_old_one_and_says_why(
-    tmp_path: Path,
+    configured: LiveServer,
 ) -> None:
-    signer = PrivateKey.new()
-    table = tmp_path / "prices.json"
+    signer, without = PrivateKey.new(), configured.ready()["config"]
+    table = configured.directory / "prices.json"
     table.write_bytes(b'{"version": "1", "vendors": {}}')
     table.with_name("prices.json.sig").write_bytes(signer.sign(table.read_bytes()))
-    prices = f'prices: {{{{file: "{table}", trusted_keys: ["{signer.public.text}"]}}}}\n'
-    with LiveServer(tmp_path, prices + CONFIG) as server:
-        before = server.ready()["config"]
-        table.write_bytes(b'{"version": "2", "vendors": {}}')
-        await until(lambda: server.ready()["config_problem"])
-        assert server.ready()["config"] == before
-        assert "is not what the key" in str(server.ready()["config_problem"])
-        table.with_name("prices.json.sig").write_bytes(signer.sign(table.read_bytes()))
-        await until(lambda: server.ready()["config"] != before)
-        assert not server.ready()["config_problem"]
+    configured.write_config(f'prices: {{{{file: "{table}", trusted_keys: ["{signer.public.text}"]}}}}\n{CONFIG}')
+    await until(lambda: configured.ready()["config"] != without)
+    before = configured.ready()["config"]
+    table.write_bytes(b'{"version": "2", "vendors": {}}')
+    await until(lambda: configured.ready()["config_problem"])
+    assert configured.ready()["config"] == before
+    assert "is not what the key" in str(configured.ready()["config_problem"])
+    table.with_name("prices.json.sig").write_bytes(signer.sign(table.read_bytes()))
+    await until(lambda: configured.ready()["config"] != before)
+    assert not configured.ready()["config_problem"]
 
 
 def test_serve_stops_at_once_when_nothing_is_under_way(tmp_path: Path) -> None:
@@ -140,18 +157,22 @@ async def test_calls_go_on_while_the_control_process_is_down(tmp_path: Path) -> 
         assert not load.failed
 
 
-async def test_metrics_and_the_console_show_the_calls(tmp_path: Path) -> None:
-    with LiveServer(tmp_path) as server:
-        load = Load(server.url)
-        running = asyncio.get_running_loop().create_task(load.run(1))
-        await until(lambda: load.answered)
-        load.stop()
-        await running
-        await until(lambda: b'switchgear_calls_total{door="openai"' in server.get("/metrics")[2])
-        page = server.get("/console")[2].decode()
-        assert "sim/echo" in page
-        assert KEY not in page
-        assert json.loads(server.get("/api/v1/calls?limit=1")[2])["data"][0]["key"] == "tester"
+async def test_metrics_and_the_console_show_the_calls(live: LiveServer) -> None:
+    load = Load(live.url)
+    running = asyncio.get_running_loop().create_task(load.run(1))
+    await until(lambda: load.answered)
+    load.stop()
+    await running
+
+    def shown() -> list[dict[str, str]]:
+        return json.loads(live.get("/api/v1/calls?limit=1")[2])["data"]
+
+    await until(lambda: (calls := shown()) and calls[0]["id"] == load.answered[-1])
+    assert shown()[0]["key"] == "tester"
+    await until(lambda: b'switchgear_calls_total{door="openai"' in live.get("/metrics")[2])
+    page = live.get("/console")[2].decode()
+    assert "sim/echo" in page
+    assert KEY not in page
 
 
 def test_without_a_configuration_the_simulator_answers_without_a_key(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ keys:
   - {{name: other, key: {KEY}-of-another}}
 projects: {{bots: {{}}}}
 teams: {{support: {{project: bots}}}}
+routing: {{retries: {{base_seconds: 0.01, max_seconds: 0.02}}, breaker: {{consecutive_failures: 1000}}}}
 providers: {{sim: {{kind: simulator, prices: {{"*": {CENT}}}}}}}
 models: {{echo: {{deployments: [{{model: sim/echo}}]}}, spare: {{deployments: [{{model: sim/echo}}]}}}}
 limits:
@@ -173,7 +174,7 @@ async def test_a_dry_run_notes_what_it_would_have_done_and_tells_nobody() -> Non
 
 async def test_calls_at_once_are_let_go_when_they_end_and_when_their_client_leaves() -> None:
     async with limited("  one: {concurrent: 1, scope: {key: '*'}}") as (house, counters):
-        body = json.dumps(chat("sim/slow", stream=True)).encode()
+        body = json.dumps(chat("sim/stall", stream=True)).encode()
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n"
         reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
         writer.write(head.encode() + b"content-length: %d\r\n\r\n%b" % (len(body), body))
