@@ -9,7 +9,7 @@ from msgspec import DecodeError, Struct, json
 
 from switchgear.cli.conversation import Server
 from switchgear.cli.output import Block, Cell, Grid, note, show_blocks, show_json
-from switchgear.cli.settings import ConfigOption, effective_config
+from switchgear.cli.settings import ConfigOption, glanced_config
 from switchgear.config import Config, read_environment
 from switchgear.config.limits import LimitEntry
 from switchgear.kernel.errors import NotFound, SwitchgearError, UpstreamGarbled
@@ -41,7 +41,7 @@ class Standings(Struct, frozen=True, kw_only=True):
 
 def list_limits(config: ConfigOption = None, url: Url = None, as_json: AsJson = False) -> None:
     """List the limits, each with whoever uses most of it."""
-    declared = effective_config(config, read_environment())
+    declared = glanced_config(config, read_environment())
     told = _live(declared, url)
     fullest: dict[tuple[str, str], LimitReport] = {}
     for one in told:
@@ -59,7 +59,7 @@ def show_limit(
     as_json: AsJson = False,
 ) -> None:
     """Show one limit, and how much of it each one uses who used any lately."""
-    declared = effective_config(config, read_environment())
+    declared = glanced_config(config, read_environment())
     told = [one for one in _live(declared, url) if one.limit == name]
     entry = declared.limits.get(name)
     if entry is None and not told:

@@ -8,7 +8,7 @@ import typer
 
 from switchgear.cli.output import note
 from switchgear.cli.prices import content_of
-from switchgear.cli.settings import ConfigOption, effective_config
+from switchgear.cli.settings import ConfigOption, glanced_config
 from switchgear.config import read_environment
 from switchgear.kernel.errors import ConfigError
 from switchgear.models.price_table import packaged_table, read_table
@@ -66,7 +66,7 @@ def verify_prices(
         signer = verify_packaged()
         typer.echo(f"the packaged table: good; version {packaged_table().version}, signed by {signer.text}")
         return
-    trusted = key or effective_config(config, read_environment()).prices.trusted_keys
+    trusted = key or glanced_config(config, read_environment()).prices.trusted_keys
     if not trusted:
         raise ConfigError("no key is trusted: give one by --key, or declare some under prices.trusted_keys")
     table = content_of(file)

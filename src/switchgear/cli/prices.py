@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from switchgear.app.prices import PriceBook
 from switchgear.cli.output import show_json, show_table
-from switchgear.cli.settings import ConfigOption, effective_config
+from switchgear.cli.settings import ConfigOption, glanced_config
 from switchgear.config import read_environment
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.pricing import Price, Rates
@@ -38,7 +38,7 @@ def list_prices(
     as_json: AsJson = False,
 ) -> None:
     """List the tables of prices in force, the operator's before the packaged one, in dollars for a million tokens."""
-    book = PriceBook(effective_config(config, read_environment()))
+    book = PriceBook(glanced_config(config, read_environment()))
     found = [line for table in book.tables for line in table.listed() if vendor in (None, line.vendor)]
     if not found:
         raise ConfigError(f"no table has prices of {vendor!r}")
@@ -54,7 +54,7 @@ def show_price(
     as_json: AsJson = False,
 ) -> None:
     """Show what a call of one model costs under the configuration, in dollars for a million tokens."""
-    effective = effective_config(config, read_environment())
+    effective = glanced_config(config, read_environment())
     provider, _, name = model.partition("/")
     if provider not in effective.providers:
         raise ConfigError(f"{provider!r} is no provider here; there are {', '.join(effective.providers) or 'none'}")

@@ -9,7 +9,7 @@ from msgspec import DecodeError, json, structs
 from switchgear.app.listing import ListedDeployment, ListedModel, Routes, listed_models
 from switchgear.cli.conversation import Server
 from switchgear.cli.output import Block, Cell, Grid, note, show_blocks, show_json
-from switchgear.cli.settings import ConfigOption, effective_config
+from switchgear.cli.settings import ConfigOption, glanced_config
 from switchgear.config import Config, read_environment
 from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import SwitchgearError, UpstreamGarbled
@@ -39,7 +39,7 @@ def routes(
     as_json: Annotated[bool, typer.Option("--json", help="Print it all as JSON.")] = False,
 ) -> None:
     """Print where calls to each model go: deployments, tiers, shares, policy, other names; and their state now."""
-    found = _live(url) if url is not None else _declared(effective_config(config, read_environment()))
+    found = _live(url) if url is not None else _declared(glanced_config(config, read_environment()))
     if as_json:
         show_json(found)
         return

@@ -28,6 +28,14 @@ def chosen_file(config: Path | None) -> Path | None:
     return default if default.exists() else None
 
 
+def glanced_config(config: Path | None, environ: Mapping[str, str]) -> Config:
+    """What the file says, for who needs no secret: no store of secrets is asked, so none has to be up.
+
+    Raises ConfigError.
+    """
+    return Source(chosen_file(config), environ).glance()
+
+
 def effective_config(config: Path | None, environ: Mapping[str, str]) -> Config:
     """What the chosen file says, or the environment when there is no file. Raises ConfigError."""
     return Source(chosen_file(config), environ).declared()

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from msgspec import json
 
-from switchgear.cli.settings import ConfigOption, effective_config
+from switchgear.cli.settings import ConfigOption, glanced_config
 from switchgear.config import read_environment
 from switchgear.kernel.errors import ConfigError
 from switchgear.traces.tail import follow, format_line
@@ -26,7 +26,7 @@ def tail(
     as_json: Annotated[bool, typer.Option("--json", help="Print each call as one line of JSON.")] = False,
 ) -> None:
     """Print each call as it ends, until Ctrl-C."""
-    directory = journal or Path(effective_config(config, read_environment()).journal.directory)
+    directory = journal or Path(glanced_config(config, read_environment()).journal.directory)
     if not directory.is_dir():
         raise ConfigError(f"{directory} is no journal: there is no such folder")
     stop = Event()

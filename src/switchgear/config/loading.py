@@ -1,6 +1,6 @@
 """From a file, a text or the environment to a checked configuration."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,9 @@ from switchgear.config.document import MAX_FILE_BYTES, read_document
 from switchgear.config.model import Config, ProviderEntry
 from switchgear.config.problems import Problem, refusal
 from switchgear.config.reader import Reader
+from switchgear.config.references import stored_references
 from switchgear.config.secret import Secret
+from switchgear.config.stores import Stores
 from switchgear.config.written import Declared
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.upstream import ProviderSettings
@@ -47,6 +49,8 @@ def parse(text: str, path: str, environ: Mapping[str, str], kinds: Mapping[str, 
     root = read_document(text, path)
     if root is None or (isinstance(root, ScalarNode) and not root.value):
         raise refusal(path, [Problem(0, 0, "the file is empty; `switchgear init` writes one")])
+    if isinstance(environ, Stores):
+        environ.prepare(reference for value in _values(root) for reference in stored_references(value))
     reader = Reader(environ)
     config = reader.read(root, shape.type_info(Config), "")
     problems = list(reader.problems)
@@ -112,6 +116,23 @@ def _declared(root: Node, config: Config) -> Declared:
         faulty_keys=isinstance(keys, SequenceNode) and len(keys.value) != len(config.keys),
         sections={section: _names(_below(root, section)) for section in SECTIONS},
     )
+
+
+def _values(root: Node) -> Iterator[str]:
+    """Every scalar that is no key, once."""
+    waiting, seen = [root], {id(root)}
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ScalarNode):
+            yield node.value
+        children: list[Node] = []
+        if isinstance(node, MappingNode):
+            children = [value for _, value in node.value]
+        elif isinstance(node, SequenceNode):
+            children = node.value
+        fresh = [child for child in children if id(child) not in seen]
+        seen.update(id(child) for child in fresh)
+        waiting += fresh
 
 
 def _below(root: Node, name: str) -> Node | None:

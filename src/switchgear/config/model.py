@@ -32,6 +32,7 @@ from switchgear.config.routing import (
     RoutingEntry,
 )
 from switchgear.config.secret import Secret
+from switchgear.config.secret_refresh import Secrets
 from switchgear.config.state import PREFIX_IN_WORDS, CountersEntry, State
 from switchgear.kernel.capabilities import Capabilities
 from switchgear.kernel.upstream import ProviderSettings
@@ -340,6 +341,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: Annotated[
         Mapping[Name, LimitEntry], Meta(description="How much may be used and spent, by name of the limit.")
     ] = {}
+    secrets: Annotated[Secrets, Meta(description="Secrets that other stores keep.")] = Secrets()
     console: Annotated[Console, Meta(description="The console, for people in a browser.")] = Console()
     organisations: Annotated[
         Mapping[Name, OrganisationEntry], Meta(description="Organisations by name: they own projects.")

@@ -6,13 +6,13 @@ every line and column where it was; after it, they are put back.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 _REFERENCE_IN_TEXT: Final = re.compile(r"\$\{[^{}\r\n]*\}")
 _REFERENCE: Final = re.compile(
     r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
-    r"|\$\{(?P<store>secret|file):(?P<where>[^}]+)\}|\$\{"
+    r"|\$\{(?P<store>[a-z][a-z0-9_]{0,31}):(?P<where>[^}]+)\}|\$\{"
 )
 _SPECIAL: Final = "{},[]"
 _STAND_INS: Final = "\ue000\ue001\ue002\ue003\ue004"
@@ -40,6 +40,13 @@ def has_reference(text: str) -> bool:
     return any(match["name"] or match["store"] for match in _REFERENCE.finditer(text))
 
 
+def stored_references(text: str) -> Iterator[str]:
+    """The references to stores in ``text``, each as ``STORE:WHERE``."""
+    for match in _REFERENCE.finditer(text):
+        if match["store"] is not None:
+            yield _named(match)
+
+
 def resolve(text: str, environ: Mapping[str, str]) -> str:
     """``text`` with ``${NAME}``, ``${NAME:-default}`` and ``${STORE:WHERE}`` replaced and ``$${`` turned into ``${``.
 
@@ -51,7 +58,7 @@ def resolve(text: str, environ: Mapping[str, str]) -> str:
         if match[0] == "$${":
             return "${"
         if match["store"] is not None:
-            return _stored(f"{match['store']}:{match['where'].strip()}", environ)
+            return _stored(_named(match), environ)
         if match["name"] is None:
             raise BadReference("'${' starts no reference; write ${NAME}, ${NAME:-default}, or '$${' for the text")
         found = environ.get(match["name"]) or match["default"]
@@ -60,6 +67,10 @@ def resolve(text: str, environ: Mapping[str, str]) -> str:
         return found
 
     return _REFERENCE.sub(value, text)
+
+
+def _named(match: re.Match[str]) -> str:
+    return f"{match['store']}:{match['where'].strip()}"
 
 
 def _stored(reference: str, environ: Mapping[str, str]) -> str:

@@ -12,7 +12,8 @@ from switchgear.config.feed import FEED_FILE, Feed, read_feed
 from switchgear.config.loading import discover, load
 from switchgear.config.model import Config, Journal
 from switchgear.config.secret import Secret
-from switchgear.config.stores import Stores
+from switchgear.config.secret_stores import Remembered
+from switchgear.config.stores import Seen, Stores
 from switchgear.providers.kind import Kind
 from switchgear.providers.registry import discover as discover_kinds
 
@@ -28,11 +29,13 @@ def secret_context(name: str) -> str:
 class Source:
     """Reads both and lays one over the other; used by one thread at a time."""
 
-    def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
-        """Raises ConfigError for master keys that are none."""
+    def __init__(self, path: Path | None, environ: Mapping[str, str], remembered: Remembered | None = None) -> None:
+        """Raises ConfigError for master keys that are none. Sources of one process share what is remembered."""
         self._path = path
         self._keys = read_master_keys(environ)
-        self._stores = Stores(environ)
+        self.remembered = Remembered(environ) if remembered is None else remembered
+        """Secrets of other stores."""
+        self._stores = Stores(environ, self.remembered)
         self._opener: Opens | None = None
         self._kinds: Mapping[str, Kind] | None = None
 
@@ -46,6 +49,18 @@ class Source:
         with self._stores.unknown_secrets():
             return self._read()
 
+    def glance(self) -> Config:
+        """The same without a word to any network: a secret that was not fetched before has a value that means nothing.
+
+        Raises ConfigError.
+        """
+        with self._stores.unasked():
+            return self.declared()
+
+    def seen(self) -> Seen:
+        """Equal as long as no secret that was read may be another one by now; cheap, and asks no network."""
+        return self._stores.seen()
+
     def load(self) -> Config:
         """What is in force. Raises ConfigError for a file, a secret or a feed that cannot be used."""
         config = self.declared()
@@ -54,6 +69,7 @@ class Source:
         self._stores.secrets = {name: self._opened(one, secret_context(name)) for name, one in feed.secrets.items()}
         if self._stores.wanted_secrets:
             config = self._read()
+        self.remembered.refresh_seconds = config.secrets.refresh_seconds
         hashing_key = None
         if feed.hashing_key is not None:
             hashing_key = Secret(self._opened(feed.hashing_key, HASHING_KEY))

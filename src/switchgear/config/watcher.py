@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ POLL_SECONDS: Final = 0.5
 
 Load = Callable[[Path, Mapping[str, str]], Config]
 Stamp = tuple[int, int, int]
-Stamps = tuple[Stamp | None, ...]
+Stamps = tuple[tuple[Stamp | None, ...], Hashable]
 _UNSEEN: Final = (-1, -1, -1)
 
 
@@ -41,17 +41,24 @@ class ConfigWatcher:
         self._apply = apply
         self._report = report
         self._poll_seconds = poll_seconds
-        self._stamp = _stamp(self._files)
+        self._also: Callable[[], Hashable] = int
+        self._stamp = self._look()
+
+    def watch(self, also: Callable[[], Hashable]) -> None:
+        """Read again when ``also`` returns something else, too; it is called off the loop, and once now."""
+        self._also = also
+        self._stamp = self._look()
 
     def follow(self, config: Config) -> None:
         """Watch the other files of ``config`` too; to be called before they are read.
 
         What was read already, and was not watched then, is read once more: it may have changed in between.
         """
-        known: dict[Path, Stamp | None] = dict(zip(self._files, self._stamp, strict=True))
+        known: dict[Path, Stamp | None] = dict(zip(self._files, self._stamp[0], strict=True))
         known = {**dict.fromkeys(config.read_files, _UNSEEN), **known}
         self._files = (self._path, *config.files)
-        self._stamp = tuple(known[path] if path in known else _stamp_of(path) for path in self._files)
+        stamps = tuple(known[path] if path in known else _stamp_of(path) for path in self._files)
+        self._stamp = (stamps, self._stamp[1])
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -61,7 +68,7 @@ class ConfigWatcher:
 
     async def look(self) -> None:
         """Look once, and act on what changed since the last look."""
-        stamp = await asyncio.to_thread(_stamp, self._files)
+        stamp = await asyncio.to_thread(self._look)
         if stamp == self._stamp:
             return
         try:
@@ -75,13 +82,16 @@ class ConfigWatcher:
 
     async def _still(self, stamp: Stamps) -> bool:
         """Whether what was read is what ``stamp`` stood for; a file caught in the middle of a write is read again."""
-        settled = await asyncio.to_thread(_stamp, self._files) == stamp
+        settled = await asyncio.to_thread(self._look) == stamp
         if settled:
             self._stamp = stamp
         return settled
 
+    def _look(self) -> Stamps:
+        return _stamp(self._files), self._also()
 
-def _stamp(paths: Iterable[Path]) -> Stamps:
+
+def _stamp(paths: Iterable[Path]) -> tuple[Stamp | None, ...]:
     """What changes when one of the files does; None stands for one that is not there."""
     return tuple(_stamp_of(path) for path in paths)
 

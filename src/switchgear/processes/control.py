@@ -29,6 +29,7 @@ from switchgear.auth.master_key import read_master_keys
 from switchgear.auth.model import KeyRing
 from switchgear.config import Config, ConfigWatcher, Source, read_environment
 from switchgear.config.feed import FEED_FILE
+from switchgear.config.secret_stores import Remembered
 from switchgear.kernel.clock import Clock, SystemClock
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.ids import Ids, seeded_bits
@@ -69,13 +70,14 @@ class _File:
         self._watcher = ConfigWatcher(
             source.first_file, environ, lambda _path, _environ: source.load(), self._take, lambda _: None
         )
+        self._watcher.watch(source.seen)
         self.config = source.load()
-        self.declared = source.declared()
+        self.declared = source.glance()
         """Without what the control database adds."""
         self._watcher.follow(self.config)
 
     def _take(self, config: Config) -> None:
-        self.declared = self._source.declared()
+        self.declared = self._source.glance()
         self.config = config
 
     async def follow(self) -> None:
@@ -109,7 +111,8 @@ class _Declared:
 
     def __call__(self) -> Config:
         with contextlib.suppress(ConfigError):
-            self._last = self._source.declared()
+            # On the loop, where no store may be waited for.
+            self._last = self._source.glance()
         return self._last
 
 
@@ -129,7 +132,9 @@ class _Parts(Struct, frozen=True, kw_only=True):
 async def _open(options: ControlOptions, environ: Mapping[str, str], log: logging.Logger) -> _Parts:
     """Bring the database forward, write the first feed, read the configuration. Raises ConfigError or OSError."""
     path = Path(options.config_path) if options.config_path else None
-    declared, clock = _Declared(Source(path, environ)), SystemClock()
+    remembered, clock = Remembered(environ), SystemClock()
+    remembered.keep_fresh()
+    declared = _Declared(Source(path, environ, remembered))
     journal = Path(declared().journal.directory)
     master_keys = read_master_keys(environ)
     database = open_database(declared().control)
@@ -137,7 +142,7 @@ async def _open(options: ControlOptions, environ: Mapping[str, str], log: loggin
     people = identity(database, declared, master_keys, clock)
     feeding = Feeding(journal / FEED_FILE, master_keys, people.compiler, database.changes)
     await feeding.look()
-    file = _File(Source(path, environ), environ)
+    file = _File(Source(path, environ, remembered), environ)
     doorstep = Doorstep(
         database=database,
         config=lambda: file.config,

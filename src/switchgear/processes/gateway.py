@@ -81,6 +81,7 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
     parts: Parts | None = None
     try:
         source = Source(path, environ)
+        source.remembered.keep_fresh()
         watch = _Watch(source, environ)
         config = await _first_config(source, options)
         watch.follow(config)
@@ -208,12 +209,15 @@ class _Watch:
     def __init__(self, source: Source, environ: Mapping[str, str]) -> None:
         self._parts: Parts | None = None
         self._log = logging.getLogger("switchgear.config")
+        self._source = source
         self._watcher = ConfigWatcher(
             source.first_file, environ, lambda _path, _environ: source.load(), self._apply, self._report, _POLL_SECONDS
         )
+        self._watcher.watch(source.seen)
 
     def bind(self, parts: Parts) -> None:
         self._parts = parts
+        parts.state.secrets_problem = lambda: self._source.remembered.problem
 
     def follow(self, config: Config) -> None:
         """Watch what ``config`` is made of."""

@@ -1,5 +1,6 @@
 """What a gateway says of itself: to the control process when it forwards, or to a caller when it is alone."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -38,6 +39,8 @@ class GatewayState:
         self._meter = meter
         self._alone = meter is not None
         self.config_problem = ""
+        self.secrets_problem: Callable[[], str] = str
+        """Which secrets could not be read again."""
         self.draining = False
         self.feed: Path | None = None
         """Where the feed of the control process is."""
@@ -45,7 +48,7 @@ class GatewayState:
 
     def headers(self) -> tuple[tuple[str, str], ...]:
         """For the control process; the problem in one line of ASCII, as a header must be."""
-        problem = " | ".join(self.config_problem.split("\n")).encode("ascii", "replace").decode()[:2000]
+        problem = " | ".join(self.problem.split("\n")).encode("ascii", "replace").decode()[:2000]
         return (
             ("x-switchgear-gateway-config", self._snapshots.current.version),
             ("x-switchgear-gateway-problem", "".join(c if c.isprintable() else " " for c in problem)),
@@ -54,6 +57,11 @@ class GatewayState:
             ("x-switchgear-gateway-feed-age", "" if self.feed_age_seconds is None else f"{self.feed_age_seconds:.1f}"),
             ("x-switchgear-gateway-draining", "yes" if self.draining else "no"),
         )
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the newest configuration, or with what it refers to; empty: nothing."""
+        return self.config_problem or self.secrets_problem()
 
     @property
     def feed_age_seconds(self) -> float | None:
@@ -80,7 +88,7 @@ class GatewayState:
         facts = {
             "status": "ok" if self.ready else "not ready",
             "config": self._snapshots.current.version,
-            "config_problem": self.config_problem,
+            "config_problem": self.problem,
             "journal": "ok" if self._journal.healthy else "failing",
             "feed_age_seconds": self.feed_age_seconds,
             "draining": self.draining,
