@@ -36,7 +36,7 @@ _MEANINGS: Final = {
     "InvalidParameterException": "a part of the reference is not understood",
     "InvalidRequestException": "the secret is marked for deletion, or has no such version now",
     "InvalidSignatureException": "the secret access key does not fit its id, or this machine's clock is wrong",
-    "ResourceNotFoundException": "there is no such secret, or no such version of it, in this region",
+    "ResourceNotFoundException": "there is no such secret, or no such version, in this region",
     "ThrottlingException": "too many requests",
     "UnrecognizedClientException": "the access key, or the session token that goes with it, is not known",
 }

@@ -88,10 +88,11 @@ class Server:
         return answer
 
     def _connected(self) -> socket.socket:
+        context = self._tls() if self._is_tls else None
         connected = socket.create_connection((self._host, self._port), self._seconds)
-        if not self._is_tls:
+        if context is None:
             return connected
-        return self._tls().wrap_socket(connected, server_hostname=self._host, do_handshake_on_connect=False)
+        return context.wrap_socket(connected, server_hostname=self._host, do_handshake_on_connect=False)
 
     def _exchange(
         self, connected: socket.socket, method: str, path: str, headers: Mapping[str, str], body: bytes
@@ -101,7 +102,8 @@ class Server:
         connection = http.client.HTTPConnection(self._host, self._port)
         connection.sock = connected
         connection.request(method, self._prefix + path, body or None, {**headers, "Host": self.authority})
-        return self._read(connection.getresponse())
+        with connection.getresponse() as response:
+            return self._read(response)
 
     def _silent(self) -> StoreProblem:
         return StoreProblem(f"{self.name} does not answer within {self._seconds:g} s")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from switchgear.config.secret_stores.client import Answer, Server
 from switchgear.config.secret_stores.gcp_token import GcpTokens
@@ -38,9 +38,9 @@ _POLYNOMIAL: Final = 0x82F63B78
 """Castagnoli's, reflected."""
 
 
-class _Payload(Struct, rename="camel"):
+class _Payload(Struct):
     data: str
-    data_crc32c: str | int | None = None
+    data_crc32c: str | int | None = field(name="dataCrc32c", default=None)
 
 
 class _Version(Struct):

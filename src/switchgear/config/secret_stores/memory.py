@@ -44,9 +44,12 @@ class Held(Struct, frozen=True):
 class Remembered:
     """The secrets behind ``STORE:WHERE``, for every store of the network; may be used by several threads."""
 
-    def __init__(self, environ: Mapping[str, str], clock: Clock | None = None) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], clock: Clock | None = None, fetch_seconds: float = FETCH_SECONDS
+    ) -> None:
         self._environ = environ
         self._clock = clock or SystemClock()
+        self._fetch_seconds = fetch_seconds
         self._stores: dict[str, SecretStore] = {}
         self._held: dict[str, Held] = {}
         self._lock = threading.Lock()
@@ -143,9 +146,12 @@ class Remembered:
                 parsed[reference] = ((store, where.name, where.options), where)
             except StoreProblem as problem:
                 found[reference] = Held(problem=str(problem))
-        texts = _Round(self._stores, self._clock).fetch({document for document, _ in parsed.values()})
+        texts = _Round(self._stores, self._clock).fetch(
+            {document for document, _ in parsed.values()}, self._fetch_seconds
+        )
         for reference, (document, where) in parsed.items():
-            found[reference] = _held(texts.get(document), where)
+            late = StoreProblem(f"no answer within {self._fetch_seconds:g} s")
+            found[reference] = _held(texts.get(document, late), where)
         return found
 
     def _store(self, name: str) -> SecretStore:
@@ -166,14 +172,14 @@ class _Round:
         self._waiting: queue.SimpleQueue[Document] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[Document, Answer]] = queue.SimpleQueue()
 
-    def fetch(self, documents: Collection[Document]) -> dict[Document, Answer]:
+    def fetch(self, documents: Collection[Document], seconds: float) -> dict[Document, Answer]:
         """What each of ``documents`` holds, or why it cannot be had; those that took too long are left out."""
         for document in documents:
             self._waiting.put(document)
         for _ in range(min(_AT_ONCE, len(documents))):
             threading.Thread(target=self._work, name="secret", daemon=True).start()
         found: dict[Document, Answer] = {}
-        end_ns = self._monotonic_ns() + FETCH_SECONDS * 1e9
+        end_ns = self._monotonic_ns() + seconds * 1e9
         while len(found) < len(documents):
             try:
                 document, answer = self._answers.get(timeout=max(0.0, (end_ns - self._monotonic_ns()) / 1e9))
@@ -200,9 +206,7 @@ class _Round:
             return StoreProblem(f"cannot be read: {type(error).__name__} in the store {store!r}")
 
 
-def _held(answer: Answer | None, where: Where) -> Held:
-    if answer is None:
-        return Held(problem=f"no answer within {FETCH_SECONDS:g} s")
+def _held(answer: Answer, where: Where) -> Held:
     if isinstance(answer, StoreProblem):
         return Held(problem=str(answer))
     try:
