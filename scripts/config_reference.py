@@ -12,6 +12,7 @@ HEADINGS = {
     "State": "`state`",
     "Control": "`control`",
     "CountersEntry": "`counters`",
+    "Secrets": "`secrets`",
     "Console": "`console`",
     "SingleSignOnEntry": "`console.single_sign_on`",
     "OrganisationEntry": "`organisations.<name>`",

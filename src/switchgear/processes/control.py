@@ -38,6 +38,7 @@ from switchgear.ledger.service import Ledger
 from switchgear.processes.bookkeeping import Bookkeeper
 from switchgear.processes.child import report_ready
 from switchgear.processes.counter_proof import CounterProof, ReadCounters, reader
+from switchgear.processes.crash import prepare_for_a_crash
 from switchgear.processes.feeding import Feeding
 from switchgear.processes.follow import Follower
 from switchgear.processes.log import configure_logging
@@ -258,6 +259,7 @@ def _models(config: Config) -> list[str]:
 def main(arguments: list[str]) -> int:
     """Run the control process with the options in ``arguments``."""
     configure_logging()
+    prepare_for_a_crash()
     # Calls go first: nobody waits for what is done here, and what is not done yet stands in the journal.
     os.nice(_STANDS_BACK)
     return uvloop.run(run(read_options(ControlOptions, arguments), read_environment()))

@@ -28,6 +28,7 @@ from switchgear.kernel.ids import Ids, secret_hex, seeded_bits
 from switchgear.limits.standings import Standings
 from switchgear.processes.child import report_ready
 from switchgear.processes.counting import Counting, counting
+from switchgear.processes.crash import prepare_for_a_crash
 from switchgear.processes.log import configure_logging
 from switchgear.processes.open_calls import OpenCalls
 from switchgear.processes.options import GatewayOptions, read_options
@@ -251,6 +252,7 @@ def _settle_memory() -> None:
 def main(arguments: list[str]) -> int:
     """Run a gateway with the options in ``arguments``."""
     configure_logging()
+    prepare_for_a_crash()
     return uvloop.run(run(read_options(GatewayOptions, arguments), read_environment()))
 
 

@@ -10,6 +10,7 @@ import uvloop
 from switchgear.config import Config, Source, listening
 from switchgear.kernel.errors import ConfigError
 from switchgear.processes.banner import banner
+from switchgear.processes.crash import prepare_for_a_crash
 from switchgear.processes.log import configure_logging
 from switchgear.processes.options import ServeOptions
 from switchgear.processes.sockets import address, bind
@@ -19,6 +20,7 @@ from switchgear.processes.supervisor import Plan, Supervisor
 def serve(options: ServeOptions, environ: Mapping[str, str]) -> int:
     """Run until told to stop; the exit status."""
     configure_logging()
+    prepare_for_a_crash()
     log = logging.getLogger("switchgear")
     try:
         config = _read(options, environ)
