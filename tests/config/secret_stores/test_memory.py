@@ -1,8 +1,8 @@
 """What is remembered of secrets: fetched once and side by side, again after a while, and never lost to a store."""
 
+import asyncio
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -29,12 +29,6 @@ def remembered(vault: FakeVault) -> Iterator[Remembered]:
     made = Remembered({"VAULT_ADDR": vault.url, "VAULT_TOKEN": TOKEN})
     yield made
     made.stop()
-
-
-def until(done: Callable[[], bool]) -> None:
-    """Wait for it; the suite's own time limit ends what never comes."""
-    while not done():
-        time.sleep(0.01)
 
 
 def test_a_secret_is_fetched_once_whatever_fields_of_it_are_wanted(vault: FakeVault, remembered: Remembered) -> None:
@@ -143,12 +137,13 @@ def test_a_store_that_hangs_is_waited_for_no_longer_than_all_secrets_may_take(va
         over.set()
 
 
-def test_it_is_kept_fresh_by_a_thread_of_its_own(vault: FakeVault, remembered: Remembered) -> None:
+async def test_it_is_kept_fresh_by_a_thread_of_its_own(vault: FakeVault, remembered: Remembered) -> None:
     remembered.refresh_seconds = 0.1
     remembered.keep_fresh()
     remembered.want([OPENAI])
     vault.plain["openai"] = {"api_key": f"{VALUE}-2"}
-    until(lambda: remembered.value(OPENAI) == f"{VALUE}-2")
+    while remembered.value(OPENAI) != f"{VALUE}-2":
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
