@@ -165,6 +165,33 @@ def test_an_instance_gets_its_role_by_the_second_version_of_its_service(aws: Fak
     assert [one.method for one in aws.asked] == ["PUT", "GET", "GET", "POST"]
 
 
+@pytest.mark.parametrize("place", ["web identity", "container", "instance"])
+def test_the_vendors_own_client_finds_the_same_credentials_in_the_same_places(
+    aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "token").write_text(POD_TOKEN)
+    given = {
+        "web identity": {
+            "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+            "AWS_ROLE_ARN": ROLE,
+            "AWS_ROLE_SESSION_NAME": "switchgear",
+        },
+        "container": {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{aws.url}/v2/credentials/task",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": POD_TOKEN,
+        },
+        "instance": {},
+    }[place]
+    environ = {**aws.role_environ(), **given}
+    for name, text in {**environ, "AWS_DEFAULT_REGION": aws.region, "HOME": str(tmp_path)}.items():
+        monkeypatch.setenv(name, text)
+    assert boto3.Session().client("secretsmanager").get_secret_value(SecretId="bytes")["SecretBinary"] == VALUE.encode()
+    theirs = aws.paths
+    aws.asked.clear()
+    assert value(environ, "aws:bytes") == VALUE
+    assert aws.paths == theirs
+
+
 def test_the_credentials_of_a_role_are_got_again_before_they_run_out_and_when_they_are_refused(aws: FakeAws) -> None:
     clock = aws.clock = FrozenClock()
     remembered = Remembered(aws.role_environ(), clock)
