@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from switchgear.auth.master_key import read_master_keys
 from switchgear.config import Config, ConfigWatcher, Source, config_version
+from switchgear.config.feed import FEED_FILE, Feed, ManagedKey, write_feed
 from switchgear.kernel.errors import ConfigError
 from tests.config.secret_stores.fake_vault import TOKEN, FakeVault
 
 VALUE = "planted-value"
+UNUSABLE_PORT = 4999
 OPENAI = "${vault:old/openai#api_key}"
 CONFIG = """providers:
   openai: {{kind: openai, api_key: "{key}"}}
@@ -37,6 +40,7 @@ class House:
             self.source.first_file, {}, lambda _path, _environ: self.source.load(), self._apply, self._report
         )
         self.watcher.watch(self.source.seen)
+        self.watcher.otherwise(self.source.load_feed, self.source.took)
         self.problems: list[str] = []
         self.configs: list[Config] = []
 
@@ -60,6 +64,8 @@ class House:
         return secret.reveal()
 
     def _apply(self, config: Config) -> None:
+        if config.server.port == UNUSABLE_PORT:
+            raise ConfigError("nothing can be had there")
         self.configs.append(config)
 
     def _report(self, error: ConfigError) -> None:
@@ -115,6 +121,29 @@ async def test_a_store_that_is_down_at_a_reload_leaves_the_configuration_in_forc
         house.source.remembered.refresh()
         await house.look()
     assert house.key == f"{VALUE}-2"
+
+
+@pytest.mark.parametrize("wrong", ["a secret", "the file", "what it asks for"])
+async def test_keys_are_revoked_whatever_is_wrong_with_the_file(house: House, vault: FakeVault, wrong: str) -> None:
+    feed, keys = house.path.parent / "journal" / FEED_FILE, read_master_keys({})
+    write_feed(feed, Feed(keys=(ManagedKey(name="bot"),)), keys)
+    house.start()
+    await house.look()
+    vault.is_sealed = True
+    house.write("${vault:old/another#api_key}" if wrong == "a secret" else OPENAI)
+    if wrong != "a secret":
+        more = "serve: {}" if wrong == "the file" else f"server: {{port: {UNUSABLE_PORT}}}"
+        house.path.write_text(f"{house.path.read_text()}{more}\n")
+    await house.look()
+    await house.look()
+    assert house.problems
+    assert [key.name for key in house.configs[-1].keys] == ["bot"]
+
+    write_feed(feed, Feed(), keys)
+    told = len(house.problems)
+    await house.look()
+    assert (house.configs[-1].keys, house.key) == ((), f"{VALUE}-1")
+    assert len(house.problems) > told
 
 
 async def test_a_reload_for_another_reason_needs_no_store(house: House, vault: FakeVault) -> None:

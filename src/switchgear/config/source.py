@@ -38,6 +38,10 @@ class Source:
         self._stores = Stores(environ, self.remembered)
         self._opener: Opens | None = None
         self._kinds: Mapping[str, Kind] | None = None
+        self._made: tuple[Config, Config] | None = None
+        """What the file said, and that with the feed: as loaded last."""
+        self._used = self._made
+        """The same, as in force."""
 
     @property
     def first_file(self) -> Path:
@@ -63,17 +67,46 @@ class Source:
 
     def load(self) -> Config:
         """What is in force. Raises ConfigError for a file, a secret or a feed that cannot be used."""
-        config = self.declared()
-        path = Path(config.journal.directory) / FEED_FILE
-        feed = read_feed(path, self._keys) or Feed()
-        self._stores.secrets = {name: self._opened(one, secret_context(name)) for name, one in feed.secrets.items()}
+        declared = self.declared()
+        feed = self._feed(declared)
         if self._stores.wanted_secrets:
-            config = self._read()
-        self.remembered.refresh_seconds = config.secrets.refresh_seconds
+            declared = self._read()
+        self.remembered.refresh_seconds = declared.secrets.refresh_seconds
+        self._made = (declared, self._over(declared, feed))
+        if self._used is None:
+            self._used = self._made
+        return self._made[1]
+
+    def load_feed(self) -> Config | None:
+        """The feed of now over what the file said when it was used last: for the time that it cannot be.
+
+        So a key that is revoked is refused, whatever is wrong with the file. None: that changes nothing. Raises
+        ConfigError for a feed that cannot be used.
+        """
+        if self._used is None:
+            return None
+        declared, in_force = self._used
+        config = self._over(declared, self._feed(declared))
+        if config == in_force:
+            return None
+        self._made = (declared, config)
+        return config
+
+    def took(self, config: Config) -> None:
+        """Note that ``config``, which was loaded here last, is in force; the first one is without a word."""
+        if self._made is not None and self._made[1] is config:
+            self._used = self._made
+
+    def _feed(self, config: Config) -> Feed:
+        feed = read_feed(Path(config.journal.directory) / FEED_FILE, self._keys) or Feed()
+        self._stores.secrets = {name: self._opened(one, secret_context(name)) for name, one in feed.secrets.items()}
+        return feed
+
+    def _over(self, config: Config, feed: Feed) -> Config:
         hashing_key = None
         if feed.hashing_key is not None:
             hashing_key = Secret(self._opened(feed.hashing_key, HASHING_KEY))
-        return laid_over(config, feed, path, hashing_key)
+        return laid_over(config, feed, Path(config.journal.directory) / FEED_FILE, hashing_key)
 
     def _read(self) -> Config:
         if self._kinds is None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +42,8 @@ class ConfigWatcher:
         self._apply = apply
         self._report = report
         self._poll_seconds = poll_seconds
+        self._instead: Callable[[], Config | None] = _nothing
+        self._took: Callable[[Config], object] = bool
         self._also: Callable[[], Hashable] = int
         self._stamp = self._look()
 
@@ -48,6 +51,13 @@ class ConfigWatcher:
         """Read again when ``also`` returns something else, too; it is called off the loop, and once now."""
         self._also = also
         self._stamp = self._look()
+
+    def otherwise(self, load: Callable[[], Config | None], took: Callable[[Config], None]) -> None:
+        """When what changed cannot be used, apply what ``load`` returns, where that is anything, before it is told.
+
+        ``load`` is called off the loop, and may raise ConfigError too; ``took`` is told all that was applied.
+        """
+        self._instead, self._took = load, took
 
     def follow(self, config: Config) -> None:
         """Watch the other files of ``config`` too; to be called before they are read.
@@ -76,9 +86,19 @@ class ConfigWatcher:
             if await self._still(stamp):
                 self.follow(config)
                 self._apply(config)
+                self._took(config)
         except ConfigError as error:
             if await self._still(stamp):
+                await self._go_on()
                 self._report(error)
+
+    async def _go_on(self) -> None:
+        """While the file cannot be used, apply what else there is to apply."""
+        with suppress(ConfigError):
+            config = await asyncio.to_thread(self._instead)
+            if config is not None:
+                self._apply(config)
+                self._took(config)
 
     async def _still(self, stamp: Stamps) -> bool:
         """Whether what was read is what ``stamp`` stood for; a file caught in the middle of a write is read again."""
@@ -89,6 +109,10 @@ class ConfigWatcher:
 
     def _look(self) -> Stamps:
         return _stamp(self._files), self._also()
+
+
+def _nothing() -> None:
+    """There is nothing to apply instead."""
 
 
 def _stamp(paths: Iterable[Path]) -> tuple[Stamp | None, ...]:

@@ -72,13 +72,15 @@ class _File:
             source.first_file, environ, lambda _path, _environ: source.load(), self._take, lambda _: None
         )
         self._watcher.watch(source.seen)
+        self._watcher.otherwise(source.load_feed, source.took)
         self.config = source.load()
         self.declared = source.glance()
         """Without what the control database adds."""
         self._watcher.follow(self.config)
 
     def _take(self, config: Config) -> None:
-        self.declared = self._source.glance()
+        with contextlib.suppress(ConfigError):  # while the file is broken, what it said last
+            self.declared = self._source.glance()
         self.config = config
 
     async def follow(self) -> None:

@@ -215,6 +215,7 @@ class _Watch:
             source.first_file, environ, lambda _path, _environ: source.load(), self._apply, self._report, _POLL_SECONDS
         )
         self._watcher.watch(source.seen)
+        self._watcher.otherwise(source.load_feed, source.took)
 
     def bind(self, parts: Parts) -> None:
         self._parts = parts
