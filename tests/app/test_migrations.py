@@ -13,12 +13,13 @@ from switchgear.app.database import ControlDatabase, open_database
 from switchgear.app.migrations import newest, revision, upgrade
 from switchgear.app.migrations.steps import scripts
 from switchgear.auth import tables as of_accounts
+from switchgear.batches import tables as of_batches
 from switchgear.config.control import Control
 from switchgear.kernel.errors import ConfigError
 from switchgear.ledger import tables as of_ledger
 from switchgear.rest import tables as of_objects
 
-OWNED = (of_objects.METADATA, of_accounts.METADATA, of_ledger.METADATA)
+OWNED = (of_objects.METADATA, of_accounts.METADATA, of_ledger.METADATA, of_batches.METADATA)
 """A slice with tables of its own adds one here and a revision in ``migrations/versions``."""
 
 

@@ -1,9 +1,10 @@
 """The control plane put together: health, metrics, the console, the first management routes."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from switchgear.app.asker import Gateway, gateway_of
@@ -15,14 +16,18 @@ from switchgear.kernel.record import CallRecord
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def control(sources: Sources, management: Management, login: LoginPages | None = None) -> FastAPI:
-    """The application of the control process."""
+def control(
+    sources: Sources, management: Management, login: LoginPages | None = None, routers: Sequence[APIRouter] = ()
+) -> FastAPI:
+    """The application of the control process; ``routers`` are of what is no management."""
     app = FastAPI(title="Switchgear", version=sources.version, docs_url=None, redoc_url=None, openapi_url=None)
     api(sources, management).mount(app)
     _add_health(app, sources)
     _add_pages(app, sources, login)
     if login is not None:
         app.include_router(login.router())
+    for router in routers:
+        app.include_router(router)
     return app
 
 

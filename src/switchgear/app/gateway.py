@@ -8,17 +8,32 @@ from msgspec import Struct
 from switchgear.app.installed import Installed, installed
 from switchgear.app.models import Outside
 from switchgear.app.transports import Fallbacks
+from switchgear.auth.line_stage import AuthenticateLine
 from switchgear.auth.stage import Authenticate, require_key
-from switchgear.doors import anthropic, azure, bedrock, cohere, gemini, openai, openai_responses, passthrough, realtime
-from switchgear.doors.endpoint import Directory, Endpoint, Pipelines
+from switchgear.doors import (
+    anthropic,
+    azure,
+    batches,
+    bedrock,
+    cohere,
+    gemini,
+    openai,
+    openai_responses,
+    passthrough,
+    realtime,
+)
+from switchgear.doors.batch_desk import BatchDesk
+from switchgear.doors.endpoint import Directory, Endpoint, Pipelines, Request
 from switchgear.doors.errors import raise_defect
 from switchgear.doors.gateway import Forward, Gateway, Snapshots
 from switchgear.doors.response_store import ResponseStore
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.dialect import Dialect
+from switchgear.kernel.errors import NotFound
 from switchgear.kernel.ids import Ids, RandomBits
 from switchgear.kernel.pipeline import Next, Stage, compose
 from switchgear.kernel.ports import Counters
+from switchgear.kernel.reply import Reply
 from switchgear.kernel.upstream import Transport
 from switchgear.limits.stage import Limit
 from switchgear.providers.simulator.transport import Simulator
@@ -32,10 +47,12 @@ from switchgear.wire.openai_chat import OpenAIChat
 
 
 class Keeping(Struct, frozen=True, kw_only=True):
-    """What a gateway remembers from one call to another."""
+    """What a gateway remembers from one call to another, and who remembers the rest for it."""
 
     responses: ResponseStore
     counters: Counters
+    batches: BatchDesk | None = None
+    """Where files and batches are kept; None: they are a provider's, and are passed through."""
 
 
 class Machinery(Struct, frozen=True, kw_only=True):
@@ -94,6 +111,7 @@ def gateway(
         *bedrock.endpoints(spoken, pipelines),
         *realtime.endpoints(spoken, pipelines, means),
         *passthrough.endpoints(spoken, pipelines, snapshots, means),
+        *([] if keeping.batches is None else batches.endpoints(spoken, pipelines, keeping.batches)),
     ]
     made = Gateway(
         Directory(endpoints),
@@ -107,6 +125,44 @@ def gateway(
     made.require_key = require_key
     made.when_limited = wrap.when_limited
     return made
+
+
+def lines_gateway(
+    snapshots: Snapshots,
+    spoken: Mapping[str, Dialect],
+    machinery: Machinery,
+    record: Stage,
+    keeping: Keeping,
+    secret: bytes,
+) -> Gateway:
+    """The same for lines of batches, which show a credential of their own; it is for a private socket.
+
+    Nothing of it is on the way of any other call.
+    """
+    stages: list[Stage] = [record, AuthenticateLine(secret)]
+    wrap = Wrap(stages, [*stages, Limit(keeping.counters, machinery.clock)])
+    pipelines = Pipelines(
+        wrap=wrap, route=Route(_means(machinery)).__call__, bad_request=compose([record], raise_defect)
+    )
+    endpoints = [
+        *openai.endpoints(spoken, pipelines),
+        *openai_responses.endpoints(spoken, pipelines, keeping.responses, machinery.clock),
+        *anthropic.endpoints(spoken, pipelines),
+    ]
+    made = Gateway(
+        Directory(endpoints),
+        snapshots,
+        machinery.clock,
+        machinery.ids,
+        forward=_nobody,
+        fallback=_fallback(spoken, pipelines),
+    )
+    made.when_limited = wrap.when_limited
+    return made
+
+
+async def _nobody(request: Request) -> Reply:
+    raise NotFound(f"lines of batches cannot ask for {request.path[:200]!r}")
 
 
 class Wrap:

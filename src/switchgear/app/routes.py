@@ -92,6 +92,7 @@ def _deployment(
         price=grounds.prices.price(provider, entry.upstream_model),
         must_be_priced=grounds.prices.blocks_unknown,
         capabilities=enforced,
+        batch_prices=entry.batch_prices,
     )
     bounds = Bounds(
         max_in_flight=entry.max_in_flight,

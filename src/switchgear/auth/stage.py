@@ -15,7 +15,7 @@ from switchgear.kernel.reply import Reply
 
 _NOBODY: Final = (VirtualKey(name="", digest=bytes(32), disabled=True), Caller(key=""))
 """Compared against when no key has the digest, so that the answer takes as long."""
-_ANONYMOUS: Final = Caller(key="anonymous")
+ANONYMOUS: Final = Caller(key="anonymous")
 _OF_GATEWAYS: Final = (b"helicone-auth", b"x-portkey-api-key", b"x-litellm-api-key")
 """Where other gateways' clients put the gateway's key; the vendor's is then in ``Authorization``, and goes nowhere."""
 _KEY_HEADERS: Final = (b"x-api-key", b"api-key", b"x-goog-api-key")
@@ -66,7 +66,7 @@ def require_key(snapshot: Snapshot, headers: Mapping[bytes, bytes], query: str, 
 
 def _anonymous(ring: KeyRing, headers: Mapping[bytes, bytes], *, loopback: bool) -> Caller:
     if ring.allows_anonymous_loopback and loopback and _from_this_machine(headers):
-        return _ANONYMOUS
+        return ANONYMOUS
     raise Unauthenticated(_REFUSAL)
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from switchgear.config.batches import BatchesEntry, zone
 from switchgear.config.card_checks import CardChecks
 from switchgear.config.console_checks import ConsoleChecks
 from switchgear.config.control import NO_DATABASE
@@ -84,6 +85,8 @@ class Checks:
             yield self._written.at(self._config.control, "database", f"the database {NO_DATABASE}")
         for entry in (self._config.state, self._config.counters):
             yield from self._redis(entry)
+        if self._config.batches is not None:
+            yield from self._batches(self._config.batches)
         for key in self._config.keys:
             yield from self._key(key)
         yield from self._repeated_keys()
@@ -112,6 +115,17 @@ class Checks:
             read_address(entry.url.reveal())
         except ConfigError as error:
             yield self._written.at(entry, "url", error.message)
+
+    def _batches(self, entry: BatchesEntry) -> Iterator[Problem]:
+        try:
+            zone(entry.time_zone)
+        except ValueError:
+            said = shown(self._written.value(entry, "time_zone", entry.time_zone))
+            yield self._written.at(entry, "time_zone", f"the time zone {said} is not known; say UTC or Europe/Zurich")
+        for window, item in self._written.items(entry, "windows", entry.windows):
+            begins, _, ends = window.partition("-")
+            if begins == ends:
+                yield problem_at(item, f"{shown(window)} ends when it begins; leave 'windows' out for any time")
 
     def _key(self, key: Key) -> Iterator[Problem]:
         name = shown(self._written.value(key, "name", key.name))

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from switchgear.config.batches import WINDOW, BatchesEntry
 from switchgear.config.console import Console
 from switchgear.config.control import Control
 from switchgear.config.identity import (
@@ -54,6 +55,7 @@ IN_WORDS: Final[Mapping[str, str]] = {
     PUBLIC_KEY: "'ed25519:' and 44 characters of Base64; `switchgear prices keygen` prints one",
     MODEL_NAME: "visible ASCII characters without spaces, at most 256",
     DAY: "a day, such as 2026-11-26",
+    WINDOW: "a time of the day, such as 22:00-06:00",
     FIELD_NAME: "the name of a top-level field: letters, digits, '_' and '-', without dots",
     **PREFIX_IN_WORDS,
     DOLLARS: "dollars, from 0 on, such as '100' or '0.25'; at most nine decimal places",
@@ -342,6 +344,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Mapping[Name, LimitEntry], Meta(description="How much may be used and spent, by name of the limit.")
     ] = {}
     secrets: Annotated[Secrets, Meta(description="Secrets that other stores keep.")] = Secrets()
+    batches: Annotated[
+        BatchesEntry | None, Meta(description="Batches that Switchgear itself runs; left out: they are passed through.")
+    ] = None
     console: Annotated[Console, Meta(description="The console, for people in a browser.")] = Console()
     organisations: Annotated[
         Mapping[Name, OrganisationEntry], Meta(description="Organisations by name: they own projects.")

@@ -74,6 +74,13 @@ class DeploymentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             "use it; left out: as models of its provider's kind do."
         ),
     ] = None
+    batch_prices: Annotated[
+        bool,
+        Meta(
+            description="Whether the vendor bills requests of batches that Switchgear runs there at its batch prices "
+            "(the class of service `batch`), although they come one by one."
+        ),
+    ] = False
     max_in_flight: Annotated[
         int, Meta(ge=0, le=1_000_000, description="Calls at once; more wait in line. 0: as many as come.")
     ] = 0

@@ -49,7 +49,10 @@ class GatewayServer:
 
     async def start(self, listening: socket.socket) -> None:
         """Accept connections on ``listening``."""
-        self._listener = await self.loop.create_server(self._welcome, sock=listening, backlog=2048)
+        if listening.family == socket.AF_UNIX:
+            self._listener = await self.loop.create_unix_server(self._welcome, sock=listening, backlog=2048)
+        else:
+            self._listener = await self.loop.create_server(self._welcome, sock=listening, backlog=2048)
         self._ticker = self.loop.call_later(self._tick_seconds, self._tick)
 
     def _welcome(self) -> asyncio.Protocol:

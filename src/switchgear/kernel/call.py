@@ -120,6 +120,8 @@ class Call(Struct, kw_only=True, eq=False):
     """Providers that it must not go to."""
     shadow_of: str = ""
     """The id of the call that this one is a copy of."""
+    batched: bool = False
+    """Whether it is a line of a batch that this installation runs."""
     caller: Caller | None = None
     """Set by Authenticate."""
     defect: SwitchgearError | None = None

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from msgspec import Struct
 
 from switchgear.app.asker import gateway_of
+from switchgear.app.batches import BatchWork, batch_work
 from switchgear.app.console import Console, Doorstep, console
 from switchgear.app.control import control
 from switchgear.app.database import ControlDatabase, open_database
@@ -27,6 +28,7 @@ from switchgear.app.migrations import upgrade
 from switchgear.auth.directory import Directory
 from switchgear.auth.master_key import read_master_keys
 from switchgear.auth.model import KeyRing
+from switchgear.batches.sending import Send, ToGateway
 from switchgear.config import Config, ConfigWatcher, Source, read_environment
 from switchgear.config.feed import FEED_FILE
 from switchgear.config.secret_stores import Remembered
@@ -36,11 +38,13 @@ from switchgear.kernel.ids import Ids, seeded_bits
 from switchgear.kernel.limit_report import LimitReport, merged_limits
 from switchgear.ledger.service import Ledger
 from switchgear.processes.bookkeeping import Bookkeeper
+from switchgear.processes.bookkeeping import identity as identity_of_journal
 from switchgear.processes.child import report_ready
 from switchgear.processes.counter_proof import CounterProof, ReadCounters, reader
 from switchgear.processes.crash import prepare_for_a_crash
 from switchgear.processes.feeding import Feeding
 from switchgear.processes.follow import Follower
+from switchgear.processes.lines import read_secret, socket_path
 from switchgear.processes.log import configure_logging
 from switchgear.processes.open_calls import keep_burying
 from switchgear.processes.options import ControlOptions, read_options
@@ -48,6 +52,7 @@ from switchgear.processes.reports import living_reports
 from switchgear.processes.signals import stop_event
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.routing.report import Word, word
+from switchgear.upstream.client import HttpTransport
 
 _STANDS_BACK = 10
 """Steps of niceness behind the gateways of the same machine."""
@@ -188,11 +193,15 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
         limits=lambda: _limits(word(living_reports(journal), clock.wall_ns())),
     )
     management = _management(parts, options.config_path)
-    server = _server(control(sources, management, parts.console.pages), options)
+    line_transport = HttpTransport()
+    work = await _batches(parts, options, line_transport, management.ids)
+    server = _server(control(sources, management, parts.console.pages, work.routers), options)
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve())
     rounds = (follower.run(), file.follow(), parts.feeding.run(), books.run(), keep_burying(journal, clock))
     following = [loop.create_task(each) for each in rounds]
+    if work.runner is not None and file.config.batches is not None:
+        following.append(loop.create_task(work.runner.run()))
     while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
         await asyncio.sleep(0.01)
     report_ready(options.ready_fd)
@@ -202,8 +211,25 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     server.should_exit = True
     await serving
     await asyncio.wait(following)
+    await line_transport.aclose()
     await database.aclose()
     return 0
+
+
+async def _batches(parts: _Parts, options: ControlOptions, transport: HttpTransport, ids: Ids) -> BatchWork:
+    """What this process has to do with batches. Raises OSError when the secret of their lines cannot be read."""
+    send: Send | None = None
+    if options.lines is not None:
+        folder = Path(options.lines)
+        send = ToGateway(transport, socket_path(folder), read_secret(folder), parts.clock)
+    elif parts.file.config.batches is not None:
+        logging.getLogger("switchgear.batches").warning(
+            "this control process runs no batches: it has no gateways of its own; `switchgear serve` runs them"
+        )
+    # Where there is a supervisor's folder, batches were declared when it started.
+    parts.journal.mkdir(parents=True, exist_ok=True, mode=0o700)
+    owner = "" if send is None else await asyncio.to_thread(identity_of_journal, parts.journal)
+    return batch_work(parts.database, lambda: parts.file.config, parts.clock, ids, send, owner)
 
 
 def _management(parts: _Parts, path: str | None) -> Management:

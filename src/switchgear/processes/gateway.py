@@ -11,12 +11,13 @@ from pathlib import Path
 import uvloop
 from msgspec import Struct
 
-from switchgear.app.gateway import Keeping, Machinery, gateway, outside
+from switchgear.app.gateway import Keeping, Machinery, gateway, lines_gateway, outside
 from switchgear.app.limits import limits_in
 from switchgear.app.models import Outside, build_snapshot
 from switchgear.app.state import key_value
 from switchgear.config import Config, ConfigWatcher, Source, config_version, listening, read_environment
 from switchgear.config.feed import FEED_FILE
+from switchgear.doors.batch_desk import BatchDesk
 from switchgear.doors.bounds import Bounds
 from switchgear.doors.forward import ForwardToControl, ForwardToNobody
 from switchgear.doors.gateway import Forward, Snapshots
@@ -29,6 +30,7 @@ from switchgear.limits.standings import Standings
 from switchgear.processes.child import report_ready
 from switchgear.processes.counting import Counting, counting
 from switchgear.processes.crash import prepare_for_a_crash
+from switchgear.processes.lines import read_secret
 from switchgear.processes.log import configure_logging
 from switchgear.processes.open_calls import OpenCalls
 from switchgear.processes.options import GatewayOptions, read_options
@@ -72,6 +74,8 @@ class Parts(Struct, kw_only=True):
     open_calls: OpenCalls
     counting: Counting
     watch: QueueWatch
+    lines: GatewayServer | None = None
+    """For lines of batches, on a socket of its own; None: none come here."""
 
 
 async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
@@ -98,6 +102,8 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
     # As late as can be: from here on a gateway that drains does not know what this one counts.
     await parts.counting.start()
     await parts.server.start(listener)
+    if parts.lines is not None:
+        await parts.lines.start(socket.socket(fileno=options.lines_fd))
     report_ready(options.ready_fd)
     loop = asyncio.get_running_loop()
     watching = loop.create_task(watch.run())
@@ -106,7 +112,8 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
     await stopping.wait()
     watching.cancel()
     parts.state.draining = True
-    if not await parts.server.drain(config.server.drain_seconds):
+    servers = [parts.server] if parts.lines is None else [parts.server, parts.lines]
+    if not all(await asyncio.gather(*(each.drain(config.server.drain_seconds) for each in servers))):
         log.warning("streams were still open after %s s of draining and were cut", config.server.drain_seconds)
     await parts.server.gateway.aclose()
     for task in rounds:
@@ -145,10 +152,14 @@ def build(config: Config, options: GatewayOptions) -> Parts:
     if options.control_socket is not None:
         forward = ForwardToControl(transport, options.control_socket, state)
     responses = ResponseStore(values, config.state.response_ttl_seconds)
-    keeping = Keeping(responses=responses, counters=counts.counters)
+    keeping = Keeping(responses=responses, counters=counts.counters, batches=_desk(config, options, transport))
     record = Record(journal, clock, gateway_id, meter)
     made = gateway(snapshots, spoken, machinery, record, forward, keeping)
     server = GatewayServer(made, _bounds(config))
+    lines: GatewayServer | None = None
+    if options.lines is not None:
+        secret = read_secret(Path(options.lines))
+        lines = GatewayServer(lines_gateway(snapshots, spoken, machinery, record, keeping, secret), _bounds(config))
     sharing.server, sharing.shared_counters = server, counts.shared
     sharing.limits = Standings(lambda: limits_in(snapshots.current), counts.counters, clock)
     return Parts(
@@ -162,7 +173,15 @@ def build(config: Config, options: GatewayOptions) -> Parts:
         open_calls=OpenCalls(record, Path(config.journal.directory), gateway_id, clock),
         counting=counts,
         watch=QueueWatch(lambda: snapshots.current.part(Queues), clock),
+        lines=lines,
     )
+
+
+def _desk(config: Config, options: GatewayOptions, transport: HttpTransport) -> BatchDesk | None:
+    """Where files and batches are kept, if this installation runs batches itself."""
+    if config.batches is None or options.control_socket is None:
+        return None
+    return BatchDesk(transport, options.control_socket)
 
 
 def _bounds(config: Config) -> Bounds:

@@ -20,6 +20,10 @@ class GatewayOptions(Struct, kw_only=True, forbid_unknown_fields=True):
     """An inherited listening socket, instead of host and port."""
     control_socket: str | None = None
     """Where the control process listens; None: this gateway runs alone and answers /healthz, /readyz and /metrics."""
+    lines: str | None = None
+    """The folder with the secret of lines of batches; None: none come here."""
+    lines_fd: int | None = None
+    """An inherited socket to which they come."""
     ready_fd: int | None = None
     """Written one byte and closed when the gateway answers."""
     life_fd: int | None = None
@@ -36,6 +40,8 @@ class ControlOptions(Struct, kw_only=True, forbid_unknown_fields=True):
     """A Unix socket to listen on; otherwise host and port."""
     host: str = "127.0.0.1"
     port: int = 4001
+    lines: str | None = None
+    """The folder with the socket to which lines of batches are sent; None: this process runs none."""
     ready_fd: int | None = None
     life_fd: int | None = None
 

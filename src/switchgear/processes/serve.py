@@ -30,7 +30,10 @@ def serve(options: ServeOptions, environ: Mapping[str, str]) -> int:
         return 1
     host, port = address(socket)
     plan = Plan(
-        config_path=options.config_path, workers=config.server.workers, drain_seconds=config.server.drain_seconds
+        config_path=options.config_path,
+        workers=config.server.workers,
+        drain_seconds=config.server.drain_seconds,
+        runs_batches=config.batches is not None,
     )
 
     def announce() -> None:

@@ -17,6 +17,7 @@ from typing import Final
 from msgspec import Struct
 
 from switchgear.processes.child import Child
+from switchgear.processes.lines import open_entrance
 from switchgear.processes.options import ControlOptions, GatewayOptions, command_line
 
 _RESTART_PAUSES_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -34,6 +35,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     config_path: str | None
     workers: int
     drain_seconds: float
+    runs_batches: bool = False
 
 
 class Supervisor:
@@ -51,6 +53,9 @@ class Supervisor:
         self._log = logging.getLogger("switchgear.supervisor")
         self._directory = tempfile.TemporaryDirectory(prefix="switchgear-")
         self._socket_path = str(Path(self._directory.name) / "control.sock")
+        folder = Path(self._directory.name)
+        self._entrance = open_entrance(folder) if plan.runs_batches else None
+        self._lines = self._directory.name if plan.runs_batches else None
         self._next_number = 0
 
     async def run(self) -> int:
@@ -85,6 +90,7 @@ class Supervisor:
             options = ControlOptions(
                 config_path=self._plan.config_path,
                 socket_path=self._socket_path,
+                lines=self._lines,
                 ready_fd=ready_fd,
                 life_fd=life_fd,
             )
@@ -96,19 +102,23 @@ class Supervisor:
         number = self._next_number
         self._next_number += 1
         listen_fd = self._listening.fileno()
+        lines_fd = None if self._entrance is None else self._entrance.fileno()
 
         def command(ready_fd: int, life_fd: int) -> list[str]:
             options = GatewayOptions(
                 config_path=self._plan.config_path,
                 listen_fd=listen_fd,
                 control_socket=self._socket_path,
+                lines=self._lines,
+                lines_fd=lines_fd,
                 ready_fd=ready_fd,
                 life_fd=life_fd,
                 number=number,
             )
             return command_line(GATEWAY_MODULE, options)
 
-        return await Child.start(f"gateway {number}", command, (listen_fd,))
+        inherited = (listen_fd,) if lines_fd is None else (listen_fd, lines_fd)
+        return await Child.start(f"gateway {number}", command, inherited)
 
     def _watch(self, child: Child) -> None:
         task = asyncio.get_running_loop().create_task(self._revive(child))

@@ -56,6 +56,9 @@ class Manner(Struct, frozen=True, kw_only=True):
 
 FIRST: Final = Manner()
 
+_BATCH = "batch"
+"""The vendors' name of the class of service."""
+
 
 class AttemptLog:
     """Writes one attempt's entry, and what it tells of the deployment: opened at its start, closed exactly once."""
@@ -142,7 +145,7 @@ class AttemptLog:
         entry, usage, price = self.entry, self.entry.usage, self.price
         if price is not None and price.later:
             price = price.at(entry.started_ns)
-        if tally is not None and tally.service is not None:
+        if tally is not None and tally.service is not None and not entry.service:
             entry.service = tally.service
         if usage is None or usage.estimated or self._call.dialect.family == "count_tokens":
             settle_unsure(self._call, entry, price, tally)
@@ -184,6 +187,7 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         started_ns=clock.wall_ns(),
         why=how.why,
         dropped=dropped,
+        service=_BATCH if call.batched and deployment.batch_prices else "",
     )
     log = AttemptLog(call, clock, entry, health, has_place=how.has_place)
     log.asked, log.telling, log.price = asked, how.telling, deployment.price

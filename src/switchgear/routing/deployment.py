@@ -67,13 +67,16 @@ class Terms(Struct, frozen=True, kw_only=True):
     """Calls of an unknown price are not made."""
     capabilities: Capabilities | None = None
     """What calls are held against; None: nothing."""
+    batch_prices: bool = False
+    """Whether lines of batches are billed as the class of service ``batch``."""
 
 
 class Deployment:
     """Somewhere to send calls; ``health`` outlives it, the rest is of one snapshot."""
 
-    __slots__ = ("_drop", "begins_answers", "budget", "capabilities", "connected", "cost", "health", "is_withheld",
-                 "model", "name", "plans", "price", "provider_name", "tier", "timers", "weight")  # fmt: skip
+    __slots__ = ("_drop", "batch_prices", "begins_answers", "budget", "capabilities", "connected", "cost",
+                 "health", "is_withheld", "model", "name", "plans", "price", "provider_name", "tier", "timers",
+                 "weight")  # fmt: skip
 
     def __init__(self, connected: Connected, model: str, terms: Terms, health: Health, budget: Budget) -> None:
         self.connected = connected
@@ -90,6 +93,7 @@ class Deployment:
         self.price = terms.price
         self.is_withheld = terms.must_be_priced and terms.price is None
         """Not used, because nobody knows what it costs."""
+        self.batch_prices = terms.batch_prices
         self.capabilities = terms.capabilities
         self.health = health
         self.budget = budget

@@ -46,7 +46,7 @@ class FieldFinder:
     """Follows a body and finds the field ``name``. Raises BadRequest for a Content-Type without a usable boundary."""
 
     __slots__ = ("_at", "_delimiter", "_ear", "_hears", "_in_field", "_in_head", "_name", "_start", "_window", "ended",
-                 "field", "seen")  # fmt: skip
+                 "field", "file_name", "heard", "seen")  # fmt: skip
 
     def __init__(self, content_type: bytes, name: bytes, ear: Ear | None = None) -> None:
         self._ear = ear
@@ -64,6 +64,10 @@ class FieldFinder:
         """Whether the field has begun."""
         self.ended = False
         """Whether the closing boundary was seen."""
+        self.heard = 0
+        """How many parts the ear was told of, or is being told of."""
+        self.file_name = b""
+        """What the last of them calls its file."""
 
     def feed(self, data: bytes) -> None:
         """Read on. Raises BadRequest where the form cannot be read in one way only."""
@@ -135,6 +139,9 @@ class FieldFinder:
             raise _unclear("a part must have one Content-Disposition")
         part_name = _part_name(dispositions[0])
         self._hears = self._ear is not None and part_name == self._ear.name
+        if self._hears:
+            self.heard += 1
+            self.file_name = _file_name(dispositions[0])
         if part_name != self._name:
             return False
         if self.seen:
@@ -164,6 +171,11 @@ def _part_name(disposition: bytes) -> bytes:
     if kind.strip().lower() != b"form-data" or len(given) != 1 or encoded:
         raise _unclear("a part must be 'form-data' with one plain name")
     return given[0]
+
+
+def _file_name(disposition: bytes) -> bytes:
+    given = [value for name, value in _parameters(disposition.partition(b";")) if name == b"filename"]
+    return given[-1] if given else b""
 
 
 def _parameters(parted: tuple[bytes, bytes, bytes]) -> list[tuple[bytes, bytes]]:

@@ -1,0 +1,85 @@
+"""What all batches that one control process runs have in common: their places, their pace, where they are kept."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from switchgear.batches import store
+from switchgear.batches.model import NANOSECONDS, Result, Rules
+from switchgear.batches.sending import Send
+from switchgear.batches.windows import Pace, Pacer
+from switchgear.kernel.clock import Clock
+from switchgear.kernel.ids import Ids
+from switchgear.kernel.ports import Database
+
+_DATABASE_PAUSE_SECONDS: Final = 1.0
+
+
+class Slots:
+    """Places for requests under way, given in the order in which they are asked for."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self._changed = asyncio.Condition()
+
+    async def take(self, limit: int) -> None:
+        """Wait until fewer than ``limit`` are taken, and take one."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.taken < limit)
+            self.taken += 1
+
+    async def give_back(self) -> None:
+        """Let go of one."""
+        async with self._changed:
+            self.taken -= 1
+            self._changed.notify()
+
+
+class Shop:
+    """The tools of a runner."""
+
+    def __init__(
+        self,
+        database: Database[AsyncConnection],
+        send: Send,
+        pace: Callable[[], Pace | None],
+        rules: Callable[[], Rules],
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self.database = database
+        self.send = send
+        self.pace = pace
+        self.rules = rules
+        self.clock = clock
+        self.ids = ids
+        self.slots = Slots()
+        self.pacer = Pacer()
+        self.poll_seconds = 0.25
+        """How often what nobody tells of is looked at: the clock, another process' changes."""
+        self.first_pause_seconds = 2.0
+        """Before a line that failed is sent again; each further pause is twice as long."""
+        self.log = logging.getLogger("switchgear.batches")
+
+    def now_ns(self) -> int:
+        """Wall time."""
+        return self.clock.wall_ns()
+
+    def in_seconds(self, seconds: float) -> int:
+        """Wall time in so many seconds."""
+        return self.clock.wall_ns() + round(seconds * NANOSECONDS)
+
+    async def keep(self, batch: str, number: int, result: Result) -> None:
+        """Write down what became of a line, however long the database does not answer: it was paid for."""
+        while True:
+            try:
+                async with self.database.write() as connection:
+                    await store.finish_line(connection, batch, number, result)
+            except OSError as error:
+                self.log.error("line %s of %s is done and cannot be written down yet: %s", number, batch, error)  # noqa: TRY400 (an operator's concern, and no defect)
+                await asyncio.sleep(_DATABASE_PAUSE_SECONDS)
+            else:
+                return
