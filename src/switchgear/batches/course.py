@@ -25,7 +25,8 @@ MOST_TRIES: Final = 8
 """Of a line that an upstream fails; one that a limit holds back is not counted."""
 _LONGEST_PAUSE_SECONDS: Final = 300.0
 _GATEWAY_PAUSE_SECONDS: Final = 1.0
-_NUMBERS_AT_ONCE: Final = 200
+_LINES_AHEAD: Final = 32
+"""So many are read before their turn; each may be long."""
 _LIMITED: Final = 429
 _PASSING: Final = frozenset((408, 409, 425, 500, 502, 503, 504, 529))
 """Statuses after which the same request may succeed."""
@@ -52,6 +53,8 @@ class Course:
         self._last = 0
         """The line up to which all were fetched."""
         self._all_fetched = False
+        self._contents: dict[int, bytes] = {}
+        """What lines ask that were fetched and not yet sent."""
         self._later: dict[int, int] = {}
         """When lines that were sent may be sent again."""
         self._tries: dict[int, int] = {}
@@ -156,10 +159,11 @@ class Course:
             return due
         if not self._ready and not self._all_fetched:
             async with self._shop.database.read() as connection:
-                found = await store.waiting_lines(connection, self.batch.id, self._last, _NUMBERS_AT_ONCE)
-            self._ready.extend(found)
+                found = await store.waiting_lines(connection, self.batch, self._last, _LINES_AHEAD)
+            self._ready.extend(number for number, _ in found)
+            self._contents.update(found)
             self._all_fetched = not found
-            self._last = found[-1] if found else self._last
+            self._last = self._ready[-1] if found else self._last
         return self._ready.popleft() if self._ready else None
 
     async def _begin_line(self, number: int) -> None:
@@ -211,8 +215,7 @@ class Course:
 
     async def _result(self, number: int) -> Result | None:
         """What becomes of a line; None when it is to be sent again. Raises OSError."""
-        async with self._shop.database.read() as connection:
-            line = await store.file_line(connection, self.batch.input_file, number)
+        line = self._contents.pop(number, None) or await self._read(number)
         if line is None:
             return Result(state="errored", status=500, response=_told("the file of the batch is gone", "server_error"))
         try:
@@ -231,6 +234,10 @@ class Course:
             return None
         state = "succeeded" if answer.status in _SUCCESS else "errored"
         return Result(state=state, status=answer.status, request_id=answer.request_id, response=compact(answer.body))
+
+    async def _read(self, number: int) -> bytes | None:
+        async with self._shop.database.read() as connection:
+            return await store.file_line(connection, self.batch.input_file, number)
 
     def _sent(self, number: int, line: bytes) -> Sent:
         batch = self.batch

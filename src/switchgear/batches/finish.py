@@ -23,7 +23,7 @@ async def finish(shop: Shop, batch: str) -> None:
         if found is None or not found.is_active:
             return
         has_time = found.status == "in_progress" and shop.now_ns() < found.expires_ns
-        if has_time and await store.waiting_lines(connection, batch, 0, 1):
+        if has_time and await store.has_waiting_lines(connection, batch):
             return
         if found.status == "cancelling":
             await store.give_up_lines(connection, batch, "cancelled")

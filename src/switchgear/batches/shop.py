@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +16,15 @@ from switchgear.kernel.ids import Ids
 from switchgear.kernel.ports import Database
 
 _DATABASE_PAUSE_SECONDS: Final = 1.0
+
+
+class Done(NamedTuple):
+    """A line that was answered."""
+
+    batch: str
+    number: int
+    result: Result
+    written: asyncio.Future[None]
 
 
 class Slots:
@@ -36,6 +45,47 @@ class Slots:
         async with self._changed:
             self.taken -= 1
             self._changed.notify()
+
+
+class Keeper:
+    """Writes down what became of lines: all that came while the last transaction was under way goes into the next."""
+
+    def __init__(self, database: Database[AsyncConnection], log: logging.Logger) -> None:
+        self._database = database
+        self._log = log
+        self._waiting: list[Done] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def keep(self, batch: str, number: int, result: Result) -> None:
+        """Wait until it is written down, however long the database does not answer: it was paid for."""
+        done = Done(batch, number, result, asyncio.get_running_loop().create_future())
+        self._waiting.append(done)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_all())
+        await done.written
+
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                some, self._waiting = self._waiting, []
+                await self._write(some)
+        finally:
+            self._writing = None
+
+    async def _write(self, some: list[Done]) -> None:
+        while True:
+            try:
+                async with self._database.write() as connection:
+                    for done in some:
+                        await store.finish_line(connection, done.batch, done.number, done.result)
+            except OSError as error:
+                self._log.error("%s lines are done and cannot be written down yet: %s", len(some), error)
+                await asyncio.sleep(_DATABASE_PAUSE_SECONDS)
+            else:
+                break
+        for done in some:
+            if not done.written.done():
+                done.written.set_result(None)
 
 
 class Shop:
@@ -63,6 +113,7 @@ class Shop:
         self.first_pause_seconds = 2.0
         """Before a line that failed is sent again; each further pause is twice as long."""
         self.log = logging.getLogger("switchgear.batches")
+        self.keep = Keeper(database, self.log).keep
 
     def now_ns(self) -> int:
         """Wall time."""
@@ -71,15 +122,3 @@ class Shop:
     def in_seconds(self, seconds: float) -> int:
         """Wall time in so many seconds."""
         return self.clock.wall_ns() + round(seconds * NANOSECONDS)
-
-    async def keep(self, batch: str, number: int, result: Result) -> None:
-        """Write down what became of a line, however long the database does not answer: it was paid for."""
-        while True:
-            try:
-                async with self.database.write() as connection:
-                    await store.finish_line(connection, batch, number, result)
-            except OSError as error:
-                self.log.error("line %s of %s is done and cannot be written down yet: %s", number, batch, error)  # noqa: TRY400 (an operator's concern, and no defect)
-                await asyncio.sleep(_DATABASE_PAUSE_SECONDS)
-            else:
-                return

@@ -178,10 +178,19 @@ async def forget_lines(connection: AsyncConnection, batch: str) -> None:
     await connection.execute(delete(LINES).where(LINES.c.batch == batch))
 
 
-async def waiting_lines(connection: AsyncConnection, batch: str, after: int, limit: int) -> list[int]:
-    """The numbers of lines that wait, behind the line ``after``."""
-    asked = select(LINES.c.number).where(LINES.c.batch == batch, LINES.c.state == "waiting", LINES.c.number > after)
-    return list((await connection.execute(asked.order_by(LINES.c.number).limit(limit))).scalars())
+async def has_waiting_lines(connection: AsyncConnection, batch: str) -> bool:
+    """Whether a line waits."""
+    asked = select(LINES.c.number).where(LINES.c.batch == batch, LINES.c.state == "waiting").limit(1)
+    return (await connection.execute(asked)).first() is not None
+
+
+async def waiting_lines(connection: AsyncConnection, batch: Batch, after: int, limit: int) -> list[tuple[int, bytes]]:
+    """Lines that wait, behind the line ``after``: their numbers, and what they ask."""
+    waiting = (LINES.c.batch == batch.id, LINES.c.state == "waiting", LINES.c.number > after)
+    content = (FILE_LINES.c.file == batch.input_file) & (FILE_LINES.c.number == LINES.c.number)
+    asked = select(LINES.c.number, FILE_LINES.c.content).join(FILE_LINES, content).where(*waiting)
+    found = await connection.execute(asked.order_by(LINES.c.number).limit(limit))
+    return [(row.number, row.content) for row in found]
 
 
 async def finish_line(connection: AsyncConnection, batch: str, number: int, result: Result) -> bool:

@@ -63,8 +63,8 @@ _BATCH = "batch"
 class AttemptLog:
     """Writes one attempt's entry, and what it tells of the deployment: opened at its start, closed exactly once."""
 
-    __slots__ = ("_call", "_clock", "_closed", "_health", "_is_probe", "_started_monotonic_ns", "asked", "entry",
-                 "price", "telling")  # fmt: skip
+    __slots__ = ("_call", "_clock", "_closed", "_health", "_is_probe", "_started_monotonic_ns", "asked",
+                 "batch_prices", "entry", "price", "telling")  # fmt: skip
 
     def __init__(self, call: Call, clock: Clock, entry: Attempt, health: Health, *, has_place: bool = False) -> None:
         self.entry = entry
@@ -72,6 +72,8 @@ class AttemptLog:
         """The request in its canonical form, of a call that is translated."""
         self.telling: Telling | None = None
         self.price: Price | None = None
+        self.batch_prices = False
+        """Whether a line of a batch is billed as the class of service ``batch``."""
         self._call = call
         self._clock = clock
         self._health = health
@@ -145,7 +147,9 @@ class AttemptLog:
         entry, usage, price = self.entry, self.entry.usage, self.price
         if price is not None and price.later:
             price = price.at(entry.started_ns)
-        if tally is not None and tally.service is not None and not entry.service:
+        if self.batch_prices and self._call.batched:
+            entry.service = _BATCH
+        elif tally is not None and tally.service is not None:
             entry.service = tally.service
         if usage is None or usage.estimated or self._call.dialect.family == "count_tokens":
             settle_unsure(self._call, entry, price, tally)
@@ -187,10 +191,9 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         started_ns=clock.wall_ns(),
         why=how.why,
         dropped=dropped,
-        service=_BATCH if call.batched and deployment.batch_prices else "",
     )
     log = AttemptLog(call, clock, entry, health, has_place=how.has_place)
-    log.asked, log.telling, log.price = asked, how.telling, deployment.price
+    log.asked, log.telling, log.price, log.batch_prices = asked, how.telling, deployment.price, deployment.batch_prices
     upstream: UpstreamReply | None = None
     try:
         provider = deployment.connected.provider
