@@ -13,6 +13,7 @@ HEADINGS = {
     "Control": "`control`",
     "CountersEntry": "`counters`",
     "Secrets": "`secrets`",
+    "BatchesEntry": "`batches`",
     "Console": "`console`",
     "SingleSignOnEntry": "`console.single_sign_on`",
     "OrganisationEntry": "`organisations.<name>`",

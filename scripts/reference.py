@@ -11,6 +11,8 @@ from typing import Final
 
 from msgspec.structs import fields, replace
 
+from switchgear.batches.gauges import exposition as exposition_of_batches
+from switchgear.batches.model import Progress
 from switchgear.kernel import errors
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.clock import SystemClock
@@ -266,6 +268,11 @@ def _sample_call() -> CallRecord:
     unpriced = replace(told, cost="unknown", cost_nano_usd=0)
     attempts = [told, unpriced]
     return CallRecord(id="0", started_ns=0, door="openai", operation="chat", model="m", outcome="ok", attempts=attempts)
+
+
+def batch_metrics_table() -> str:
+    """The same for what the control process tells of batches."""
+    return _metrics_in(exposition_of_batches(Progress(batches={"completed": 1}, lines={"waiting": 1}), 0))
 
 
 def _metrics_in(exposition: str) -> str:

@@ -13,7 +13,14 @@ from msgspec.structs import fields
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from scripts.reference import REMEDIES, error_classes, journal_metrics_table, kinds, ledger_metrics_table
+from scripts.reference import (
+    REMEDIES,
+    batch_metrics_table,
+    error_classes,
+    journal_metrics_table,
+    kinds,
+    ledger_metrics_table,
+)
 from switchgear.cli import application
 from switchgear.config import schema
 from switchgear.config.model import Config
@@ -175,6 +182,7 @@ def test_every_metric_is_documented_and_no_other() -> None:
     gauges = (SOURCES / "traces" / "gauges.py").read_text(encoding="utf-8")
     shown |= set(re.findall(r'"(switchgear_[a-z_0-9]+)"', gauges))
     shown |= first_cells(ledger_metrics_table())
+    shown |= first_cells(batch_metrics_table())
     assert {name for name in first_cells(page("metrics.md")) if name.startswith("switchgear_")} == shown
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from switchgear.app.database import ControlDatabase
 from switchgear.batches import api, messages_api
+from switchgear.batches.gauges import exposition
 from switchgear.batches.jobs import Runner
 from switchgear.batches.model import Rules
 from switchgear.batches.sending import Send
@@ -28,6 +29,10 @@ class BatchWork(Struct, frozen=True, kw_only=True):
     routers: tuple[APIRouter, ...]
     runner: Runner | None
     """None: it sends nothing, for it has no gateways."""
+
+    def metrics(self) -> str:
+        """How batches stand, in Prometheus' text format; nothing where this process runs none."""
+        return "" if self.runner is None else exposition(self.runner.progress, self.runner.under_way)
 
 
 def rules_of(entry: BatchesEntry | None) -> Rules:

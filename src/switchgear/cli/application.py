@@ -9,6 +9,7 @@ import typer
 
 from switchgear.cli.audit import AuditListOptions, AuditVerifyOptions
 from switchgear.cli.batch import check_batch
+from switchgear.cli.batches import CancelBatchOptions, ListBatchesOptions, ShowBatchOptions
 from switchgear.cli.chat import chat
 from switchgear.cli.check import check
 from switchgear.cli.database_options import CurrentOptions, UpgradeOptions
@@ -90,8 +91,12 @@ def _add_key_makers(app: typer.Typer) -> None:
 
 
 def _add_batches(app: typer.Typer) -> None:
-    batches = _group("batch", "Files of batches: many requests, one to a line.")
+    batches = _group("batch", "Batches: files of many requests, one to a line.")
     batches.command("check")(reporting(check_batch))
+    answers = "switchgear.cli.batch_answers"
+    batches.command("list")(reporting(deferred(ListBatchesOptions, f"{answers}:list_batches")))
+    batches.command("show")(reporting(deferred(ShowBatchOptions, f"{answers}:show_batch")))
+    batches.command("cancel")(reporting(deferred(CancelBatchOptions, f"{answers}:cancel_batch")))
     app.add_typer(batches, name="batch")
 
 

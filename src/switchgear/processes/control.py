@@ -184,17 +184,17 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     ledger = Ledger(database, clock)
     books = Bookkeeper(journal, ledger, clock, ready=lambda: upgrade(database))
     books.counters = CounterProof(ledger, lambda: file.config, clock, parts.counted, asyncio.sleep)
+    management = _management(parts, options.config_path)
+    line_transport = HttpTransport()
+    work = await _batches(parts, options, line_transport, management.ids)
     sources = Sources(
         version=version("switchgear"),
         models=lambda: _models(file.config),
-        metrics=lambda: follower.metrics() + books.metrics(),
+        metrics=lambda: follower.metrics() + books.metrics() + work.metrics(),
         newest=follower.newest,
         routes=lambda: routes(file.config, word(living_reports(journal), clock.wall_ns())),
         limits=lambda: _limits(word(living_reports(journal), clock.wall_ns())),
     )
-    management = _management(parts, options.config_path)
-    line_transport = HttpTransport()
-    work = await _batches(parts, options, line_transport, management.ids)
     server = _server(control(sources, management, parts.console.pages, work.routers), options)
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve())
