@@ -2,11 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC
 from typing import Self
 
 from msgspec import structs
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from switchgear.app.database import ControlDatabase
 from switchgear.batches.jobs import Runner
@@ -24,6 +26,25 @@ BOUNDARY = "----boundary"
 MEDIA = f"multipart/form-data; boundary={BOUNDARY}"
 CHAT = "/v1/chat/completions"
 GOOD = Answer(status=200, request_id="req_1", body=b'{\n "object": "chat.completion"\n}')
+
+
+class Faulty:
+    """A database that refuses so many of the next writes."""
+
+    def __init__(self, database: ControlDatabase) -> None:
+        self._database = database
+        self.refusals = 0
+        self.read = database.read
+        self.changes = database.changes
+        self.aclose = database.aclose
+
+    @asynccontextmanager
+    async def write(self) -> AsyncGenerator[AsyncConnection]:
+        if self.refusals:
+            self.refusals -= 1
+            raise ConnectionError("the database is away")
+        async with self._database.write() as connection:
+            yield connection
 
 
 class Gateway:

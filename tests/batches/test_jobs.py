@@ -8,13 +8,14 @@ from msgspec import Raw
 
 from switchgear.app.database import ControlDatabase
 from switchgear.batches.course import MOST_TRIES
+from switchgear.batches.gauges import exposition
 from switchgear.batches.jobs import LEASE_SECONDS, clear
 from switchgear.batches.sending import Answer, Sent
 from switchgear.batches.service import WINDOW_SECONDS, MessageRequest
 from switchgear.batches.windows import Pace, Pacer, read_windows
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.errors import SwitchgearError, UpstreamUnreachable
-from tests.batches.stand import ADA, CHAT, GOOD, RULES, Stand, jsonl, line
+from tests.batches.stand import ADA, CHAT, GOOD, RULES, Faulty, Stand, jsonl, line
 
 LIMITED = Answer(status=429, request_id="req_2", body=b"{}", retry_after_seconds=20.0)
 FAILED = Answer(status=502, request_id="req_3", body=b'{"error": {"code": "upstream_error"}}')
@@ -262,3 +263,34 @@ async def test_what_is_kept_no_longer_is_cleared_away(database: ControlDatabase)
         progress = await stand.batches.progress()
         assert progress.batches == {}
         assert sum(progress.lines.values()) == 0
+
+
+async def test_how_batches_stand_is_told_as_metrics(database: ControlDatabase) -> None:
+    async with Stand(database) as stand:
+        stand.gateway.holds = lambda sent: sent.number > 1
+        batch = await stand.begun([line(1), line(2), line(3)])
+        await stand.until(batch, lambda found: found.succeeded == 1)
+        while stand.runner.under_way != 2 or stand.runner.progress.lines.get("succeeded") != 1:
+            await asyncio.sleep(0.005)
+        shown = exposition(stand.runner.progress, stand.runner.under_way)
+        assert 'switchgear_batches{status="in_progress"} 1\n' in shown
+        assert 'switchgear_batch_lines{state="waiting"} 2\n' in shown
+        assert 'switchgear_batch_lines{state="succeeded"} 1\n' in shown
+        assert "switchgear_batch_lines_under_way 2\n" in shown
+
+
+async def test_an_answer_is_kept_until_the_database_takes_it_and_the_line_is_not_sent_again(
+    database: ControlDatabase,
+) -> None:
+    faulty = Faulty(database)
+    async with Stand(faulty) as stand:
+        stand.gateway.holds = lambda _: True
+        stand.shop.keeper.pause_seconds = 0.005
+        batch = await stand.begun([line(1)])
+        while not stand.gateway.sent:
+            await asyncio.sleep(0.005)
+        faulty.refusals = 5
+        stand.gateway.open.set()
+        assert (await stand.ended(batch)).succeeded == 1
+        assert faulty.refusals == 0
+        assert stand.gateway.numbers == [1]

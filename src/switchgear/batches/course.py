@@ -208,7 +208,7 @@ class Course:
                 self._later[number] = self._shop.in_seconds(_GATEWAY_PAUSE_SECONDS)
                 return
             if result is not None:
-                await self._shop.keep(self.batch.id, number, result)
+                await self._shop.keeper.keep(self.batch.id, number, result)
                 self._tries.pop(number, None)
         finally:
             await self._shop.slots.give_back()

@@ -53,6 +53,7 @@ class Keeper:
     def __init__(self, database: Database[AsyncConnection], log: logging.Logger) -> None:
         self._database = database
         self._log = log
+        self.pause_seconds = _DATABASE_PAUSE_SECONDS
         self._waiting: list[Done] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -80,7 +81,7 @@ class Keeper:
                         await store.finish_line(connection, done.batch, done.number, done.result)
             except OSError as error:
                 self._log.error("%s lines are done and cannot be written down yet: %s", len(some), error)
-                await asyncio.sleep(_DATABASE_PAUSE_SECONDS)
+                await asyncio.sleep(self.pause_seconds)
             else:
                 break
         for done in some:
@@ -113,7 +114,7 @@ class Shop:
         self.first_pause_seconds = 2.0
         """Before a line that failed is sent again; each further pause is twice as long."""
         self.log = logging.getLogger("switchgear.batches")
-        self.keep = Keeper(database, self.log).keep
+        self.keeper = Keeper(database, self.log)
 
     def now_ns(self) -> int:
         """Wall time."""
