@@ -158,3 +158,9 @@ def test_a_credential_is_for_one_line_and_one_time() -> None:
     assert verify(SECRET, credential.replace(":7:", ":8:"), now_ns=99) is None
     assert verify(SECRET, "", now_ns=99) is None
     assert verify(SECRET, ":::::", now_ns=99) is None
+
+
+async def test_without_keys_lines_are_the_anonymous_callers(tmp_path: Path) -> None:
+    async with entrance(tmp_path, structs.replace(CONFIG, keys=())) as door:
+        assert (await door.send(line(key="anonymous"))).status == 200
+        assert door.last.key == "anonymous"

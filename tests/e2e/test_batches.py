@@ -1,9 +1,9 @@
 """Batches with the vendors' SDKs, against a live server that runs them itself."""
 
+import asyncio
 import json
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 import anthropic
@@ -71,15 +71,15 @@ def begun(client: openai.OpenAI, lines: Sequence[object], endpoint: str = "/v1/c
     return made
 
 
-def until(look: Callable[[], Batch], good: Callable[[Batch], bool]) -> Batch:
+async def until(look: Callable[[], Batch], good: Callable[[Batch], bool]) -> Batch:
     """The batch once it is as wanted; the test's timeout bounds it."""
     while not good(found := look()):
-        time.sleep(0.05)
+        await asyncio.sleep(0.05)
     return found
 
 
-def ended(client: openai.OpenAI, batch: Batch) -> Batch:
-    return until(lambda: client.batches.retrieve(batch.id), lambda found: found.status in OVER)
+async def ended(client: openai.OpenAI, batch: Batch) -> Batch:
+    return await until(lambda: client.batches.retrieve(batch.id), lambda found: found.status in OVER)
 
 
 def lines_of(client: openai.OpenAI, file: str | None) -> list[dict[str, object]]:
@@ -92,7 +92,7 @@ def counts(batch: Batch) -> tuple[int, int, int]:
     return batch.request_counts.total, batch.request_counts.completed, batch.request_counts.failed
 
 
-def test_a_batch_is_uploaded_run_and_read_as_at_openai(batching: LiveServer, client: openai.OpenAI) -> None:
+async def test_a_batch_is_uploaded_run_and_read_as_at_openai(batching: LiveServer, client: openai.OpenAI) -> None:
     asked = [chat(1, "one"), chat(2, "two", "sim/error-400"), chat(3, "drei, äöü")]
     file = client.files.create(file=("in.jsonl", jsonl(asked)), purpose="batch")
     assert (file.bytes, file.filename, file.purpose) == (len(jsonl(asked)), "in.jsonl", "batch")
@@ -100,7 +100,7 @@ def test_a_batch_is_uploaded_run_and_read_as_at_openai(batching: LiveServer, cli
     made = client.batches.create(
         input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h", metadata={"run": "7"}
     )
-    done = ended(client, made)
+    done = await ended(client, made)
     assert (done.status, counts(done), done.metadata) == ("completed", (3, 2, 1), {"run": "7"})
     assert next(iter(client.batches.list(limit=1))).id == done.id
     answers = {line["custom_id"]: line for line in lines_of(client, done.output_file_id)}
@@ -134,26 +134,26 @@ def test_a_batch_is_uploaded_run_and_read_as_at_openai(batching: LiveServer, cli
         ("/v1/responses", {"model": "echo", "input": "a"}, "response"),
     ],
 )
-def test_other_endpoints_are_run_too(client: openai.OpenAI, endpoint: str, body: object, told: str) -> None:
+async def test_other_endpoints_are_run_too(client: openai.OpenAI, endpoint: str, body: object, told: str) -> None:
     line = {"custom_id": "a", "method": "POST", "url": endpoint, "body": body}
-    done = ended(client, begun(client, [line], endpoint))
+    done = await ended(client, begun(client, [line], endpoint))
     (answer,) = lines_of(client, done.output_file_id)
     response = answer["response"]
     assert isinstance(response, dict)
     assert response["body"]["object"] == told
 
 
-def test_a_killed_control_process_loses_no_answer_and_the_batch_goes_on(
+async def test_a_killed_control_process_loses_no_answer_and_the_batch_goes_on(
     batching: LiveServer, client: openai.OpenAI
 ) -> None:
     made = begun(client, [chat(number, f"word {number}", "sim/echo?ttft_ms=40") for number in range(60)])
-    until(lambda: client.batches.retrieve(made.id), lambda found: counts(found)[1] >= 10)
+    await until(lambda: client.batches.retrieve(made.id), lambda found: counts(found)[1] >= 10)
     (control,) = batching.child_pids("switchgear.processes.control")
     os.kill(control, signal.SIGKILL)
     while batching.child_pids("switchgear.processes.control") in ([], [control]):
-        time.sleep(0.05)
+        await asyncio.sleep(0.05)
     patient = client.with_options(max_retries=20)
-    done = ended(patient, made)
+    done = await ended(patient, made)
     assert (done.status, counts(done)) == ("completed", (60, 60, 0))
     assert [line["custom_id"] for line in lines_of(client, done.output_file_id)] == [f"r{each}" for each in range(60)]
     times = [each.metadata["line"] for each in records(batching) if each.metadata.get("batch") == made.id]
@@ -162,16 +162,16 @@ def test_a_killed_control_process_loses_no_answer_and_the_batch_goes_on(
     assert len(times) <= 60 + 4
 
 
-def test_a_small_rate_limit_slows_a_batch_and_fails_none_of_its_lines(batching: LiveServer) -> None:
+async def test_a_small_rate_limit_slows_a_batch_and_fails_none_of_its_lines(batching: LiveServer) -> None:
     with client_of(batching, "-limited") as client, client_of(batching, "-first") as beside:
-        done = ended(beside, begun(client, [chat(number, "a") for number in range(15)]))
+        done = await ended(beside, begun(client, [chat(number, "a") for number in range(15)]))
         assert (done.status, counts(done)) == ("completed", (15, 15, 0))
     assert any(each.key == "limited" and each.status == 429 for each in records(batching))
 
 
-def test_keys_of_one_project_share_batches_and_nobody_else_finds_them(batching: LiveServer) -> None:
+async def test_keys_of_one_project_share_batches_and_nobody_else_finds_them(batching: LiveServer) -> None:
     with client_of(batching, "-first") as first, client_of(batching, "-second") as second:
-        made = ended(first, begun(first, [chat(1, "a")]))
+        made = await ended(first, begun(first, [chat(1, "a")]))
         assert second.batches.retrieve(made.id).output_file_id == made.output_file_id
         assert lines_of(second, made.output_file_id)[0]["custom_id"] == "r1"
     with client_of(batching, "-stranger") as stranger:
@@ -193,7 +193,7 @@ def test_keys_of_one_project_share_batches_and_nobody_else_finds_them(batching: 
         nobody.batches.list()
 
 
-def test_message_batches_are_run_and_read_as_at_anthropic(batching: LiveServer) -> None:
+async def test_message_batches_are_run_and_read_as_at_anthropic(batching: LiveServer) -> None:
     with anthropic.Anthropic(base_url=batching.url, api_key=KEY, max_retries=0, timeout=20) as client:
         message = {"role": "user", "content": "hello"}
         asked = [
@@ -204,7 +204,7 @@ def test_message_batches_are_run_and_read_as_at_anthropic(batching: LiveServer) 
         assert made.processing_status == "in_progress"
         assert made.request_counts.processing == 2
         while (found := client.messages.batches.retrieve(made.id)).processing_status != "ended":
-            time.sleep(0.05)
+            await asyncio.sleep(0.05)
         assert (found.request_counts.succeeded, found.request_counts.errored) == (1, 1)
         results = {each.custom_id: each.result for each in client.messages.batches.results(made.id)}
         good, bad = results["good"], results["bad"]

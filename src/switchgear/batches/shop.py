@@ -76,9 +76,7 @@ class Keeper:
     async def _write(self, some: list[Done]) -> None:
         while True:
             try:
-                async with self._database.write() as connection:
-                    for done in some:
-                        await store.finish_line(connection, done.batch, done.number, done.result)
+                await self._commit(some)
             except OSError as error:
                 self._log.error("%s lines are done and cannot be written down yet: %s", len(some), error)
                 await asyncio.sleep(self.pause_seconds)
@@ -87,6 +85,11 @@ class Keeper:
         for done in some:
             if not done.written.done():
                 done.written.set_result(None)
+
+    async def _commit(self, some: list[Done]) -> None:
+        async with self._database.write() as connection:
+            for done in some:
+                await store.finish_line(connection, done.batch, done.number, done.result)
 
 
 class Shop:
