@@ -12,7 +12,8 @@ from switchgear.config import ConfigWatcher, Source, config_version
 from switchgear.config.effective import Effective
 from switchgear.config.feed import FEED_FILE, Feed, KeyHash, ManagedKey, read_feed, write_feed
 from switchgear.config.identity import TeamEntry, UserEntry
-from switchgear.config.model import Config, Server
+from switchgear.config.model import Config
+from switchgear.config.server import Server
 from switchgear.config.source import HASHING_KEY, secret_context
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.ids import secret_hex

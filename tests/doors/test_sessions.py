@@ -12,9 +12,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from switchgear.config.model import PassThroughEntry, ProviderEntry, Server
+from switchgear.config.model import PassThroughEntry, ProviderEntry
 from switchgear.config.routing import BreakerEntry, RoutingEntry
 from switchgear.config.secret import Secret
+from switchgear.config.server import Server
 from switchgear.kernel.record import CallRecord
 from switchgear.testing.scripted_upstream import Peer, ScriptedUpstream
 from switchgear.wire.websocket_frames import FrameWalk, close_frame

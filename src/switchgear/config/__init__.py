@@ -3,10 +3,11 @@
 from switchgear.config.environment import read_environment
 from switchgear.config.identity import Key
 from switchgear.config.loading import DEFAULT_FILE, discover, listening, load, parse
-from switchgear.config.model import Config, Journal, ProviderEntry, Server
+from switchgear.config.model import Config, Journal, ProviderEntry
 from switchgear.config.routing import DeploymentEntry, ModelEntry, TimersEntry
 from switchgear.config.schema import schema
 from switchgear.config.secret import Secret
+from switchgear.config.server import Server
 from switchgear.config.source import Source
 from switchgear.config.version import config_version
 from switchgear.config.watcher import ConfigWatcher
