@@ -53,6 +53,8 @@ class Remembered:
         self._stores: dict[str, SecretStore] = {}
         self._held: dict[str, Held] = {}
         self._lock = threading.Lock()
+        self._wanting = threading.Lock()
+        """Held by who changes what is wanted, while a network is waited for."""
         self._fetched_ns = 0
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -64,6 +66,10 @@ class Remembered:
     def want(self, references: Iterable[str]) -> None:
         """Fetch what is not known yet, and forget what is wanted no longer. What fails is told by :meth:`value`."""
         wanted = list(dict.fromkeys(references))[:_MAX_REFERENCES]
+        with self._wanting:
+            self._want(wanted)
+
+    def _want(self, wanted: list[str]) -> None:
         with self._lock:
             missing = [each for each in wanted if each not in self._held]
         found = self._fetch(missing)
