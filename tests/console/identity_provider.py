@@ -5,6 +5,7 @@ import base64
 import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import cache
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import uvicorn
@@ -16,11 +17,17 @@ from joserfc.jwk import RSAKey
 CLIENT, SECRET = "switchgear", "the secret of this client"
 
 
+@cache
+def key_of_all() -> RSAKey:
+    """What every provider signs with: a key takes longer to find than a test to run."""
+    return RSAKey.generate_key(2048, parameters={"kid": "k1"})
+
+
 class IdentityProvider:
     """Knows one person; ``lies`` are claims that replace the true ones in the next token."""
 
     def __init__(self) -> None:
-        self.key = RSAKey.generate_key(2048, parameters={"kid": "k1"})
+        self.key = key_of_all()
         self.url = ""
         self.now = 0
         self.person: dict[str, object] = {"sub": "248289761001", "email": "ada@example.com", "email_verified": True}

@@ -1,6 +1,7 @@
 """Single sign-on against an identity provider that is there, and everything a false one could try."""
 
 from collections.abc import AsyncGenerator
+from typing import Final
 
 import httpx
 import pytest
@@ -11,10 +12,11 @@ from switchgear.app.database import ControlDatabase
 from switchgear.app.single_sign_on import ConsoleSignOn
 from switchgear.auth.oidc import CALLBACK, Registration, SingleSignOn
 from switchgear.auth.tickets import Tickets
-from switchgear.config import Config, parse
+from switchgear.config import parse
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.ids import secret_hex
+from switchgear.upstream.tls import client_context
 from tests.console.identity_provider import CLIENT, SECRET, IdentityProvider, identity_provider, query_of
 from tests.console.stand import SIGNING_KEY, URL, Stand, stand
 
@@ -32,6 +34,11 @@ users: {ada: {email: Ada@example.com}, eve: {email: eve@example.com, disabled: t
 """
 
 
+# The system's authorities take longer to read than these tests; nobody asks them here.
+AUTHORITIES: Final = client_context()
+WORKPLACE: Final = parse(CONFIG, "file", {})
+
+
 class Signing(Struct):
     """A console, and the identity provider that it trusts."""
 
@@ -47,14 +54,13 @@ def sign_on(issuer: str) -> SingleSignOn:
         scopes=("openid", "email"),
         redirect_url=f"{URL}{CALLBACK}",
     )
-    return SingleSignOn(known, Tickets(SIGNING_KEY, FrozenClock()), FrozenClock(), secret_hex)
+    return SingleSignOn(known, Tickets(SIGNING_KEY, FrozenClock()), FrozenClock(), secret_hex, AUTHORITIES)
 
 
 @pytest.fixture
 async def signing(database: ControlDatabase) -> AsyncGenerator[Signing]:
-    config: Config = parse(CONFIG, "file", {})
     async with identity_provider() as provider:
-        here = stand(database, ConsoleSignOn(sign_on(provider.url), lambda: config))
+        here = stand(database, ConsoleSignOn(sign_on(provider.url), lambda: WORKPLACE))
         provider.now = here.clock.wall_ns() // 1_000_000_000
         yield Signing(here, provider)
 
@@ -62,7 +68,7 @@ async def signing(database: ControlDatabase) -> AsyncGenerator[Signing]:
 async def to_provider(browser: httpx.AsyncClient, go_to: str = "/console") -> str:
     """Leave for the provider; where that sends the browser back to."""
     left = await browser.get("/console/login/sso", params={"next": go_to})
-    async with httpx.AsyncClient() as outside:
+    async with httpx.AsyncClient(verify=AUTHORITIES) as outside:
         answer = await outside.get(left.headers["location"])
     return answer.headers["location"]
 

@@ -6,6 +6,7 @@ keys, issuer, audience, time, nonce.
 """
 
 import hmac
+import ssl
 from collections.abc import Mapping
 from typing import Final, Protocol, Self, cast
 
@@ -21,6 +22,7 @@ from switchgear.auth.key_text import SecretHex
 from switchgear.auth.tickets import Tickets
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import ConfigError, Unauthenticated
+from switchgear.upstream.tls import client_context, require_verification
 
 CALLBACK: Final = "/console/login/sso/callback"
 TICKET_SECONDS: Final = 600
@@ -78,7 +80,16 @@ class Registration(Struct, frozen=True, kw_only=True):
 class SingleSignOn:
     """One identity provider, asked for its addresses and keys when they are needed first."""
 
-    def __init__(self, registration: Registration, tickets: Tickets, clock: Clock, secret_hex: SecretHex) -> None:
+    def __init__(
+        self,
+        registration: Registration,
+        tickets: Tickets,
+        clock: Clock,
+        secret_hex: SecretHex,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """``tls`` defaults to the system's certificate authorities; ConfigError when it would not verify."""
+        self._tls = client_context() if tls is None else require_verification(tls)
         self._registration = registration
         self._tickets = tickets
         self._clock = clock
@@ -151,7 +162,9 @@ class SingleSignOn:
         return self._addresses
 
     async def _fetch(self, url: str) -> dict[str, object]:
-        async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            timeout=_TIMEOUT_SECONDS, follow_redirects=False, trust_env=False, verify=self._tls
+        ) as client:
             answer = await client.get(url)
             answer.raise_for_status()
             return cast("dict[str, object]", answer.json())
@@ -166,5 +179,6 @@ class SingleSignOn:
             code_challenge_method="S256",
             timeout=_TIMEOUT_SECONDS,
             trust_env=False,
+            verify=self._tls,
         )
         return cast("_Client", made)
