@@ -26,6 +26,7 @@ DECLARE
     name text;
     is_filled boolean;
 BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
     FOR name IN SELECT tablename FROM pg_tables
         WHERE schemaname = current_schema() AND tablename NOT LIKE 'first\\_%' AND tablename <> 'alembic_version'
     LOOP
