@@ -27,6 +27,7 @@ def fuzz(directory: Path, examples: int) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.timeout(120)  # every operation there is, while others may have the processors
 def test_no_request_finds_a_defect_or_an_undocumented_answer(tmp_path: Path) -> None:
     done = fuzz(tmp_path, 3)
     assert done.returncode == 0, done.stdout
