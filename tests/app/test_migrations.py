@@ -36,6 +36,13 @@ def differences(connection: Connection) -> list[object]:
     return list(compare_metadata(context, all_tables()))
 
 
+@pytest.fixture
+async def database(empty_database: ControlDatabase) -> ControlDatabase:
+    """Migrated for one test alone, which may do with it what it likes."""
+    await upgrade(empty_database)
+    return empty_database
+
+
 async def test_the_migrated_tables_are_those_that_the_code_declares(database: ControlDatabase) -> None:
     async with database.read() as connection:
         assert await connection.run_sync(differences) == []
