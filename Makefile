@@ -25,6 +25,8 @@ run: export LLAMA_CPP_BASE_URL ?= http://127.0.0.1:8081/v1
 run: $(READY) ## Serve on http://localhost:4000 (ARGS="--port 5000" goes to `switchgear serve`)
 	@exec $(BIN)/switchgear serve $(ARGS)
 
+# Every worker, server and command of the suite would otherwise compile everything again.
+test test-long: export PYTHONDONTWRITEBYTECODE =
 test: lint ## Lint, then run the whole suite in under five minutes (ARGS="-k sse" goes to pytest)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 

@@ -66,6 +66,13 @@ def test_endless_schemas_end(schema: object) -> None:
     assert len(example_of(Raw(encode(schema)))) < 2_000_000
 
 
-@given(st.recursive(st.dictionaries(KEYWORDS, JSON), lambda inner: st.dictionaries(KEYWORDS, inner | st.lists(inner))))
+SCHEMAS = st.recursive(
+    st.dictionaries(KEYWORDS, JSON, max_size=4),
+    lambda inner: st.dictionaries(KEYWORDS, inner | st.lists(inner, max_size=3), max_size=4),
+    max_leaves=20,
+)
+
+
+@given(SCHEMAS)
 def test_any_schema_gives_json(schema: object) -> None:
     decode(example_of(Raw(encode(schema))))
