@@ -294,3 +294,19 @@ async def test_an_answer_is_kept_until_the_database_takes_it_and_the_line_is_not
         assert (await stand.ended(batch)).succeeded == 1
         assert faulty.refusals == 0
         assert stand.gateway.numbers == [1]
+
+
+async def test_results_are_in_the_order_of_the_requests_whatever_became_of_them(database: ControlDatabase) -> None:
+    bad = Answer(status=400, request_id="", body=b"{}")
+    async with Stand(database) as stand:
+        stand.gateway.answers = lambda sent: LIMITED if sent.number > 70 else bad if sent.number % 3 else GOOD
+        params = Raw(b'{"model": "echo"}')
+        batch = await stand.batches.create_messages(ADA, [MessageRequest(f"m{each}", params) for each in range(90)])
+        await stand.until(batch, lambda found: found.succeeded + found.errored == 70)
+        await stand.batches.cancel(ADA, "anthropic", batch.id)
+        await stand.ended(batch)
+        content = b"".join([piece async for piece in await stand.batches.results(ADA, batch.id)])
+        results = [json.loads(each) for each in content.splitlines()]
+        assert [each["custom_id"] for each in results] == [f"m{each}" for each in range(90)]
+        assert [each["result"]["type"] for each in results[:4]] == ["errored", "errored", "succeeded", "errored"]
+        assert [each["result"]["type"] for each in results[70:]] == ["canceled"] * 20

@@ -21,8 +21,6 @@ from switchgear.kernel.ports import Database
 OUTPUT_STATES: Final[tuple[LineState, ...]] = ("succeeded",)
 ERROR_STATES: Final[tuple[LineState, ...]] = ("errored", "expired", "cancelled")
 LINES_AT_ONCE: Final = 200
-RESULTS_AT_ONCE: Final = 20
-"""An answer may be long."""
 _SEEN: Final = ("upload", "output", "error")
 """Kinds of files that clients are shown."""
 
@@ -136,7 +134,7 @@ class Files:
             async with self._database.read() as connection:
                 if file.kind in ("output", "error"):
                     states = OUTPUT_STATES if file.kind == "output" else ERROR_STATES
-                    done = await store.done_lines(connection, file.batch, states, after, RESULTS_AT_ONCE)
+                    done = await store.done_lines(connection, file.batch, states, after)
                     lines = [(line.number, openai_line(file.batch, line)) for line in done]
                 else:
                     lines = await store.file_lines(connection, file.id, after, LINES_AT_ONCE)

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from switchgear.batches import store
-from switchgear.batches.files import ERROR_STATES, OUTPUT_STATES, RESULTS_AT_ONCE
+from switchgear.batches.files import ERROR_STATES, OUTPUT_STATES
 from switchgear.batches.model import NANOSECONDS, Batch, File, FileKind, LineState, Status
 from switchgear.batches.results import openai_line
 from switchgear.batches.shop import Shop
@@ -87,7 +87,7 @@ async def _size(shop: Shop, batch: Batch, states: tuple[LineState, ...]) -> tupl
         return 0, 0
     while True:
         async with shop.database.read() as connection:
-            done = await store.done_lines(connection, batch.id, states, after, RESULTS_AT_ONCE)
+            done = await store.done_lines(connection, batch.id, states, after)
         if not done:
             return lines, size_bytes
         after = done[-1].number

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from switchgear.batches import store
-from switchgear.batches.files import ERROR_STATES, OUTPUT_STATES, RESULTS_AT_ONCE, Files, Wanted
+from switchgear.batches.files import ERROR_STATES, OUTPUT_STATES, Files, Wanted
 from switchgear.batches.model import (
     ACTIVE,
     ENDPOINTS,
@@ -189,7 +189,7 @@ class Batches:
         while True:
             async with self._database.read() as connection:
                 states = (*OUTPUT_STATES, *ERROR_STATES)
-                lines = await store.done_lines(connection, batch.id, states, after, RESULTS_AT_ONCE)
+                lines = await store.done_lines(connection, batch.id, states, after)
             if not lines:
                 return
             after = lines[-1].number

@@ -1,14 +1,19 @@
 """Reading and writing files and batches; whoever calls holds the transaction."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Table, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from switchgear.batches.model import ACTIVE, Batch, DoneLine, File, LineState, Progress, Result
+from switchgear.batches.model import ACTIVE, MAX_LINES, Batch, DoneLine, File, LineState, Progress, Result
 from switchgear.batches.tables import BATCHES, FILE_LINES, FILES, LINES
+
+_ANSWERED: Final = frozenset(("succeeded", "errored"))
+_ANSWERED_AT_ONCE: Final = 20
+"""An answer may be long."""
+_GIVEN_UP_AT_ONCE: Final = 1000
 
 Kind = TypeVar("Kind", bound=Struct)
 Values = Mapping[str, object]
@@ -218,19 +223,30 @@ async def give_up_lines(connection: AsyncConnection, batch: str, state: LineStat
 
 
 async def done_lines(
-    connection: AsyncConnection, batch: str, states: Collection[LineState], after: int, limit: int
+    connection: AsyncConnection, batch: str, states: Collection[LineState], after: int
 ) -> list[DoneLine]:
-    """Lines in one of ``states`` behind the line ``after``."""
-    asked = select(LINES).where(LINES.c.batch == batch, LINES.c.state.in_(states), LINES.c.number > after)
-    found = await connection.execute(asked.order_by(LINES.c.number).limit(limit))
-    return [
-        DoneLine(
-            number=row.number,
-            custom_id=row.custom_id,
-            result=Result(state=row.state, status=row.status, request_id=row.request_id, response=row.response),
-        )
-        for row in found
-    ]
+    """The next lines in one of ``states`` behind the line ``after``; none when there are no more.
+
+    Each state is asked for by itself, because the index has the numbers in order within a state only. So many at once
+    that what they hold fits the memory.
+    """
+    found: list[DoneLine] = []
+    known_to = MAX_LINES
+    for state in states:
+        most = _ANSWERED_AT_ONCE if state in _ANSWERED else _GIVEN_UP_AT_ONCE
+        asked = select(LINES).where(LINES.c.batch == batch, LINES.c.state == state, LINES.c.number > after)
+        rows = list(await connection.execute(asked.order_by(LINES.c.number).limit(most)))
+        if len(rows) == most:
+            known_to = min(known_to, rows[-1].number)
+        found += [
+            DoneLine(
+                number=row.number,
+                custom_id=row.custom_id,
+                result=Result(state=row.state, status=row.status, request_id=row.request_id, response=row.response),
+            )
+            for row in rows
+        ]
+    return sorted((line for line in found if line.number <= known_to), key=lambda line: line.number)
 
 
 async def progress(connection: AsyncConnection) -> Progress:
