@@ -310,3 +310,23 @@ async def test_results_are_in_the_order_of_the_requests_whatever_became_of_them(
         assert [each["custom_id"] for each in results] == [f"m{each}" for each in range(90)]
         assert [each["result"]["type"] for each in results[:4]] == ["errored", "errored", "succeeded", "errored"]
         assert [each["result"]["type"] for each in results[70:]] == ["canceled"] * 20
+
+
+async def test_an_outage_costs_a_batch_time_and_no_lines(database: ControlDatabase) -> None:
+    async with Stand(database) as stand:
+        stand.gateway.answers = lambda _: FAILED
+        batch = await stand.begun([line(number) for number in range(1, 61)])
+        while len(stand.gateway.sent) < 10:
+            await asyncio.sleep(0.005)
+        await stand.runner.turn()
+        # Those under way when the tenth failed end, and no others are begun.
+        assert len(stand.gateway.sent) < 10 + 4
+        for _ in range(20):
+            stand.clock.advance(30)
+            await asyncio.sleep(0.02)
+        stand.gateway.answers = lambda _: GOOD
+        while (await stand.look(batch)).is_active:
+            stand.clock.advance(60)
+            await asyncio.sleep(0.005)
+        done = await stand.look(batch)
+        assert (done.status, done.succeeded, done.errored) == ("completed", 60, 0)

@@ -21,8 +21,10 @@ from switchgear.batches.sending import Answer, Sent
 from switchgear.batches.shop import Shop
 from switchgear.kernel.errors import Overloaded, SwitchgearError, UpstreamUnreachable
 
-MOST_TRIES: Final = 8
+MOST_TRIES: Final = 12
 """Of a line that an upstream fails; one that a limit holds back is not counted."""
+_FAILURES_IN_A_ROW: Final = 10
+"""After so many without anything else in between it is not this line: the batch waits with it."""
 _LONGEST_PAUSE_SECONDS: Final = 300.0
 _GATEWAY_PAUSE_SECONDS: Final = 1.0
 _LINES_AHEAD: Final = 32
@@ -60,6 +62,8 @@ class Course:
         self._tries: dict[int, int] = {}
         self._limited = 0
         """How often in a row a limit held a line back."""
+        self._failed = 0
+        """How often in a row an upstream failed, whatever the line."""
         self._paused_until_ns = 0
         self._flying: set[asyncio.Task[None]] = set()
 
@@ -230,6 +234,7 @@ class Course:
             self._hold(number, answer)
             return None
         self._limited = 0
+        self._failed = self._failed + 1 if answer.status in _PASSING else 0
         if answer.status in _PASSING and self._again(number, answer):
             return None
         state = "succeeded" if answer.status in _SUCCESS else "errored"
@@ -260,6 +265,9 @@ class Course:
 
     def _again(self, number: int, answer: Answer) -> bool:
         """Whether a line that failed is to be sent again, and when."""
+        if self._failed >= _FAILURES_IN_A_ROW:
+            pause = self._pause(self._failed - _FAILURES_IN_A_ROW + 1)
+            self._paused_until_ns = max(self._paused_until_ns, self._shop.in_seconds(pause))
         tries = self._tries[number] = self._tries.get(number, 0) + 1
         if tries >= MOST_TRIES:
             return False
