@@ -32,6 +32,9 @@ async def find_batch(connection: AsyncConnection, batch: str, scope: str | None 
 async def _one(
     connection: AsyncConnection, table: Table, kind: type[Kind], name: str, scope: str | None
 ) -> Kind | None:
+    if "\0" in name:
+        # No name has one, and Postgres would take it for a defect.
+        return None
     asked = select(table).where(table.c.id == name)
     if scope is not None:
         asked = asked.where(table.c.scope == scope)
