@@ -117,6 +117,11 @@ class Stand:
             await asyncio.sleep(0.005)
         return found
 
+    async def idle(self, sent: int = 0) -> None:
+        """Until at least so many lines were sent, and none is under way."""
+        while len(self.gateway.sent) < sent or self.runner.under_way:
+            await asyncio.sleep(0.005)
+
     async def ended(self, batch: Batch) -> Batch:
         return await self.until(batch, lambda found: not found.is_active)
 

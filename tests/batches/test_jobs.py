@@ -7,7 +7,7 @@ from datetime import UTC, time
 from msgspec import Raw
 
 from switchgear.app.database import ControlDatabase
-from switchgear.batches.course import MOST_TRIES
+from switchgear.batches.course import LONGEST_PAUSE_SECONDS, MOST_TRIES
 from switchgear.batches.gauges import exposition
 from switchgear.batches.jobs import LEASE_SECONDS, clear
 from switchgear.batches.sending import Answer, Sent
@@ -160,10 +160,11 @@ async def test_what_an_upstream_fails_is_sent_again_and_not_for_ever(database: C
     async with Stand(database) as stand:
         stand.gateway.answers = lambda sent: FAILED if sent.number == 1 else GOOD
         batch = await stand.begun([line(1), line(2)])
-        while (await stand.look(batch)).is_active:
-            stand.clock.advance(60)
-            await asyncio.sleep(0.01)
-        done = await stand.look(batch)
+        for tried in range(1, MOST_TRIES):
+            await stand.idle(sent=1 + tried)
+            assert (await stand.look(batch)).is_active
+            stand.clock.advance(LONGEST_PAUSE_SECONDS)
+        done = await stand.ended(batch)
         assert stand.gateway.numbers.count(1) == MOST_TRIES
         assert (done.status, done.succeeded, done.errored) == ("completed", 1, 1)
         (failed,) = await stand.lines(done.error_file)
@@ -321,12 +322,14 @@ async def test_an_outage_costs_a_batch_time_and_no_lines(database: ControlDataba
         await stand.runner.turn()
         # Those under way when the tenth failed end, and no others are begun.
         assert len(stand.gateway.sent) < 10 + 4
-        for _ in range(20):
-            stand.clock.advance(30)
-            await asyncio.sleep(0.02)
+        for _ in range(5):
+            await stand.idle()
+            sent = len(stand.gateway.sent)
+            stand.clock.advance(LONGEST_PAUSE_SECONDS)
+            await stand.idle(sent + 1)
+        assert len(stand.gateway.sent) < 60
         stand.gateway.answers = lambda _: GOOD
-        while (await stand.look(batch)).is_active:
-            stand.clock.advance(60)
-            await asyncio.sleep(0.005)
-        done = await stand.look(batch)
+        await stand.idle()
+        stand.clock.advance(LONGEST_PAUSE_SECONDS)
+        done = await stand.ended(batch)
         assert (done.status, done.succeeded, done.errored) == ("completed", 60, 0)

@@ -25,7 +25,7 @@ MOST_TRIES: Final = 12
 """Of a line that an upstream fails; one that a limit holds back is not counted."""
 _FAILURES_IN_A_ROW: Final = 10
 """After so many without anything else in between it is not this line: the batch waits with it."""
-_LONGEST_PAUSE_SECONDS: Final = 300.0
+LONGEST_PAUSE_SECONDS: Final = 300.0
 _GATEWAY_PAUSE_SECONDS: Final = 1.0
 _LINES_AHEAD: Final = 32
 """So many are read before their turn; each may be long."""
@@ -275,7 +275,7 @@ class Course:
         return True
 
     def _pause(self, tries: int) -> float:
-        return min(self._shop.first_pause_seconds * 2.0 ** min(tries - 1, 16), _LONGEST_PAUSE_SECONDS)
+        return min(self._shop.first_pause_seconds * 2.0 ** min(tries - 1, 16), LONGEST_PAUSE_SECONDS)
 
 
 _EMPTY: Final = LineError(code="empty_file", message="The file has no requests.")
