@@ -20,6 +20,8 @@ _ONE: Final = f"{_PATH}/{{batch}}"
 _MOST: Final = 1000
 _USUAL: Final = 20
 _LINES: Final = "application/x-jsonl"
+_MAX_BYTES: Final = 64 * 1024 * 1024
+"""A body is held whole, and read at once."""
 CustomId = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 
 
@@ -82,7 +84,7 @@ def router(batches: Batches, is_on: Callable[[], bool], max_bytes: Callable[[], 
 
     async def create(request: Request) -> Response:
         caller = caller_of(request)
-        said = await body_of(request, Create, max_bytes())
+        said = await body_of(request, Create, min(max_bytes(), _MAX_BYTES))
         requests = [MessageRequest(each.custom_id, each.params) for each in said.requests]
         return answer(shown(await batches.create_messages(caller, requests), request))
 
