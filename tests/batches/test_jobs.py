@@ -4,7 +4,8 @@ import asyncio
 import json
 from datetime import UTC, time
 
-from msgspec import Raw
+import pytest
+from msgspec import Raw, structs
 
 from switchgear.app.database import ControlDatabase
 from switchgear.batches.course import LONGEST_PAUSE_SECONDS, MOST_TRIES
@@ -333,3 +334,21 @@ async def test_an_outage_costs_a_batch_time_and_no_lines(database: ControlDataba
         stand.clock.advance(LONGEST_PAUSE_SECONDS)
         done = await stand.ended(batch)
         assert (done.status, done.succeeded, done.errored) == ("completed", 60, 0)
+
+
+async def test_a_defect_costs_one_line_and_is_not_repeated(
+    database: ControlDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    # A status that no column holds, and a sender that breaks.
+    def answer(sent: Sent) -> Answer:
+        if sent.number == 1:
+            raise ZeroDivisionError
+        return structs.replace(GOOD, status=1 << 80) if sent.number == 2 else GOOD
+
+    async with Stand(database) as stand:
+        stand.gateway.answers = answer
+        done = await stand.ended(await stand.begun([line(number) for number in range(1, 6)]))
+        assert (done.status, done.succeeded, done.errored) == ("completed", 3, 2)
+        assert sorted(stand.gateway.numbers) == [1, 2, 3, 4, 5]
+        assert {each["custom_id"] for each in await stand.lines(done.error_file)} == {"r1", "r2"}
+    assert "line 1 of" in caplog.text

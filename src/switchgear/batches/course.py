@@ -214,6 +214,12 @@ class Course:
             if result is not None:
                 await self._shop.keeper.keep(self.batch.id, number, result)
                 self._tries.pop(number, None)
+        except Exception:
+            # Whatever it is, it must not have the line sent again and again.
+            self._shop.log.exception("line %s of %s failed on a defect", number, self.batch.id)
+            self._later[number] = self._shop.in_seconds(LONGEST_PAUSE_SECONDS)
+            await self._shop.keeper.keep(self.batch.id, number, _DEFECT)
+            del self._later[number]
         finally:
             await self._shop.slots.give_back()
 
@@ -289,3 +295,10 @@ def _sound(reader: RequestReader, lines: list[tuple[int, bytes]]) -> list[tuple[
 
 def _told(message: str, code: str) -> bytes:
     return json.encode({"error": {"message": message, "type": "server_error", "param": None, "code": code}})
+
+
+_DEFECT: Final = Result(
+    state="errored",
+    status=500,
+    response=_told("the line failed on a defect; the log has the details", "internal_error"),
+)

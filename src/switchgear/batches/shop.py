@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -58,7 +58,10 @@ class Keeper:
         self._writing: asyncio.Task[None] | None = None
 
     async def keep(self, batch: str, number: int, result: Result) -> None:
-        """Wait until it is written down, however long the database does not answer: it was paid for."""
+        """Wait until it is written down, however long the database does not answer: it was paid for.
+
+        Raises whatever is wrong with a result that the database will never take.
+        """
         done = Done(batch, number, result, asyncio.get_running_loop().create_future())
         self._waiting.append(done)
         if self._writing is None:
@@ -73,20 +76,35 @@ class Keeper:
         finally:
             self._writing = None
 
-    async def _write(self, some: list[Done]) -> None:
+    async def _write(self, some: Sequence[Done]) -> None:
+        error = await self._refusal(some)
+        if error is not None and len(some) > 1:
+            # One of them must not take the others with it.
+            for done in some:
+                await self._write([done])
+            return
+        for done in some:
+            if done.written.done():
+                continue
+            if error is None:
+                done.written.set_result(None)
+            else:
+                done.written.set_exception(error)
+
+    async def _refusal(self, some: Sequence[Done]) -> Exception | None:
+        """Write until the database answers; why it refuses, None when it does not."""
         while True:
             try:
                 await self._commit(some)
             except OSError as error:
                 self._log.error("%s lines are done and cannot be written down yet: %s", len(some), error)
                 await asyncio.sleep(self.pause_seconds)
+            except Exception as error:  # noqa: BLE001 (whoever waits is told, whatever it is)
+                return error
             else:
-                break
-        for done in some:
-            if not done.written.done():
-                done.written.set_result(None)
+                return None
 
-    async def _commit(self, some: list[Done]) -> None:
+    async def _commit(self, some: Sequence[Done]) -> None:
         async with self._database.write() as connection:
             for done in some:
                 await store.finish_line(connection, done.batch, done.number, done.result)
