@@ -81,15 +81,16 @@ def deep_nesting(source: Source) -> Iterator[str]:
 
 
 def global_statements(source: Source) -> Iterator[str]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Global):
             yield source.at(node, f"global {', '.join(node.names)}: give the value through a constructor")
 
 
 def function_level_imports(source: Source) -> Iterator[str]:
+    imports = [node for node in source.nodes if isinstance(node, ast.Import | ast.ImportFrom)]
     for function in source.functions:
-        for node in ast.walk(function):
-            if isinstance(node, ast.Import | ast.ImportFrom):
+        for node in imports:
+            if function.lineno <= node.lineno <= (function.end_lineno or function.lineno):
                 yield source.at(node, f"import inside {function.name}: imports stand at the top")
 
 
@@ -147,7 +148,7 @@ def mutable_module_state(source: Source) -> Iterator[str]:
     for name, statement in containers.items():
         if name != name.upper():
             yield source.at(statement, f"{name}: a container at module level is a constant in capitals, or no global")
-    for function in source.functions:
+    for function in source.functions if containers else ():
         hidden = bound_inside(function)
         for node in ast.walk(function):
             name = changed_name(node)
@@ -165,7 +166,7 @@ def import_time_work(source: Source) -> Iterator[str]:
 
 def patches(source: Source) -> Iterator[str]:
     """Replacing attributes of living code, or waiting by the clock instead of for the event."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)):
             continue
         if (node.value.id, node.attr) in {("monkeypatch", "setattr"), ("time", "sleep")}:

@@ -30,8 +30,12 @@ class Source:
             return ast.parse(self.text, self.path)
 
     @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
+
+    @cached_property
     def functions(self) -> list[Function]:
-        return [node for node in ast.walk(self.tree) if isinstance(node, Function)]
+        return [node for node in self.nodes if isinstance(node, Function)]
 
     def at(self, node: ast.stmt | ast.expr, message: str) -> str:
         return f"{self.path}:{node.lineno}: {message}"

@@ -20,6 +20,7 @@ EVERYWHERE: tuple[Rule, ...] = (
     rules.forbidden_names,
 )
 IN_THE_PRODUCT: tuple[Rule, ...] = (rules.deep_nesting, rules.mutable_module_state, rules.import_time_work)
+ALSO: Mapping[str, tuple[Rule, ...]] = {"src": IN_THE_PRODUCT, "tests": (rules.patches,)}
 
 
 def name_of(rule: Rule) -> str:
@@ -31,9 +32,11 @@ def findings() -> Mapping[tuple[str, str], list[str]]:
     """What each rule finds in each folder, file by file: all trees at once would hold up everything else."""
     found: dict[tuple[str, str], list[str]] = {}
     for folder in CODE_FOLDERS:
+        wanted = (*EVERYWHERE, *ALSO.get(folder, ()))
+        found |= {(name_of(rule), folder): [] for rule in wanted}
         for source in map(replace, sources(folder)):
-            for rule in (*EVERYWHERE, *IN_THE_PRODUCT, rules.patches):
-                found.setdefault((name_of(rule), folder), []).extend(rule(source))
+            for rule in wanted:
+                found[name_of(rule), folder] += rule(source)
     return found
 
 

@@ -17,6 +17,8 @@ from switchgear.config.references import RESERVED, protect, restore
 MAX_FILE_BYTES: Final = 8 * 1024 * 1024
 MAX_DEPTH: Final = 32
 MAX_ALIASES: Final = 1000
+MAX_VALUES: Final = 500_000
+"""Values read, those behind aliases counted each time: what a small file may swell to."""
 _TAGS: Final = frozenset(
     f"tag:yaml.org,2002:{name}"
     for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value", "map", "seq")
@@ -46,6 +48,7 @@ def read_document(text: str, path: str) -> Node | None:
     root = _compose(protect(text), path)
     if root is not None:
         problems = _settle(root)
+        problems = problems or list(_swollen(root))
         if problems:
             raise refusal(path, problems)
     return root
@@ -121,6 +124,27 @@ def _all_nodes(root: Node) -> list[Node]:
                 seen[id(child)] = child
                 waiting.append(child)
     return list(seen.values())
+
+
+def _swollen(root: Node) -> Iterator[Problem]:
+    """What is too much when aliases are followed, found without following each of them."""
+    counts: dict[int, int] = {}
+    begun: set[int] = set()
+    waiting = [(root, False)]
+    while waiting:
+        node, is_counted_below = waiting.pop()
+        children = [value for _, value in node.value] if isinstance(node, MappingNode) else _children(node)
+        if is_counted_below:
+            if any(id(child) not in counts for child in children):
+                yield problem_at(node, "contains itself, by an alias")
+                return
+            counts[id(node)] = 1 + sum(counts[id(child)] for child in children)
+        elif id(node) not in begun:
+            begun.add(id(node))
+            waiting.append((node, True))
+            waiting += [(child, False) for child in children]
+    if counts[id(root)] > MAX_VALUES:
+        yield problem_at(root, f"more than {MAX_VALUES} values, counting those behind aliases")
 
 
 def _children(node: Node) -> list[Node]:

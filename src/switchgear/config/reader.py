@@ -20,8 +20,6 @@ from switchgear.config.problems import Problem, shown, suggestion
 from switchgear.config.references import BadReference, has_reference, resolve
 from switchgear.config.secret import Secret
 
-MAX_NODES: Final = 500_000
-"""Nodes read, those behind aliases counted each time: what a small file may swell to."""
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _QUOTED: Final = frozenset("'\"|>")
 """Styles of scalars that are no plain ones."""
@@ -65,15 +63,9 @@ class Reader:
         self.problems: list[Problem] = []
         self.places = Places()
         self._environ = environ
-        self._visited = 0
 
     def read(self, node: Node, kind: shape.Type, name: str) -> object:
-        """The value of ``node`` as ``kind``; UNSET when it cannot be one, or when there are too many nodes."""
-        self._visited += 1
-        if self._visited > MAX_NODES:
-            if self._visited == MAX_NODES + 1:
-                self._note(node, f"more than {MAX_NODES} values, counting those behind aliases")
-            return UNSET
+        """The value of ``node`` as ``kind``; UNSET when it cannot be one."""
         hidden = getattr(kind, "extra", None) == HIDDEN
         kind = plain_type(kind)
         if isinstance(kind, shape.StructType):
