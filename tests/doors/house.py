@@ -36,6 +36,7 @@ from switchgear.wire.registry import discover as dialects
 KEY = "sk-sg-test-0123456789abcdef"
 # What is the same in every house, and takes longer to read than a house to build.
 INSTALLED: Final = installed()
+SPOKEN: Final = dialects()
 AUTHORITIES: Final = client_context()
 JSON = Mapping[str, object]
 
@@ -188,7 +189,7 @@ async def serving(
     journal = fitted.journal or ListJournal()
     bits = seeded_bits()
     machinery = Machinery(clock=clock, ids=Ids(clock, bits), random_bits=bits)
-    spoken = dialects()
+    spoken = dict(SPOKEN)
     http = HttpTransport(tls=AUTHORITIES)
     out = outside(spoken, machinery, http, INSTALLED)
     out = out if fitted.ways is None else fitted.ways(out)

@@ -25,8 +25,9 @@ An exception is an output as well. Only what differs from a field's default is s
 import inspect
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, cast, get_args, get_origin
@@ -89,7 +90,12 @@ def all_cases() -> list[Case]:
 
 def dialect_named(name: str) -> Dialect:
     """The dialect whose cases stand in the folder ``name``."""
-    return discover()[name]
+    return _dialects()[name]
+
+
+@cache
+def _dialects() -> Mapping[str, Dialect]:
+    return discover()
 
 
 def shown(value: object) -> object:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import sys
 from collections.abc import Generator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -291,7 +290,3 @@ def main(arguments: list[str]) -> int:
     # Calls go first: nobody waits for what is done here, and what is not done yet stands in the journal.
     os.nice(_STANDS_BACK)
     return uvloop.run(run(read_options(ControlOptions, arguments), read_environment()))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

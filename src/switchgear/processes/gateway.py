@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import socket
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -274,7 +273,3 @@ def main(arguments: list[str]) -> int:
     configure_logging()
     prepare_for_a_crash()
     return uvloop.run(run(read_options(GatewayOptions, arguments), read_environment()))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,7 @@
 """What a parent process tells a child: one JSON argument, typed on both sides."""
 
 import sys
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from msgspec import Struct
 from msgspec.json import decode, encode
@@ -54,12 +54,13 @@ class ServeOptions(Struct, kw_only=True, forbid_unknown_fields=True):
     port: int | None = None
 
 
+_LAUNCH: Final = "switchgear.processes.launch"
 Options = TypeVar("Options", GatewayOptions, ControlOptions)
 
 
 def command_line(module: str, options: GatewayOptions | ControlOptions) -> list[str]:
     """The command that runs ``module`` with ``options`` in a process of its own."""
-    return [sys.executable, "-m", module, encode(options).decode()]
+    return [sys.executable, "-m", _LAUNCH, module, encode(options).decode()]
 
 
 def read_options(kind: type[Options], arguments: list[str]) -> Options:
