@@ -1,5 +1,6 @@
 """A live ``switchgear serve`` in a process of its own, as a user starts it."""
 
+import atexit
 import json
 import os
 import re
@@ -9,7 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from shutil import copy, rmtree
+from tempfile import mkdtemp
 from types import TracebackType
 from typing import Self
 from urllib.request import urlopen
@@ -21,6 +25,7 @@ from switchgear.traces.journal_reader import FileOffsets, JournalReader
 SOURCES = Path(switchgear.__file__).parents[1]
 """The server runs the same sources as the test, from whichever checkout they were imported."""
 START_SECONDS = 30.0
+DATABASE = Path("switchgear-data") / "control.db"
 KEY = "sk-sg-test-0123456789abcdef0123456789"
 
 CONFIG = """
@@ -40,8 +45,29 @@ models:
 """
 
 
+@cache
+def migrated_database() -> Path:
+    """A control database as ``switchgear database upgrade`` makes it, once for all servers of a test process."""
+    folder = Path(mkdtemp(prefix="switchgear-test-"))
+    atexit.register(rmtree, folder)
+    config = folder / "switchgear.yaml"
+    config.write_text("providers: {sim: {kind: simulator}}\n")
+    command = [sys.executable, "-m", "switchgear", "database", "upgrade", "--config", str(config)]
+    subprocess.run(
+        command,
+        env={"HOME": str(folder), "PYTHONPATH": str(SOURCES)},
+        cwd=folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return folder / DATABASE
+
+
 class LiveServer:
-    """Started by ``with``; stopped, with everything under it, at the end."""
+    """Started by ``with``; stopped, with everything under it, at the end.
+
+    One with a configuration finds its database migrated, as most starts do; one without makes everything itself.
+    """
 
     def __init__(self, directory: Path, config: str | None = CONFIG, environ: Mapping[str, str] | None = None) -> None:
         self.journal = directory / "journal"
@@ -63,6 +89,10 @@ class LiveServer:
 
     def __enter__(self) -> Self:
         arguments = ["--config", str(self._config_path)] if self._has_config else ["--port", "0"]
+        place = self.directory / DATABASE
+        if self._has_config and not place.exists():
+            place.parent.mkdir(mode=0o700, exist_ok=True)
+            copy(migrated_database(), place)
         with (self.directory / "stderr.log").open("ab") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "switchgear", "serve", *arguments],
