@@ -41,7 +41,7 @@ async def test_every_line_is_sent_once_and_its_answer_is_in_the_file_of_results(
         assert file.bytes == len(b"".join([each async for each in await stand.batches.files.content(ADA, file.id)]))
 
 
-async def test_a_file_with_wrong_lines_fails_as_a_whole_and_each_is_told(database: ControlDatabase) -> None:
+async def test_wrong_lines_are_told_and_the_others_run(database: ControlDatabase) -> None:
     wrong = [
         line(1),
         "no request",
@@ -55,8 +55,13 @@ async def test_a_file_with_wrong_lines_fails_as_a_whole_and_each_is_told(databas
     ]
     async with Stand(database) as stand:
         done = await stand.ended(await stand.begun(jsonl(wrong) + b"{no json}\n\n"))
-        assert stand.gateway.sent == []
-        assert (done.status, done.total, done.output_file) == ("failed", 0, "")
+        assert [each.custom_id for each in stand.gateway.sent] == ["r1"]
+        assert (done.status, done.total, done.succeeded, done.errored) == ("completed", 10, 1, 9)
+        (answer,) = await stand.lines(done.output_file)
+        refused = await stand.lines(done.error_file)
+        assert answer["custom_id"] == "r1"
+        assert [each["custom_id"] for each in refused] == [None, "r1", "r4", "r5", "r6", "r7", "r8", None, None]
+        assert [each["response"] for each in refused] == [None] * 9
         told = [(each["line"], each["code"], each["param"]) for each in json.loads(done.errors)]
         assert told == [
             (2, "invalid_json_line", None),
@@ -69,8 +74,16 @@ async def test_a_file_with_wrong_lines_fails_as_a_whole_and_each_is_told(databas
             (9, "invalid_custom_id", "custom_id"),
             (10, "invalid_json_line", None),
         ]
-        empty = await stand.ended(await stand.begun(b"\n"))
-        assert [each["code"] for each in json.loads(empty.errors)] == ["empty_file"]
+        assert [each["error"] for each in refused] == json.loads(done.errors)
+
+
+async def test_a_file_without_a_sound_line_fails(database: ControlDatabase) -> None:
+    async with Stand(database) as stand:
+        for content, code in ((b"\n", "empty_file"), (b"{no json}\n", "invalid_json_line")):
+            done = await stand.ended(await stand.begun(content))
+            assert (done.status, done.total, done.output_file) == ("failed", 0, "")
+            assert [each["code"] for each in json.loads(done.errors)] == [code]
+        assert stand.gateway.sent == []
 
 
 async def test_who_takes_over_sends_only_the_lines_that_were_not_answered(database: ControlDatabase) -> None:

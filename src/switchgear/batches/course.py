@@ -15,7 +15,7 @@ from switchgear.batches import store
 from switchgear.batches.files import LINES_AT_ONCE
 from switchgear.batches.finish import finish
 from switchgear.batches.model import NANOSECONDS, Batch, Result, Status
-from switchgear.batches.requests import LineError, RequestReader, body_of
+from switchgear.batches.requests import LineError, Looked, RequestReader, body_of
 from switchgear.batches.results import compact
 from switchgear.batches.sending import Answer, Sent
 from switchgear.batches.shop import Shop
@@ -92,7 +92,7 @@ class Course:
             self.see(found)
 
     async def _validated(self) -> bool:
-        """Whether every line is sound, and waits now; else the batch has failed."""
+        """Whether sound lines wait now; wrong ones have ended. Else the batch has failed."""
         shop, batch = self._shop, self.batch
         reader = RequestReader(batch.endpoint)
         async with shop.database.write() as connection:
@@ -104,21 +104,22 @@ class Course:
             if not lines:
                 break
             after = lines[-1][0]
-            sound = await asyncio.to_thread(_sound, reader, lines)
-            if sound and not reader.errors:
+            looked = await asyncio.to_thread(_looked, reader, lines)
+            if looked:
                 async with shop.database.write() as connection:
-                    await store.add_lines(connection, batch.id, sound)
-        errors = reader.errors or ([] if reader.count else [_EMPTY])
-        await (self._fail(errors) if errors else self._begin(reader.count))
+                    await store.add_lines(connection, batch.id, looked)
+        await (self._begin(reader) if reader.sound else self._fail(reader.errors or [_EMPTY]))
         await self._look()
         return self.batch.is_active
 
-    async def _begin(self, count: int) -> None:
-        values = {"status": "in_progress", "in_progress_ns": self._shop.now_ns(), "total": count}
+    async def _begin(self, reader: RequestReader) -> None:
+        told = json.encode(reader.errors).decode() if reader.errors else ""
+        found = {"total": reader.sound + reader.wrong, "errored": reader.wrong, "errors": told}
+        values = {**found, "status": "in_progress", "in_progress_ns": self._shop.now_ns()}
         async with self._shop.database.write() as connection:
             if not await store.change_batch(connection, self.batch.id, values, only_in=("validating",)):
                 # It was cancelled meanwhile.
-                await store.change_batch(connection, self.batch.id, {"total": count})
+                await store.change_batch(connection, self.batch.id, found)
 
     async def _fail(self, errors: list[LineError]) -> None:
         told = json.encode(errors).decode()
@@ -287,10 +288,10 @@ class Course:
 _EMPTY: Final = LineError(code="empty_file", message="The file has no requests.")
 
 
-def _sound(reader: RequestReader, lines: list[tuple[int, bytes]]) -> list[tuple[int, str]]:
-    """The numbers and custom_ids of those lines that are requests."""
-    read = ((number, reader.read(number, line)) for number, line in lines)
-    return [(number, custom_id) for number, custom_id in read if custom_id is not None]
+def _looked(reader: RequestReader, lines: list[tuple[int, bytes]]) -> list[Looked]:
+    """The lines that are not blank."""
+    read = (reader.read(number, line) for number, line in lines)
+    return [each for each in read if each is not None]
 
 
 def _told(message: str, code: str) -> bytes:

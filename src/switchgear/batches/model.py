@@ -64,7 +64,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     metadata: str
     """JSON."""
     errors: str
-    """Why it failed: a JSON list in OpenAI's shape; empty when it did not."""
+    """What was wrong with its file: a JSON list in OpenAI's shape; empty when nothing was."""
     input_file: str
     output_file: str
     error_file: str

@@ -34,6 +34,16 @@ class _Body(Struct):
     stream: bool | None = None
 
 
+class Looked(Struct, frozen=True, kw_only=True):
+    """One line that was looked at."""
+
+    number: int
+    custom_id: str
+    """Empty where none can be read."""
+    error: LineError | None = None
+    """What is wrong with it."""
+
+
 class RequestReader:
     """Reads the lines of one file in their order."""
 
@@ -42,21 +52,23 @@ class RequestReader:
         self._first_lines: dict[str, int] = {}
         self.errors: list[LineError] = []
         """The first of them."""
-        self.count = 0
-        """Sound lines."""
+        self.sound = 0
+        self.wrong = 0
+        """Lines so far."""
 
-    def read(self, number: int, line: bytes) -> str | None:
-        """The custom_id of a line; None for one that is blank, or wrong: then there is one more error."""
+    def read(self, number: int, line: bytes) -> Looked | None:
+        """A line; None for one that is blank."""
         if not line.strip():
             return None
         found = self._look(number, line)
         if isinstance(found, str):
-            self.count += 1
-            return found
+            self.sound += 1
+            return Looked(number=number, custom_id=found)
+        found.line = number
+        self.wrong += 1
         if len(self.errors) < MOST_ERRORS:
-            found.line = number
             self.errors.append(found)
-        return None
+        return Looked(number=number, custom_id=_custom_id_in(line), error=found)
 
     def _look(self, number: int, line: bytes) -> str | LineError:
         """The custom_id, or what is wrong."""
@@ -81,6 +93,15 @@ class RequestReader:
             text = f"The custom_id {custom_id[:_SHOWN]!r} stands in line {first} already; answers are told by it."
             return LineError(code="duplicate_custom_id", message=text, param="custom_id")
         return _judged(body) or custom_id
+
+
+def _custom_id_in(line: bytes) -> str:
+    """What a wrong line is called, as far as it says so."""
+    try:
+        custom_id = json.decode(line, type=Request).custom_id
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return "" if custom_id is UNSET or len(custom_id) > _MAX_ID or "\0" in custom_id else custom_id
 
 
 def _judged(body: _Body) -> LineError | None:

@@ -35,10 +35,18 @@ def openai_line(batch: str, line: DoneLine) -> bytes:
     if result.state in _GIVEN_UP:
         code, message = _GIVEN_UP[result.state]
         error = {"code": code, "message": message}
+    elif not result.status:
+        # It was wrong, and never sent.
+        error = json.decode(result.response or b"{}", type=dict[str, object])
     else:
         body = Raw(result.response or b"null")
         response = {"status_code": result.status, "request_id": result.request_id, "body": body}
-    said = {"id": call_id(batch, line.number), "custom_id": line.custom_id, "response": response, "error": error}
+    said = {
+        "id": call_id(batch, line.number),
+        "custom_id": line.custom_id or None,
+        "response": response,
+        "error": error,
+    }
     return json.encode(said) + b"\n"
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, json
 from sqlalchemy import ColumnElement, Table, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from switchgear.batches.model import ACTIVE, MAX_LINES, Batch, DoneLine, File, LineState, Progress, Result
+from switchgear.batches.requests import Looked
 from switchgear.batches.tables import BATCHES, FILE_LINES, FILES, LINES
 
 _ANSWERED: Final = frozenset(("succeeded", "errored"))
@@ -164,19 +165,19 @@ async def any_active(connection: AsyncConnection) -> bool:
     return (await connection.execute(asked)).first() is not None
 
 
-async def add_lines(connection: AsyncConnection, batch: str, lines: Sequence[tuple[int, str]]) -> None:
-    """Add lines by number and custom_id, all waiting."""
+async def add_lines(connection: AsyncConnection, batch: str, lines: Sequence[Looked]) -> None:
+    """Add lines: the sound ones wait, and the wrong ones have ended."""
     rows: list[dict[str, Any]] = [
         {
             "batch": batch,
-            "number": number,
-            "custom_id": custom_id,
-            "state": "waiting",
+            "number": line.number,
+            "custom_id": line.custom_id,
+            "state": "waiting" if line.error is None else "errored",
             "status": 0,
             "request_id": "",
-            "response": None,
+            "response": None if line.error is None else json.encode(line.error),
         }
-        for number, custom_id in lines
+        for line in lines
     ]
     await connection.execute(insert(LINES), rows)
 
