@@ -7,7 +7,8 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-WORKERS ?= 2
+# More than there are processors: some tests wait for what a live server does.
+WORKERS ?= 3
 ARGS ?=
 # What the default set-up installs.
 EXTRAS := $(foreach extra,aiohttp bedrock duckdb postgres redis sso,--extra $(extra))

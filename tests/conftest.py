@@ -29,6 +29,8 @@ from tests.engines.redis_server import forget
 STANDARD_URLS = {"postgres": "postgresql://postgres@127.0.0.1:5432/test", "redis": "redis://127.0.0.1:6379"}
 """Where services are looked for when no variable names them."""
 PROBE_SECONDS = 0.5
+COLLECTED_AFTER = (10_000, 10, 100)
+"""As in a gateway (``processes/gateway.py``)."""
 ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.service("postgres")))
 
 
@@ -53,6 +55,7 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(*COLLECTED_AFTER)
         gc.enable()
 
 
