@@ -28,7 +28,7 @@ run: $(READY) ## Serve on http://localhost:4000 (ARGS="--port 5000" goes to `swi
 
 # Every worker, server and command of the suite would otherwise compile everything again.
 test test-long: export PYTHONDONTWRITEBYTECODE =
-test: lint ## Lint, then run the whole suite in under five minutes (ARGS="-k sse" goes to pytest)
+test: lint ## Lint, then run the whole suite, in about five minutes on two cores (ARGS="-k sse" goes to pytest)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-long: $(READY) ## Run the whole suite with the tests marked `long`, and many more examples of each property
