@@ -10,13 +10,12 @@ from switchgear.batches.model import NANOSECONDS
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.reply import Headers
 from switchgear.kernel.upstream import Origin, Target, Timers, Transport
+from switchgear.routing.retry_after import retry_after_seconds
 
 _TIMERS: Final = Timers(connect_seconds=10.0, first_byte_seconds=3600.0, idle_seconds=300.0, total_seconds=3600.0)
 _CREDENTIAL_SECONDS: Final = 120
 """The gateway looks at it when the call comes; time for that, and no more."""
 _MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024
-_MILLISECONDS: Final = b"retry-after-ms"
-_SECONDS: Final = b"retry-after"
 _LONGEST_SECONDS: Final = 3600.0
 
 
@@ -65,7 +64,7 @@ class ToGateway:
             status=upstream.status,
             request_id=dict(upstream.headers).get(b"x-request-id", b"").decode("latin-1"),
             body=body,
-            retry_after_seconds=retry_after_seconds(upstream.headers),
+            retry_after_seconds=_patience_seconds(upstream.headers),
         )
 
     def _target(self, path: str) -> Target:
@@ -87,14 +86,7 @@ class ToGateway:
         )
 
 
-def retry_after_seconds(headers: Headers) -> float | None:
+def _patience_seconds(headers: Headers) -> float | None:
     """When to come back, as the gateway says it; never later than in an hour."""
-    said = dict(headers)
-    for name, per_second in ((_MILLISECONDS, 1000.0), (_SECONDS, 1.0)):
-        try:
-            seconds = float(said[name]) / per_second
-        except (KeyError, ValueError):
-            continue
-        if seconds >= 0:
-            return min(seconds, _LONGEST_SECONDS)
-    return None
+    said = retry_after_seconds(headers)
+    return None if said is None else min(said, _LONGEST_SECONDS)

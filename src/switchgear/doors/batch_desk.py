@@ -140,6 +140,8 @@ class _Content:
 
     def close(self) -> None:
         self._upstream.close()
+        if self.reply is not None:
+            self.reply.streamed_bytes = self._sent_bytes
 
     def _end(self, error: SwitchgearError | None) -> None:
         if self.reply is not None:

@@ -2,10 +2,15 @@
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import NamedTuple, Self
+
+import pytest
+
+from switchgear.config.references import BadReference
+from switchgear.config.secret_stores import Remembered
 
 
 class Asked(NamedTuple):
@@ -106,3 +111,20 @@ def _handler(stand: Stand) -> type[BaseHTTPRequestHandler]:
             """Say nothing."""
 
     return Handler
+
+
+def value(environ: Mapping[str, str], reference: str) -> str:
+    """What a process with this environment gets for a reference. Raises BadReference."""
+    remembered = Remembered(environ)
+    remembered.want([reference])
+    return remembered.value(reference)
+
+
+def problem(environ: Mapping[str, str], reference: str, hidden: Sequence[str]) -> str:
+    """Why there is no such secret, without the reference; nothing ``hidden`` is told."""
+    with pytest.raises(BadReference) as caught:
+        value(environ, reference)
+    told_us = str(caught.value)
+    assert [each for each in hidden if each in told_us] == []
+    assert told_us.startswith(f"${{{reference}}}: ")
+    return told_us.removeprefix(f"${{{reference}}}: ")

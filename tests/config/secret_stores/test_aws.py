@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from switchgear.config.references import BadReference
 from switchgear.config.secret_stores import Remembered
 from switchgear.config.secret_stores.aws_signature import Credentials, Scope, signed
 from switchgear.kernel.clock import FrozenClock
 from tests.amazon import ClientError, Config, boto3, response_of
 from tests.config.secret_stores.fake_aws import KEY_ID, POD_TOKEN, ROLE, SECRET, SESSION, FakeAws
-from tests.config.secret_stores.stand import Told, always, told
+from tests.config.secret_stores.stand import Told, always, problem, told, value
 from tests.sigv4 import is_signed
 
 VALUE = "planted-value"
@@ -31,18 +30,8 @@ def aws() -> Iterator[FakeAws]:
         yield made
 
 
-def value(environ: Mapping[str, str], reference: str) -> str:
-    remembered = Remembered(environ)
-    remembered.want([reference])
-    return remembered.value(reference)
-
-
-def problem(environ: Mapping[str, str], reference: str) -> str:
-    with pytest.raises(BadReference) as caught:
-        value(environ, reference)
-    told_us = str(caught.value)
-    assert [each for each in (VALUE, SECRET, SESSION, POD_TOKEN) if each in told_us] == []
-    return told_us.removeprefix(f"${{{reference}}}: ")
+def fault(environ: Mapping[str, str], reference: str) -> str:
+    return problem(environ, reference, (VALUE, SECRET, SESSION, POD_TOKEN))
 
 
 def vendors_client(aws: FakeAws) -> Any:
@@ -92,12 +81,12 @@ def test_an_arn_names_its_own_region(aws: FakeAws) -> None:
     ],
 )
 def test_what_cannot_be_read_is_told(aws: FakeAws, reference: str, why: str) -> None:
-    assert problem(aws.environ(), reference) == why.replace("URL", aws.url)
+    assert fault(aws.environ(), reference) == why.replace("URL", aws.url)
 
 
 def test_wrong_keys_are_told_without_them(aws: FakeAws) -> None:
     wrong = {**aws.environ(), "AWS_SECRET_ACCESS_KEY": VALUE}
-    assert problem(wrong, "aws:plain") == (
+    assert fault(wrong, "aws:plain") == (
         f"{aws.url} answers 400 InvalidSignatureException: the secret access key does not fit its id, or this "
         "machine's clock is wrong"
     )
@@ -113,7 +102,7 @@ def test_a_refusal_is_told_by_its_code_as_the_vendors_own_client_reads_it(aws: F
     with pytest.raises(ClientError) as caught:
         client.get_secret_value(SecretId="plain")
     assert response_of(caught.value)["Error"]["Code"] == code
-    assert problem(aws.environ(), "aws:plain").startswith(f"{aws.url} answers {aws.refusal[0]} {code}")
+    assert fault(aws.environ(), "aws:plain").startswith(f"{aws.url} answers {aws.refusal[0]} {code}")
 
 
 def test_the_vendors_own_client_sends_what_we_send(aws: FakeAws) -> None:
@@ -128,13 +117,12 @@ def test_the_vendors_own_client_sends_what_we_send(aws: FakeAws) -> None:
 def test_an_answer_that_is_none_is_told_and_not_shown(aws: FakeAws) -> None:
     aws.answer = always(Told(200, b'{"SecretString": 7, "x": "planted-value"}'))
     assert (
-        problem(aws.environ(), "aws:plain")
-        == "AWS answers what is not understood, and not the JSON of its documentation"
+        fault(aws.environ(), "aws:plain") == "AWS answers what is not understood, and not the JSON of its documentation"
     )
     aws.answer = always(told(200, {"Name": "plain"}))
-    assert problem(aws.environ(), "aws:plain") == "holds nothing"
+    assert fault(aws.environ(), "aws:plain") == "holds nothing"
     aws.answer = always(told(400, {"__type": f"{VALUE} {VALUE}"}))
-    assert problem(aws.environ(), "aws:plain") == f"{aws.url} answers 400, and no code that is understood"
+    assert fault(aws.environ(), "aws:plain") == f"{aws.url} answers 400, and no code that is understood"
 
 
 def test_a_web_identity_is_exchanged_for_a_role(aws: FakeAws, tmp_path: Path) -> None:
@@ -143,7 +131,7 @@ def test_a_web_identity_is_exchanged_for_a_role(aws: FakeAws, tmp_path: Path) ->
     assert value({**aws.role_environ(), **identity}, "aws:plain") == VALUE
     (tmp_path / "token").write_text("another")
     assert (
-        problem({**aws.role_environ(), **identity}, "aws:plain") == f"{aws.url} gives no role: 400 InvalidIdentityToken"
+        fault({**aws.role_environ(), **identity}, "aws:plain") == f"{aws.url} gives no role: 400 InvalidIdentityToken"
     )
 
 
@@ -155,7 +143,7 @@ def test_a_container_gets_its_role_from_its_endpoint(aws: FakeAws, tmp_path: Pat
     }
     assert value({**aws.role_environ(), **task}, "aws:plain") == VALUE
     far = {**task, "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.1.1/v2/credentials/task"}
-    assert problem({**aws.role_environ(), **far}, "aws:plain").startswith(
+    assert fault({**aws.role_environ(), **far}, "aws:plain").startswith(
         "AWS_CONTAINER_CREDENTIALS_FULL_URI must begin with https://"
     )
 
@@ -226,7 +214,7 @@ def test_the_credentials_of_a_role_are_got_again_before_they_run_out_and_when_th
     ],
 )
 def test_what_the_environment_lacks_is_named(environ: Mapping[str, str], why: str) -> None:
-    assert problem(environ, "aws:plain").startswith(why)
+    assert fault(environ, "aws:plain").startswith(why)
 
 
 def test_a_signature_is_the_one_of_the_specification() -> None:

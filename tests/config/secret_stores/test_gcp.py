@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from switchgear.config.references import BadReference
 from switchgear.config.secret_stores import Remembered
 from switchgear.config.secret_stores.gcp import crc32c
 from tests.config.secret_stores.fake_gcp import TOKENS, FakeGcp
-from tests.config.secret_stores.stand import Told, always, told
+from tests.config.secret_stores.stand import Told, always, problem, told, value
 
 VALUE = "planted-value"
 SECRET = "projects/shop/secrets/openai"
@@ -33,18 +32,8 @@ def gcp(key: rsa.RSAPrivateKey) -> Iterator[FakeGcp]:
         yield made
 
 
-def value(environ: Mapping[str, str], reference: str) -> str:
-    remembered = Remembered(environ)
-    remembered.want([reference])
-    return remembered.value(reference)
-
-
-def problem(environ: Mapping[str, str], reference: str) -> str:
-    with pytest.raises(BadReference) as caught:
-        value(environ, reference)
-    told_us = str(caught.value)
-    assert [each for each in (VALUE, *TOKENS, "PRIVATE KEY") if each in told_us] == []
-    return told_us.removeprefix(f"${{{reference}}}: ")
+def fault(environ: Mapping[str, str], reference: str) -> str:
+    return problem(environ, reference, (VALUE, *TOKENS, "PRIVATE KEY"))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +70,7 @@ def test_a_machine_asks_as_its_own_account(gcp: FakeGcp, tmp_path: Path) -> None
     del environ["GOOGLE_APPLICATION_CREDENTIALS"]
     assert value(environ, f"gcp:{SECRET}") == VALUE
     gcp.answer = always(told(200, {"access_token": "t", "expires_in": 1}))
-    assert problem(environ, f"gcp:{SECRET}") == f"{gcp.url} is not the metadata server of Google Cloud"
+    assert fault(environ, f"gcp:{SECRET}") == f"{gcp.url} is not the metadata server of Google Cloud"
 
 
 def test_a_token_serves_several_secrets_and_is_got_again_when_it_is_refused(gcp: FakeGcp, tmp_path: Path) -> None:
@@ -108,7 +97,7 @@ def test_a_token_serves_several_secrets_and_is_got_again_when_it_is_refused(gcp:
     ],
 )
 def test_what_cannot_be_read_is_told(gcp: FakeGcp, tmp_path: Path, reference: str, why: str) -> None:
-    assert problem(gcp.environ(tmp_path), reference) == why.replace("URL", gcp.url)
+    assert fault(gcp.environ(tmp_path), reference) == why.replace("URL", gcp.url)
 
 
 @pytest.mark.parametrize(
@@ -125,19 +114,19 @@ def test_what_cannot_be_read_is_told(gcp: FakeGcp, tmp_path: Path, reference: st
 )
 def test_a_refusal_is_told_by_its_status(gcp: FakeGcp, tmp_path: Path, status: int, code: str, why: str) -> None:
     gcp.refusal = (status, code)
-    assert problem(gcp.environ(tmp_path), f"gcp:{SECRET}").startswith(f"{gcp.url} answers {status} {code}: {why}")
+    assert fault(gcp.environ(tmp_path), f"gcp:{SECRET}").startswith(f"{gcp.url} answers {status} {code}: {why}")
 
 
 def test_a_damaged_payload_is_not_used(gcp: FakeGcp, tmp_path: Path) -> None:
     gcp.checksums[f"{SECRET}/versions/latest"] = "1"
     why = "arrived damaged: its CRC32C is another one than Google Cloud tells"
-    assert problem(gcp.environ(tmp_path), f"gcp:{SECRET}") == why
+    assert fault(gcp.environ(tmp_path), f"gcp:{SECRET}") == why
 
 
 def test_an_answer_that_is_none_is_told_and_not_shown(gcp: FakeGcp, tmp_path: Path) -> None:
     for body in (b"{", b'{"payload": {"data": 7}}', b'{"payload": {"data": "planted-value"}}'):
         gcp.garbled = Told(200, body)
-        assert problem(gcp.environ(tmp_path), f"gcp:{SECRET}").startswith("Google Cloud answers ")
+        assert fault(gcp.environ(tmp_path), f"gcp:{SECRET}").startswith("Google Cloud answers ")
 
 
 @pytest.mark.parametrize(
@@ -157,11 +146,11 @@ def test_a_key_file_that_cannot_be_used_is_told(
 ) -> None:
     path = gcp.account_file(tmp_path)
     path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
-    assert problem({"GOOGLE_APPLICATION_CREDENTIALS": str(path)}, f"gcp:{SECRET}").startswith(why)
+    assert fault({"GOOGLE_APPLICATION_CREDENTIALS": str(path)}, f"gcp:{SECRET}").startswith(why)
 
 
 def test_a_key_file_that_is_not_there_is_named() -> None:
     environ = {"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere/account.json"}
-    assert problem(environ, f"gcp:{SECRET}") == (
+    assert fault(environ, f"gcp:{SECRET}") == (
         "GOOGLE_APPLICATION_CREDENTIALS: the file '/nowhere/account.json' cannot be read: No such file or directory"
     )
