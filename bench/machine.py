@@ -6,6 +6,7 @@ import platform
 import resource
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +125,7 @@ def conditions(plan: CorePlan) -> dict[str, str]:
         + (" (ONE CORE FOR ALL: NOT COMPARABLE)" if plan.is_shared else ""),
         "load average before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
         "kernel": platform.release(),
-        "python": platform.python_version(),
+        "python": f"{platform.python_version()} ({Path(sys.executable).resolve()})",
         "nginx": nginx_version() or "not installed",
     }
 

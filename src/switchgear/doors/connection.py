@@ -12,15 +12,16 @@ from collections.abc import Mapping
 from typing import Final, Protocol, cast
 
 from switchgear.doors.bounds import Bounds, Room
-from switchgear.doors.early import OnlyFailure, behind_its_head
+from switchgear.doors.early import behind_its_head, failure_frame
 from switchgear.doors.endpoint import Request
 from switchgear.doors.gateway import Gateway
 from switchgear.doors.intake import Intake
 from switchgear.doors.loopback import peer_address
-from switchgear.doors.response import CONTINUE, LAST_CHUNK, NO_BODY, SWITCHING, chunk
+from switchgear.doors.response import CHUNKED, CONTINUE, LAST_CHUNK, NO_BODY, SWITCHING, chunk
 from switchgear.doors.turns import Turns
 from switchgear.kernel.call import Call
 from switchgear.kernel.errors import BodyTimeout, Overloaded, SwitchgearError
+from switchgear.kernel.outbox import Outbox
 from switchgear.kernel.reply import Frames, Reply
 
 _LINGER_SECONDS: Final = 2.0
@@ -28,7 +29,7 @@ _NEVER: Final = float("inf")
 _SLOWEST_BYTES_PER_SECOND: Final = 1024
 """A client that sends more slowly runs out of time, however small its pauses: connections are not for the keeping."""
 _SLICE_BYTES: Final = 8 * 1024
-_CHUNKED: Final = b"transfer-encoding: chunked\r\n"
+_COLON: Final = b": ".join
 
 
 class Hub(Protocol):
@@ -39,6 +40,7 @@ class Hub(Protocol):
     bounds: Bounds
     room: Room
     turns: Turns
+    outbox: Outbox
     status_lines: Mapping[int, bytes]
     draining: bool
 
@@ -76,25 +78,24 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        hub = self._hub
         self._intake = Intake(
-            hub.room,
-            hub.gateway.find,
+            self._hub.room,
+            self._hub.gateway.find,
             deliver=self._accept,
             invite=self._invite,
             pause=self._transport.pause_reading,
             peer=peer_address(transport),
         )
-        hub.opened(self)
+        self._hub.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._hub.closed(self)
         self._waiting.clear()
         self._backlog = b""
         self._intake.close()
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
@@ -131,7 +132,7 @@ class Connection(asyncio.Protocol):
 
     def _invite(self) -> None:
         if not self._busy:
-            self._transport.write(CONTINUE)
+            self._hub.outbox.put(self._transport, CONTINUE)
 
     def _accept(self, request: Request) -> None:
         if self._hub.draining:
@@ -230,10 +231,11 @@ class Connection(asyncio.Protocol):
 
     async def _before_the_next(self) -> None:
         """Answers to a client that does not read must not pile up, nor those to one that asks fast hold up others."""
-        if self._writable is not None:
-            await self._writable
-        else:
+        if self._writable is None:
             await self._hub.turns.wait()
+            return
+        self._deadline = self._now() + self._hub.bounds.stalled_seconds
+        await self._writable
 
     async def _give_up(self, request: Request) -> None:
         """The call was cancelled before it was answered, because the server stops."""
@@ -247,15 +249,17 @@ class Connection(asyncio.Protocol):
         body = reply.body
         bodiless = request.method == "HEAD" or reply.status in NO_BODY
         # The length of an answer to HEAD is told where it is known.
-        head = self._head(request, reply, b"" if bodiless and not body else b"content-length: %d\r\n" % len(body))
-        self._transport.write(head if bodiless else head + body)
+        length = b"" if bodiless and not body else b"content-length: %d\r\n" % len(body)
+        whole = self._head(request, reply, length) + (b"" if bodiless else body)
+        if request.keep_alive and not self._waiting:
+            self._hub.outbox.put(self._transport, whole)
+        else:
+            self._transport.write(whole)
 
     def _head(self, request: Request, reply: Reply, framing: bytes) -> bytes:
-        lines = [self._hub.status_lines[reply.status]]
-        lines += [b"%b: %b\r\n" % header for header in reply.headers]
-        lines.append(framing)
-        lines.append(b"\r\n" if request.keep_alive else b"connection: close\r\n\r\n")
-        return b"".join(lines)
+        lines = b"\r\n".join(map(_COLON, reply.headers))
+        last = b"\r\n" if request.keep_alive else b"connection: close\r\n\r\n"
+        return b"".join((self._hub.status_lines[reply.status], lines, b"\r\n" if lines else b"", framing, last))
 
     async def _write_frames(self, request: Request, reply: Reply, frames: Frames) -> None:
         write = self._transport.write
@@ -263,7 +267,7 @@ class Connection(asyncio.Protocol):
         chunked = request.chunked_reply and with_body and reply.status != SWITCHING
         if request.early is None:
             request.keep_alive = request.keep_alive and request.chunked_reply
-            write(self._head(request, reply, _CHUNKED if chunked else b""))
+            write(self._head(request, reply, CHUNKED if chunked else b""))
         if not with_body:
             return
         endpoint = request.endpoint
@@ -292,11 +296,7 @@ class Connection(asyncio.Protocol):
             # Broken off is the one way to say it that no reader takes for content.
             self._transport.abort()
             return
-        request_id = dict(reply.headers).get(b"x-request-id", b"").decode()
-        write_failure = request.endpoint.dialect.write_failure
-        if isinstance(reply.frames, OnlyFailure):
-            write_failure = request.endpoint.write_only_failure or write_failure
-        frame = write_failure(error, request_id)
+        frame = failure_frame(request.endpoint, reply, error)
         self._transport.write(chunk(frame) if request.chunked_reply else frame)
 
     def _answered(self, request: Request) -> None:
@@ -328,6 +328,7 @@ class Connection(asyncio.Protocol):
 
     def _close(self, transport: asyncio.Transport) -> None:
         """Close once all is written; what nobody reads in time is thrown away."""
+        self._hub.outbox.flush()
         transport.close()
         self._deadline = self._now() + self._hub.bounds.stalled_seconds
 
@@ -363,16 +364,14 @@ class Connection(asyncio.Protocol):
 
     def _hold(self, request: Request, call: Call, now: float) -> None:
         """Let a stream's head wait for its first content, but not for ever."""
-        hold_seconds = self._hub.bounds.hold_seconds
-        if not hold_seconds or self._transport.is_closing():
-            return
-        reply = self._hub.gateway.early_reply(call, hold_seconds)
+        hold_seconds = 0.0 if self._transport.is_closing() else self._hub.bounds.hold_seconds
+        reply = self._hub.gateway.early_reply(call, hold_seconds) if hold_seconds else None
         if reply is None:
             return
         request.awaited = None
         request.early = reply
         request.keep_alive = request.keep_alive and request.chunked_reply
-        self._transport.write(self._head(request, reply, _CHUNKED if request.chunked_reply else b""))
+        self._transport.write(self._head(request, reply, CHUNKED if request.chunked_reply else b""))
         self._keepalive_frame = call.dialect.keepalive
         self._keep_alive(now)
 
@@ -394,7 +393,7 @@ class Connection(asyncio.Protocol):
     def expire(self) -> None:
         """End what is still under way with an honest failure, or close at once."""
         if not self._busy or self._task is None:
-            self._transport.close()
+            self._close(self._transport)
             return
         self._expired = True
         self._task.cancel()

@@ -8,6 +8,7 @@ fails after that is told inside the stream.
 
 from typing import TYPE_CHECKING, Final
 
+from switchgear.doors.endpoint import Endpoint
 from switchgear.kernel.errors import Internal, Overloaded, SwitchgearError
 from switchgear.kernel.reply import Frame, Frames, Reply
 
@@ -44,6 +45,15 @@ def behind_its_head(reply: Reply) -> Reply:
         return reply
     error = reply.error or Internal("a stream was answered whole, which cannot be told behind its head")
     return Reply(_STREAM, reply.headers, frames=OnlyFailure(error))
+
+
+def failure_frame(endpoint: Endpoint, reply: Reply, error: SwitchgearError) -> bytes:
+    """How a stream of ``endpoint`` whose head has gone out ends with ``error``, in its client's dialect."""
+    request_id = dict(reply.headers).get(b"x-request-id", b"").decode()
+    write_failure = endpoint.dialect.write_failure
+    if isinstance(reply.frames, OnlyFailure):
+        write_failure = endpoint.write_only_failure or write_failure
+    return write_failure(error, request_id)
 
 
 if TYPE_CHECKING:

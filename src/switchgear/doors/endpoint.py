@@ -71,36 +71,30 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     """Whether a request is this endpoint's, where query or headers decide beside the path; None: whatever is left."""
 
 
-class Request:
+class Request(Struct, eq=False):
     """One HTTP request, as a server front hands it in."""
 
-    __slots__ = ("awaited", "body", "captured", "chunked_reply", "early", "endpoint", "headers", "keep_alive",
-                 "loopback", "method", "path", "peer", "query", "refusal", "upload")  # fmt: skip
-
-    def __init__(
-        self, method: str, path: str, query: str, headers: Mapping[bytes, bytes], *, loopback: bool, peer: str = ""
-    ) -> None:
-        self.method = method
-        self.path = path
-        self.query = query
-        self.headers = headers
-        self.loopback = loopback
-        self.peer = peer
-        """The address of the connection's other end; empty where it has none."""
-        self.body = b""
-        self.endpoint: Endpoint | None = None
-        self.captured = ""
-        """What stands in the path for the endpoint's placeholder."""
-        self.keep_alive = True
-        self.chunked_reply = True
-        self.upload: Incoming | None = None
-        """The body where the call begins before it is whole."""
-        self.refusal: SwitchgearError | None = None
-        """What the server found wrong with the request itself."""
-        self.awaited: Call | None = None
-        """The call that is under way, if its answer is to be a stream and nothing of that has gone out."""
-        self.early: Reply | None = None
-        """The reply whose head went out before the answer was there."""
+    method: str
+    path: str
+    query: str
+    headers: Mapping[bytes, bytes]
+    loopback: bool
+    peer: str = ""
+    """The address of the connection's other end; empty where it has none."""
+    body: bytes = b""
+    endpoint: Endpoint | None = None
+    captured: str = ""
+    """What stands in the path for the endpoint's placeholder."""
+    keep_alive: bool = True
+    chunked_reply: bool = True
+    upload: Incoming | None = None
+    """The body where the call begins before it is whole."""
+    refusal: SwitchgearError | None = None
+    """What the server found wrong with the request itself."""
+    awaited: Call | None = None
+    """The call that is under way, if its answer is to be a stream and nothing of that has gone out."""
+    early: Reply | None = None
+    """The reply whose head went out before the answer was there."""
 
 
 Methods = dict[str, list[Endpoint]]
@@ -110,7 +104,7 @@ Methods = dict[str, list[Endpoint]]
 class Directory:
     """Finds the endpoint of a request; built once, read for every request."""
 
-    __slots__ = ("_exact", "_patterns", "endpoints")
+    __slots__ = ("_exact", "_patterns", "endpoints", "plain")
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
         self.endpoints = tuple(endpoints)
@@ -124,6 +118,13 @@ class Directory:
                 ends = (endpoint.path[: found.start()], endpoint.path[found.end() :])
                 methods = patterns.setdefault(ends, {})
             methods.setdefault(endpoint.method, []).append(endpoint)
+        self.plain: Mapping[tuple[str, str], Endpoint] = {
+            (method, path): rows[0]
+            for path, methods in self._exact.items()
+            for method, rows in methods.items()
+            if rows[0].fits is None
+        }
+        """By method and path: endpoints that nothing else can decide against, for whoever cannot wait for a search."""
         # The most particular one first: `/models/{model}` fits everything that `/models/{model}:countTokens` fits.
         self._patterns = sorted(patterns.items(), key=lambda item: -sum(map(len, item[0])))
 

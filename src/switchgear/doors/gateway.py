@@ -67,6 +67,7 @@ class Gateway:
         fallback: Endpoint,
     ) -> None:
         self._directory = directory
+        self._plain = directory.plain
         self._fallback = fallback
         self._snapshots = snapshots
         self._clock = clock
@@ -96,7 +97,9 @@ class Gateway:
 
         Raises MethodNotAllowed, and what ``require_key`` raises where the body is large enough to be worth not taking.
         """
-        endpoint = self._directory.find(request)
+        endpoint = request.endpoint = self._plain.get((request.method, request.path))
+        if endpoint is None:
+            endpoint = self._directory.find(request)
         if endpoint is not None and self.require_key is not None and _brings_much(request.headers):
             loopback, now_ns = request.loopback, self._clock.wall_ns()
             self.require_key(self._snapshots.current, request.headers, request.query, now_ns, loopback=loopback)

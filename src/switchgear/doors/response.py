@@ -8,6 +8,7 @@ SWITCHING: Final = 101
 """What follows the head is of another protocol, until the connection ends."""
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK: Final = b"0\r\n\r\n"
+CHUNKED: Final = b"transfer-encoding: chunked\r\n"
 
 
 def status_lines() -> dict[int, bytes]:

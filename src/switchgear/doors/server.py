@@ -13,6 +13,7 @@ from switchgear.doors.gateway import Gateway
 from switchgear.doors.response import status_lines
 from switchgear.doors.turned_away import TurnedAway
 from switchgear.doors.turns import Turns
+from switchgear.kernel.outbox import Outbox
 
 TICK_SECONDS: Final = 0.5
 _IDLE_LINGER_SECONDS: Final = 1.0
@@ -36,6 +37,7 @@ class GatewayServer:
         self.bounds = bounds
         self.room = Room(bounds)
         self.turns = Turns(self.loop)
+        self.outbox = Outbox(self.loop.call_soon)
         self.status_lines: Mapping[int, bytes] = status_lines()
         self.draining = False
         self.turned_away = 0

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from msgspec import Struct
+
 from switchgear.kernel.chat import Event
 from switchgear.kernel.errors import SwitchgearError
 
@@ -47,31 +49,27 @@ class Ending(Protocol):
     def __call__(self, error: SwitchgearError | None, *, cancelled: bool) -> None: ...
 
 
-class Reply:
+class Reply(Struct, eq=False):
     """A status, headers, and either the whole body or frames.
 
     The outcome is settled exactly once, before the last byte goes out: by the body when it completes or breaks,
     by :meth:`close` when the client goes away first.
     """
 
-    __slots__ = ("_endings", "body", "cut", "error", "frames", "headers", "opaque", "settled", "status",
-                 "streamed_bytes")  # fmt: skip
-
-    def __init__(self, status: int, headers: Headers, body: bytes = b"", frames: Frames | None = None) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-        self.frames = frames
-        self.streamed_bytes = 0
-        """Of the frames, when the outcome is settled."""
-        self.opaque = False
-        """The body is of no dialect: its own headers describe it, and nothing may be put among its bytes."""
-        self.cut: SwitchgearError | None = None
-        """Why a stage ends the body before its end: closing it is then not the client's doing."""
-        self.settled = False
-        self.error: SwitchgearError | None = None
-        """How a settled reply failed; None when it did not."""
-        self._endings: list[Ending] = []
+    status: int
+    headers: Headers
+    body: bytes = b""
+    frames: Frames | None = None
+    streamed_bytes: int = 0
+    """Of the frames, when the outcome is settled."""
+    opaque: bool = False
+    """The body is of no dialect: its own headers describe it, and nothing may be put among its bytes."""
+    cut: SwitchgearError | None = None
+    """Why a stage ends the body before its end: closing it is then not the client's doing."""
+    settled: bool = False
+    error: SwitchgearError | None = None
+    """How a settled reply failed; None when it did not."""
+    _endings: list[Ending] = []
 
     def on_end(self, ending: Ending) -> None:
         """Have ``ending`` called when the outcome is known; innermost stages are told first."""

@@ -5,6 +5,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from switchgear.kernel.errors import Overloaded, Phase, UpstreamTimeout
+from switchgear.kernel.outbox import Outbox
 from switchgear.kernel.upload import Upload
 from switchgear.kernel.upstream import Origin, Target, Timers, Transport
 from switchgear.upstream.connection import Connection
@@ -48,6 +49,7 @@ class HttpTransport:
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._outbox: Outbox | None = None
 
     async def send(
         self, target: Target, body: bytes | Upload, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
@@ -101,9 +103,10 @@ class HttpTransport:
         return {origin: pool.stats for origin, pool in self._pools.items() if not pool.is_unused}
 
     def _prepare(self, target: Target, loop: asyncio.AbstractEventLoop) -> Prepared:
+        outbox = self._outbox = self._outbox or Outbox(loop.call_soon)
         pool = self._pools.get(target.origin)
         if pool is None:
-            pool = self._pools[target.origin] = OriginPool(target.origin, self._limits, self._tls, loop)
+            pool = self._pools[target.origin] = OriginPool(target.origin, self._limits, self._tls, loop, outbox)
         prepared = Prepared(target, pool)
         if len(self._prepared) >= PREPARED_TARGETS:
             del self._prepared[next(iter(self._prepared))]

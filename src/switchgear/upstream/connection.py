@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from switchgear.kernel.errors import SwitchgearError, UpstreamError, UpstreamGarbled, UpstreamTruncated
+from switchgear.kernel.outbox import Outbox
 from switchgear.kernel.reply import Headers
 from switchgear.kernel.upload import Upload
 from switchgear.kernel.upstream import Timers
@@ -28,6 +29,7 @@ class Home(Protocol):
 
     where: str
     active: set[Exchange]
+    outbox: Outbox
     max_head_bytes: int
     max_inflated_bytes: int
 
@@ -88,19 +90,20 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------------------------------------------- the pool's side
 
     def start(self, head: bytes, body: bytes, timers: Timers, total_at: float, *, is_head: bool) -> Exchange:
-        """Send one request. The connection must be idle and not closed."""
+        """Send one request at the end of this round. The connection must be idle and not closed."""
         transport = self._transport
         assert transport is not None
         if self._parser is None:
             self._parser = HttpResponseParser(self)
-        exchange = Exchange(self, timers, self._loop, total_at)
+        first_byte_at = self._loop.time() + timers.first_byte_seconds
+        exchange = Exchange(self, timers, self._loop, first_byte_at, total_at)
         self._exchange = self._receiving = exchange
         self._is_head = is_head
         self._surplus = False
         self._overhead_bytes = 0
         self._home.active.add(exchange)
         if len(body) <= JOINED_BODY_BYTES:
-            transport.write(head + body)
+            self._home.outbox.put(transport, head + body)
         else:
             transport.writelines((head, body))
             exchange.watch_upload(len(head) + len(body))

@@ -8,6 +8,8 @@ chunk.
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec import Struct
+
 from switchgear.kernel.errors import Phase, SwitchgearError, UpstreamGarbled, UpstreamTimeout, UpstreamTruncated
 from switchgear.kernel.reply import Headers
 from switchgear.kernel.upstream import Timers, UpstreamReply
@@ -38,47 +40,28 @@ class Wire(Protocol):
         ...
 
 
-class Exchange:
+class Exchange(Struct, eq=False):
     """An UpstreamReply whose bytes arrive over a pooled connection."""
 
-    __slots__ = (
-        "_inflater",
-        "_loop",
-        "_timers",
-        "_unsent_bytes",
-        "_waiter",
-        "_wire",
-        "chunks",
-        "deadline_at",
-        "ended",
-        "error",
-        "headers",
-        "paused",
-        "phase",
-        "received_bytes",
-        "status",
-        "taken_bytes",
-        "total_at",
-    )
-
-    def __init__(self, wire: Wire, timers: Timers, loop: asyncio.AbstractEventLoop, total_at: float) -> None:
-        self.status = 0
-        self.headers: Headers = []
-        self.error: SwitchgearError | None = None
-        self.ended = False
-        self.phase: Phase = "first_byte"
-        self.total_at = total_at
-        self.chunks: list[bytes] = []
-        self.received_bytes = 0
-        self.taken_bytes = 0
-        self._wire = wire
-        self._timers = timers
-        self._loop = loop
-        self._waiter: asyncio.Future[None] | None = None
-        self._inflater: Inflater | None = None
-        self.paused = False
-        self._unsent_bytes = 0
-        self.deadline_at = loop.time() + timers.first_byte_seconds
+    _wire: Wire
+    _timers: Timers
+    _loop: asyncio.AbstractEventLoop
+    deadline_at: float
+    """When patience with the present phase ends, by the loop's clock."""
+    total_at: float
+    """When patience ends whatever happens."""
+    status: int = 0
+    headers: Headers = []
+    error: SwitchgearError | None = None
+    ended: bool = False
+    phase: Phase = "first_byte"
+    chunks: list[bytes] = []
+    received_bytes: int = 0
+    taken_bytes: int = 0
+    paused: bool = False
+    _waiter: asyncio.Future[None] | None = None
+    _inflater: Inflater | None = None
+    _unsent_bytes: int = 0
 
     # ------------------------------------------------------------------------------------------- the caller's side
 

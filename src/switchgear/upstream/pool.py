@@ -12,6 +12,7 @@ from collections import deque
 from msgspec import Struct
 
 from switchgear.kernel.errors import Overloaded, UpstreamUnreachable
+from switchgear.kernel.outbox import Outbox
 from switchgear.kernel.upstream import Origin
 from switchgear.upstream.connection import Connection
 from switchgear.upstream.exchange import Exchange
@@ -44,10 +45,11 @@ class OriginPool:
     """Up to ``limits.max_connections`` connections to one origin."""
 
     def __init__(
-        self, origin: Origin, limits: PoolLimits, tls: ssl.SSLContext, loop: asyncio.AbstractEventLoop
+        self, origin: Origin, limits: PoolLimits, tls: ssl.SSLContext, loop: asyncio.AbstractEventLoop, outbox: Outbox
     ) -> None:
         self.where = origin.socket_path or f"{origin.scheme}://{origin.authority}"
         self.active: set[Exchange] = set()
+        self.outbox = outbox
         self.max_head_bytes = limits.max_head_bytes
         self.max_inflated_bytes = limits.max_inflated_bytes
         self._origin = origin

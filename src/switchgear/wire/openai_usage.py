@@ -142,7 +142,10 @@ def write_finish(finish: Finish) -> str:
 
 def read_stop_sequence(*reasons: str | int | None) -> str | None:
     """The stop string among what servers say of why they stopped; a token id is none."""
-    return next((reason for reason in reasons if isinstance(reason, str)), None)
+    for reason in reasons:
+        if isinstance(reason, str):
+            return reason
+    return None
 
 
 class _Finished(Struct):

@@ -1,0 +1,74 @@
+"""Small writes of one round: together at its end, in their order, and never to a sink that closes."""
+
+from collections.abc import Callable
+
+from switchgear.kernel.outbox import Outbox
+
+
+class Round:
+    """What a loop would run at the end of its round, and what came to be written."""
+
+    def __init__(self) -> None:
+        self.callbacks: list[Callable[[], None]] = []
+        self.written: list[tuple[str, bytes]] = []
+        self.outbox = Outbox(self.callbacks.append)
+
+    def end(self) -> None:
+        callbacks, self.callbacks[:] = self.callbacks[:], []
+        for callback in callbacks:
+            callback()
+
+
+class Sink:
+    def __init__(self, round_: Round, name: str) -> None:
+        self._round = round_
+        self._name = name
+        self.closing = False
+
+    def write(self, data: bytes) -> None:
+        self._round.written.append((self._name, data))
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+
+def test_what_is_put_is_written_at_the_end_of_the_round_in_its_order() -> None:
+    it = Round()
+    one, other = Sink(it, "one"), Sink(it, "other")
+    it.outbox.put(one, b"1")
+    it.outbox.put(other, b"2")
+    it.outbox.put(one, b"3")
+    assert it.written == []
+    assert len(it.callbacks) == 1
+    it.end()
+    assert it.written == [("one", b"1"), ("other", b"2"), ("one", b"3")]
+
+
+def test_each_round_has_its_own_end() -> None:
+    it = Round()
+    sink = Sink(it, "s")
+    it.outbox.put(sink, b"1")
+    it.end()
+    it.outbox.put(sink, b"2")
+    assert it.written == [("s", b"1")]
+    it.end()
+    assert it.written == [("s", b"1"), ("s", b"2")]
+
+
+def test_who_flushes_need_not_wait_and_nothing_is_written_twice() -> None:
+    it = Round()
+    it.outbox.put(Sink(it, "s"), b"1")
+    it.outbox.flush()
+    assert it.written == [("s", b"1")]
+    it.end()
+    assert it.written == [("s", b"1")]
+
+
+def test_what_is_for_a_sink_that_closes_is_dropped_and_the_others_get_theirs() -> None:
+    it = Round()
+    gone, there = Sink(it, "gone"), Sink(it, "there")
+    it.outbox.put(gone, b"1")
+    it.outbox.put(there, b"2")
+    gone.closing = True
+    it.end()
+    assert it.written == [("there", b"2")]
