@@ -1,7 +1,7 @@
 """Counters in this process: exact, never waiting, bounded.
 
-A count is two numbers, settled and held. Whatever has a time is in a heap by it, so that forgetting costs no search;
-a heap may name what is gone already, and is built anew when most of it is.
+A count is two numbers, settled and held. Whatever has a time is in a heap by it, so that forgetting costs no search. A
+reservation comes into its heap only when the first of those that are not in it is due: hardly any lives so long.
 """
 
 import struct
@@ -18,7 +18,6 @@ _NANOSECONDS: Final = 1_000_000_000
 _NEVER: Final = 1 << 63
 _REMEMBER_NS: Final = 86_400 * _NANOSECONDS
 """How long a reservation that was let go may still be settled, and an entry is counted once."""
-_SLACK: Final = 1_024
 _AT_ONCE: Final = 500
 _KEEP_IDLE: Final = 10_000
 _LENGTH: Final = struct.Struct("<I")
@@ -82,6 +81,9 @@ class MemoryCounters:
         self._forgetting: list[tuple[int, _Key]] = []
         self._holds: dict[str, _Hold] = {}
         self._expiring: list[tuple[int, str]] = []
+        """Those that were held already when this was made; mostly they are settled long before it is looked at."""
+        self._fresh_expires_ns = _NEVER
+        """When the first of all others is let go."""
         self._gauges = 0
         self._most_gauges = _KEEP_IDLE
         self._remembered: dict[str, int] = {}
@@ -118,7 +120,13 @@ class MemoryCounters:
         self.changes += 1
         if fresh:
             self._begin_all(claims, counts)
-        self._hold(reservation, tuple(claims), counts, now_ns + int(ttl_seconds * _NANOSECONDS))
+        expires_ns = now_ns + int(ttl_seconds * _NANOSECONDS)
+        if reservation in self._holds:
+            self._grow(self._holds[reservation], claims, counts, expires_ns)
+        else:
+            self._holds[reservation] = _Hold(expires_ns, tuple(claims), counts)
+        if expires_ns < self._fresh_expires_ns:
+            self._expire_at(expires_ns)
         return tuple(standings)
 
     async def settle(self, reservation: str, claims: Sequence[Claim] = (), amounts: Sequence[int] = ()) -> None:
@@ -207,6 +215,7 @@ class MemoryCounters:
         self._forgetting = [(each.forget_wall_ns - shift_ns, (each.counter, each.window)) for each in counts]
         heapify(self._forgetting)
         self._holds, self._expiring = {}, []
+        self._fresh_expires_ns = 0
         self._gauges = 0
         self._remembered = {name: forget_ns - shift_ns for part in parts for name, forget_ns in part.remembered.items()}
         self._next_ns = 0
@@ -217,7 +226,7 @@ class MemoryCounters:
             held = [self._counts.get((claim.counter, claim.window), _Count()) for claim in claims]
             for claim, count in zip(claims, held, strict=True):
                 count.held += claim.amount
-            self._hold(each.reservation, claims, held, each.expires_wall_ns - shift_ns)
+            self._holds[each.reservation] = _Hold(each.expires_wall_ns - shift_ns, claims, held)
         self._tidy(self._clock.monotonic_ns())
 
     def gained_since(self, saved: bytes) -> list[Claim]:
@@ -249,20 +258,13 @@ class MemoryCounters:
             return 0
         return -(-(count.settled + count.held) * claim.previous_parts // PARTS)
 
-    def _hold(self, reservation: str, claims: tuple[Claim, ...], counts: list[_Count], expires_ns: int) -> None:
-        hold = self._holds.get(reservation)
-        if hold is None:
-            self._holds[reservation] = _Hold(expires_ns, claims, counts)
-        else:
-            hold.expires_ns = expires_ns
-            hold.claims += claims
-            hold.counts += counts
-        if len(self._expiring) > 2 * len(self._holds) + _SLACK:
-            self._expiring = [(each.expires_ns, name) for name, each in self._holds.items()]
-            heapify(self._expiring)
-        if self._gauges > self._most_gauges:
-            self._forget_idle()
-        heappush(self._expiring, (expires_ns, reservation))
+    def _grow(self, hold: _Hold, claims: Sequence[Claim], counts: list[_Count], expires_ns: int) -> None:
+        hold.expires_ns = expires_ns
+        hold.claims += tuple(claims)
+        hold.counts += counts
+
+    def _expire_at(self, expires_ns: int) -> None:
+        self._fresh_expires_ns = expires_ns
         self._next_ns = min(self._next_ns, expires_ns)
 
     def _begin_all(self, claims: Sequence[Claim], counts: list[_Count]) -> None:
@@ -275,6 +277,8 @@ class MemoryCounters:
         self._counts[key] = count
         if not claim.window:
             self._gauges += 1
+            if self._gauges > self._most_gauges:
+                self._forget_idle()
             return
         forget_ns = self._clock.monotonic_ns() + int(claim.keep_seconds * _NANOSECONDS)
         heappush(self._forgetting, (forget_ns, key))
@@ -313,10 +317,17 @@ class MemoryCounters:
         while self._remembered and self._remembered[oldest := next(iter(self._remembered))] <= now_ns:
             del self._remembered[oldest]
         self._next_ns = min(
-            forgetting[0][0] if forgetting else _NEVER, self._expiring[0][0] if self._expiring else _NEVER
+            forgetting[0][0] if forgetting else _NEVER,
+            self._expiring[0][0] if self._expiring else _NEVER,
+            self._fresh_expires_ns,
         )
 
     def _let_go(self, now_ns: int) -> None:
+        if now_ns >= self._fresh_expires_ns:
+            # As good as all that were made since are settled by now: a heap kept for every call would be for nothing.
+            self._expiring = [(each.expires_ns, name) for name, each in self._holds.items()]
+            heapify(self._expiring)
+            self._fresh_expires_ns = _NEVER
         expiring = self._expiring
         while expiring and expiring[0][0] <= now_ns:
             reservation = heappop(expiring)[1]

@@ -4,14 +4,15 @@ from typing import Final
 
 from msgspec import DecodeError, Struct, json
 
-from switchgear.kernel.call import Call
+from switchgear.kernel.call import Call, Head
 from switchgear.kernel.estimate import BYTES_PER_TOKEN
 from switchgear.kernel.pricing import PICO_PER_NANO
 from switchgear.limits.learned import Learned
-from switchgear.limits.model import Estimate, Reach
+from switchgear.limits.model import Amounts, Reach, amounts_of
 
 _MOST_ANSWERS: Final = 128
 _SERVICE: Final = b'"service_tier"'
+_MANY: Final = b'"n"'
 _PICTURES: Final = "images"
 _SPEECH: Final = "audio_speech"
 
@@ -22,14 +23,13 @@ class _Answers(Struct):
 
 def bound_of(call: Call, reach: Reach) -> int | None:
     """The most output tokens of one answer, as the call or the model bounds them; None when neither does."""
-    head = call.head
-    declared = head.max_tokens if head.max_completion_tokens is None else head.max_completion_tokens
-    if declared is None or declared < 0:
-        return reach.output_tokens
-    return declared if reach.output_tokens is None else min(declared, reach.output_tokens)
+    declared, cap = _declared(call.head), reach.output_tokens
+    if declared is None or (cap is not None and cap < declared):
+        return cap
+    return declared
 
 
-def estimate(call: Call, reach: Reach, learned: Learned) -> Estimate:
+def estimate(call: Call, reach: Reach, learned: Learned) -> Amounts:
     """Input by the body's length, output by the smallest of its bounds and what was learned, at the highest rates."""
     body = call.body
     read = -(-len(body) // BYTES_PER_TOKEN)
@@ -51,18 +51,24 @@ def estimate(call: Call, reach: Reach, learned: Learned) -> Estimate:
         pico += rates.character * len(body)
     legs = reach.legs
     if legs == 1:
-        return Estimate(read, written, -(-pico // PICO_PER_NANO))
-    return Estimate(read * legs, written * legs, -(-pico * legs // PICO_PER_NANO))
+        return (1, read + written, read, written, -(-pico // PICO_PER_NANO))
+    return amounts_of(read * legs, written * legs, -(-pico * legs // PICO_PER_NANO))
+
+
+def _declared(head: Head) -> int | None:
+    declared = head.max_tokens if head.max_completion_tokens is None else head.max_completion_tokens
+    return None if declared is None or declared < 0 else declared
 
 
 def _written(call: Call, reach: Reach, learned: Learned) -> int:
-    head = call.head
-    declared = head.max_tokens if head.max_completion_tokens is None else head.max_completion_tokens
+    written = _declared(call.head)
+    if written is None:
+        written = learned.expected("" if call.caller is None else call.caller.key, call.head.model)
     cap = reach.output_tokens
-    if declared is None or declared < 0:
-        declared = learned.expected("" if call.caller is None else call.caller.key, head.model)
-    written = declared if cap is None or declared < cap else cap
-    return written * _answers(call.body) if b'"n"' in call.body else written
+    if cap is not None and cap < written:
+        written = cap
+    # From its end: CPython searches so in two thirds of the time.
+    return written * _answers(call.body) if call.body.rfind(_MANY) >= 0 else written
 
 
 def _answers(body: bytes) -> int:

@@ -14,25 +14,31 @@ UNKNOWN_TOKENS: Final = 1024
 class _Last:
     """The last answers of one key and model."""
 
-    __slots__ = ("_seen", "_tokens", "expected")
+    __slots__ = ("_expected", "_fresh", "_tokens")
 
     def __init__(self) -> None:
-        self.expected = UNKNOWN_TOKENS
+        self._expected = UNKNOWN_TOKENS
         self._tokens: deque[int] = deque(maxlen=_KEPT)
-        self._seen = 0
+        self._fresh = 0
+        """How many came since they were looked through."""
 
     def see(self, output_tokens: int) -> None:
         self._tokens.append(output_tokens)
-        self._seen += 1
-        if self._seen >= _ENOUGH:
-            self._seen = 0 if len(self._tokens) == _KEPT else self._seen - 1
-            self.expected = sorted(self._tokens)[round(_PERCENTILE * (len(self._tokens) - 1))]
+        self._fresh += 1
+
+    def expected(self) -> int:
+        """Calls that say how much they want never ask: only who does pays for the looking through."""
+        tokens = self._tokens
+        if self._fresh >= _ENOUGH or (self._fresh and _ENOUGH <= len(tokens) < _KEPT):
+            self._fresh = 0
+            self._expected = sorted(tokens)[round(_PERCENTILE * (len(tokens) - 1))]
+        return self._expected
 
 
 class Learned:
     """Output tokens of the last calls, by key and model; who has not called for long is forgotten.
 
-    Once there are many, they are looked through at every eighth.
+    They are looked through when somebody asks; once there are many, at every eighth.
     """
 
     __slots__ = ("_last",)
@@ -52,4 +58,4 @@ class Learned:
     def expected(self, key: str, model: str) -> int:
         """What the next call will hardly write more than."""
         last = self._last.get((key, model))
-        return UNKNOWN_TOKENS if last is None else last.expected
+        return UNKNOWN_TOKENS if last is None else last.expected()

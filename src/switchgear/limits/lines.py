@@ -7,12 +7,11 @@ from typing import Any, Final
 from msgspec import Struct
 
 from switchgear.kernel.ports import PARTS, Claim
-from switchgear.limits.model import PLACES, STEPS, Period, Quantity, Reach, Rule, Window, window_at
+from switchgear.limits.headers import Resets, anthropic_told, duration_until, moment_of, openai_told
+from switchgear.limits.model import ONE_REQUEST, PLACES, STEPS, Amounts, Period, Reach, Rule, Window, window_at
 
 _NEVER: Final = 1 << 63
-_AMOUNTS: Final = 1 + max(PLACES.values())
-_OPENAI: Final[tuple[Quantity, ...]] = ("requests", "tokens")
-_ANTHROPIC: Final[tuple[Quantity, ...]] = ("requests", "tokens", "input_tokens", "output_tokens")
+_BY_OUTPUT: Final = ("usd", "tokens", "output_tokens")
 
 
 class Counted(Struct, frozen=True):
@@ -33,24 +32,21 @@ class Counted(Struct, frozen=True):
         """Whether the whole call is refused beyond it; a provider that is full is gone past."""
         return self.rule.enforced and not self.provider
 
-
-class Told(Struct, frozen=True):
-    """Headers of one kind of limits, and which of the lines they may tell of."""
-
-    limits: tuple[tuple[bytes, bytes], ...]
-    """Whole, one for each of ``numbers``: what a limit is does not change."""
-    left: bytes
-    reset: bytes
-    numbers: tuple[int, ...]
+    @property
+    def grows(self) -> bool:
+        """Whether it counts what an answer writes."""
+        return self.rule.quantity in _BY_OUTPUT
 
 
 class Windows:
     """The present windows, each worked out once."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "durations", "moments")
 
     def __init__(self) -> None:
         self._known: dict[tuple[Period, bool], Window] = {}
+        self.durations = Resets(duration_until)
+        self.moments = Resets(moment_of)
 
     def of(self, rule: Rule, now_ns: int) -> Window | None:
         """The present window of a rule; None for what is counted only while it lasts."""
@@ -66,22 +62,29 @@ class Windows:
 class Lines:
     """The counters that some calls fall under, and the claims that such a call makes on them."""
 
-    __slots__ = ("_asked", "_begin_ns", "_claims", "_end_ns", "_steps", "_tails", "_windows", "anthropic", "blind",
-                 "counted", "has_providers", "openai", "pick", "places", "reach", "windows")  # fmt: skip
+    __slots__ = ("_asked", "_begin_ns", "_claims", "_end_ns", "_steps", "_tails", "_used", "_windows", "anthropic",
+                 "blind", "counted", "counts_use", "has_providers", "is_metered", "openai", "pick", "places", "reach",
+                 "windows")  # fmt: skip
 
     def __init__(self, counted: tuple[Counted, ...], reach: Reach, windows: Windows) -> None:
         self.counted = counted
         self.reach = reach
-        self.places = tuple(PLACES[each.rule.quantity] for each in counted)
+        self.places = places = tuple(PLACES[each.rule.quantity] for each in counted)
         """Where among a call's amounts each line's is."""
-        places = self.places
-        self.pick: Callable[[tuple[int, ...]], tuple[int, ...]] = (
+        self.pick: Callable[[Amounts], tuple[int, ...]] = (
             itemgetter(*places) if len(places) > 1 else lambda amounts: tuple([amounts[place] for place in places])
         )
         """Of a call's amounts, those of the lines, in their order."""
+        self._used = tuple(number for number, place in enumerate(places) if place)
+        """Which lines count what differs from call to call."""
+        self.counts_use = bool(self._used)
+        """Whether it matters what a call reads and writes, and what it costs."""
         self.has_providers = any(each.provider for each in counted)
-        self.openai = tuple(_told(counted, _OPENAI, b"x-ratelimit-%b-%b", ends_with_kind=True))
-        self.anthropic = tuple(_told(counted, _ANTHROPIC, b"anthropic-ratelimit-%b-%b", ends_with_kind=False))
+        self.is_metered = any(each.enforced and each.grows for each in counted)
+        """Whether a stream can pass a limit after it began."""
+        told = [None if each.provider or each.rule.action == "dry_run" else each.rule for each in counted]
+        self.openai = openai_told(told, windows.durations)
+        self.anthropic = anthropic_told(told, windows.moments)
         self.blind = () if reach.priced else tuple(_blind(counted))
         """What a call's record says of limits that cannot see what it costs."""
         self.windows: tuple[Window | None, ...] = ()
@@ -95,20 +98,20 @@ class Lines:
         self._begin_ns, self._end_ns = 0, 0
         """For how long they stay the same."""
 
-    def claims(self, amounts: tuple[int, ...], now_ns: int) -> tuple[Claim, ...]:
-        """What is asked of each counter for a call of these amounts, in the windows of ``now_ns``."""
+    def claims(self, amounts: Amounts, now_ns: int) -> tuple[Claim, ...]:
+        """What is asked of each counter for a call of these amounts, of one request, in the windows of ``now_ns``."""
         if not self._begin_ns <= now_ns < self._end_ns:
             self._begin(now_ns)
-        asked = self._asked
-        if amounts == asked:
+        wanted, asked = self.pick(amounts), self._asked
+        if wanted == asked:
             return self._claims
-        self._claims = tuple(
-            [
-                claim if asked[place] == amounts[place] else Claim(claim.counter, amounts[place], *tail)
-                for claim, place, tail in zip(self._claims, self.places, self._tails, strict=True)
-            ]
-        )
-        self._asked = amounts
+        claims = list(self._claims)
+        for number in self._used:
+            amount = wanted[number]
+            if amount != asked[number]:
+                claims[number] = Claim(claims[number].counter, amount, *self._tails[number])
+        self._claims = tuple(claims)
+        self._asked = wanted
         return self._claims
 
     def _begin(self, now_ns: int) -> None:
@@ -121,10 +124,13 @@ class Lines:
             if window is not None
         ]
         self._begin_ns, self._end_ns = now_ns, min(ends, default=_NEVER)
-        self._asked = (0,) * _AMOUNTS
+        self._asked = self.pick(ONE_REQUEST)
         self._tails = tuple([self._tail(number) for number in range(len(self.counted))])
         self._claims = tuple(
-            [Claim(each.counter, 0, *tail) for each, tail in zip(self.counted, self._tails, strict=True)]
+            [
+                Claim(each.counter, amount, *tail)
+                for each, amount, tail in zip(self.counted, self._asked, self._tails, strict=True)
+            ]
         )
 
     def _tail(self, number: int) -> tuple[Any, ...]:
@@ -142,22 +148,3 @@ def _blind(counted: Sequence[Counted]) -> Iterator[str]:
     for each in counted:
         if each.rule.quantity == "usd":
             yield f"limit {each.rule.name}: no price known"
-
-
-def _told(
-    counted: Sequence[Counted], kinds: Sequence[Quantity], pattern: bytes, *, ends_with_kind: bool
-) -> Iterator[Told]:
-    for kind in kinds:
-        numbers = [
-            number
-            for number, each in enumerate(counted)
-            if each.rule.quantity == kind and each.rule.action != "dry_run" and not each.provider
-        ]
-        if not numbers:
-            continue
-        name = kind.replace("_", "-").encode()
-        limit, left, reset = (
-            pattern % ((word, name) if ends_with_kind else (name, word)) for word in (b"limit", b"remaining", b"reset")
-        )
-        limits = tuple((limit, b"%d" % counted[number].rule.limit) for number in numbers)
-        yield Told(limits, left, reset, tuple(numbers))

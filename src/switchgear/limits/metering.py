@@ -11,17 +11,11 @@ from switchgear.kernel.estimate import estimate_output_tokens
 from switchgear.kernel.ports import Claim, Counters
 from switchgear.kernel.pricing import PICO_PER_NANO
 from switchgear.kernel.reply import Frame, Frames, Reply
-from switchgear.limits.lines import Counted, Lines
-from switchgear.limits.model import Estimate
+from switchgear.limits.lines import Lines
+from switchgear.limits.model import WRITTEN, Amounts, amounts_of
 
 STEP_TOKENS: Final = 256
 """What is reserved more at a time."""
-_BY_OUTPUT: Final = ("usd", "tokens", "output_tokens")
-
-
-def is_metered(counted: Counted) -> bool:
-    """Whether a stream can pass the limit after it began."""
-    return counted.enforced and counted.rule.quantity in _BY_OUTPUT
 
 
 class Holding(Protocol):
@@ -34,7 +28,7 @@ class Holding(Protocol):
     def claims(self) -> tuple[Claim, ...]: ...
 
     @property
-    def estimate(self) -> Estimate: ...
+    def expected(self) -> Amounts: ...
 
 
 class Meter:
@@ -47,7 +41,7 @@ class Meter:
         self._call = call
         self._held = held
         self._hold_seconds = hold_seconds
-        self._reserved_tokens = held.estimate.output_tokens
+        self._reserved_tokens = held.expected[WRITTEN]
         self._frames = 0
         self._bytes = 0
 
@@ -62,11 +56,11 @@ class Meter:
 
     async def _grow(self) -> None:
         lines = self._held.lines
-        more = Estimate(0, STEP_TOKENS, -(-STEP_TOKENS * lines.reach.of_any_service.output // PICO_PER_NANO)).amounts()
+        more = amounts_of(0, STEP_TOKENS, -(-STEP_TOKENS * lines.reach.of_any_service.output // PICO_PER_NANO))
         grown = [
             (each, structs.replace(claim, amount=more[place]))
             for each, claim, place in zip(lines.counted, self._held.claims, lines.places, strict=True)
-            if each.rule.quantity in _BY_OUTPUT
+            if each.grows
         ]
         claims = tuple(claim for _, claim in grown)
         standings = await self._counters.reserve(self._call.id, claims, self._hold_seconds)

@@ -28,19 +28,10 @@ STEPS: Final = 1_000
 _LAST_MONTH: Final = 12
 
 
-class Estimate(Struct, frozen=True, gc=False):
-    """What a call used, or may come to use, at most as far as can be told before it is made."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_nano_usd: int = 0
-    requests: int = 1
-
-    def amounts(self) -> tuple[int, ...]:
-        """By the number that ``PLACES`` gives a quantity."""
-        read, written = self.input_tokens, self.output_tokens
-        return (self.requests, read + written, read, written, self.cost_nano_usd)
-
+Amounts = tuple[int, int, int, int, int]
+"""What a call used, or may come to use: in the order of ``PLACES``, requests first and nano-dollars last."""
+ONE_REQUEST: Final[Amounts] = (1, 0, 0, 0, 0)
+"""All that is asked of a call whose limits count neither what it reads and writes nor what it costs."""
 
 PLACES: Final[dict[Quantity, int]] = {
     "requests": 0,
@@ -50,6 +41,15 @@ PLACES: Final[dict[Quantity, int]] = {
     "output_tokens": 3,
     "usd": 4,
 }
+"""Where among a call's amounts that of a quantity is."""
+READ: Final = PLACES["input_tokens"]
+WRITTEN: Final = PLACES["output_tokens"]
+COST: Final = PLACES["usd"]
+
+
+def amounts_of(read_tokens: int, written_tokens: int, cost_nano_usd: int, requests: int = 1) -> Amounts:
+    """The amounts of one call."""
+    return (requests, read_tokens + written_tokens, read_tokens, written_tokens, cost_nano_usd)
 
 
 class Dearest(Struct, frozen=True, kw_only=True):

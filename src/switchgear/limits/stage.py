@@ -10,22 +10,24 @@ from switchgear.kernel.call import Call, Head
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import SwitchgearError
 from switchgear.kernel.pipeline import Next, Stage
-from switchgear.kernel.ports import Claim, Counters
+from switchgear.kernel.ports import Claim, Counters, Standing
 from switchgear.kernel.reply import Reply
 from switchgear.kernel.upstream import PASSTHROUGH
 from switchgear.limits.estimate import bound_of, estimate
+from switchgear.limits.headers import Pair
 from switchgear.limits.learned import Learned
 from switchgear.limits.lines import Lines
-from switchgear.limits.metering import Meter, Metered, is_metered
-from switchgear.limits.model import Estimate
+from switchgear.limits.metering import Meter, Metered
+from switchgear.limits.model import COST, ONE_REQUEST, READ, WRITTEN, Amounts, Window, amounts_of
 from switchgear.limits.plan import Planner
-from switchgear.limits.telling import ANTHROPIC, Stand, anthropic_headers, openai_headers, refusal
+from switchgear.limits.telling import Stand, refusal
 from switchgear.wire.named_model import named_model
 
 HOLD_SECONDS: Final = 900.0
 """What a gateway that dies held comes back after so long; no call lasts longer unless it is declared to."""
 _SESSION_SECONDS: Final = 4_000.0
 """The same for a WebSocket, which may last an hour."""
+_ANTHROPIC: Final = "anthropic"
 _WARNING: Final = b"x-switchgear-limit-warning"
 
 
@@ -34,7 +36,9 @@ class Held(Struct, frozen=True, gc=False):
 
     lines: Lines
     claims: tuple[Claim, ...]
-    estimate: Estimate
+    windows: tuple[Window | None, ...]
+    """Those of ``claims``."""
+    expected: Amounts
 
 
 class Limit:
@@ -56,7 +60,19 @@ class Limit:
         lines = call.snapshot.part(Planner).lines(call)
         if not lines.counted:
             return await next(call)
-        held = await self._reserve(call, lines)
+        now_ns = self._clock.wall_ns()
+        expected = estimate(call, lines.reach, self._learned) if lines.counts_use else ONE_REQUEST
+        claims = lines.claims(expected, now_ns)
+        held = Held(lines, claims, lines.windows, expected)
+        try:
+            standings = await self._counters.reserve(
+                call.id, claims, _SESSION_SECONDS if call.tunnels else HOLD_SECONDS
+            )
+        except BaseException:
+            # Nobody knows whether it was made.
+            _run(self._counters.settle(call.id))
+            raise
+        self._look(call, held, standings, now_ns)
         try:
             reply = await next(call)
         except BaseException:
@@ -70,36 +86,24 @@ class Limit:
             self._settle(call, held)
 
         reply.on_end(ended)
-        if call.stream and any(map(is_metered, lines.counted)):
+        if lines.is_metered and call.stream:
             self._meter(call, held, reply)
         return reply
 
-    async def _reserve(self, call: Call, lines: Lines) -> Held:
-        now_ns = self._clock.wall_ns()
-        expected = estimate(call, lines.reach, self._learned)
-        claims = lines.claims(expected.amounts(), now_ns)
-        windows = lines.windows
-        try:
-            standings = await self._counters.reserve(
-                call.id, claims, _SESSION_SECONDS if call.tunnels else HOLD_SECONDS
-            )
-        except BaseException:
-            # Nobody knows whether it was made.
-            _run(self._counters.settle(call.id))
-            raise
-        if call.door == ANTHROPIC:
-            call.notices += anthropic_headers(lines, windows, standings)
-        else:
-            call.notices += openai_headers(lines, windows, standings, now_ns)
+    def _look(self, call: Call, held: Held, standings: Sequence[Standing], now_ns: int) -> None:
+        """Tell the client how its limits stand. Raises what refuses a call that one of them does not hold."""
+        lines, windows = held.lines, held.windows
+        headers: list[Pair] = []
+        for told in lines.anthropic if call.door == _ANTHROPIC else lines.openai:
+            told.put(headers, windows, standings, now_ns)
+        call.notices += tuple(headers)
         if lines.blind:
             call.findings += lines.blind
-        held = Held(lines, claims, expected)
         for standing in standings:
             if not standing.fits:
-                stands = [Stand(*each) for each in zip(lines.counted, claims, standings, windows, strict=True)]
+                stands = [Stand(*each) for each in zip(lines.counted, held.claims, standings, windows, strict=True)]
                 self._judge(call, held, stands, now_ns)
                 break
-        return held
 
     def _judge(self, call: Call, held: Held, stands: Sequence[Stand], now_ns: int) -> None:
         """Some limits do not hold the call: refuse it, keep it from a provider, warn, or only note it."""
@@ -132,30 +136,32 @@ class Limit:
             call.findings += (f"limit {rule.name}: would have refused",)
 
     def _settle(self, call: Call, held: Held) -> None:
+        _run(self._counters.settle(call.id, held.claims, self._kept(call, held)))
+
+    def _kept(self, call: Call, held: Held) -> tuple[int, ...]:
+        """What each of the counters keeps of a call that is over."""
         lines = held.lines
+        if not lines.counts_use and not lines.has_providers:
+            return lines.pick(ONE_REQUEST)
         used, certain = used_by(call)
-        if used.output_tokens and certain:
-            key = "" if call.caller is None else call.caller.key
-            self._learned.see(key, call.head.model, used.output_tokens)
         if not certain:
-            used = _at_least(used, held.estimate)
-        amounts = used.amounts()
+            used = _at_least(used, held.expected)
+        elif used[WRITTEN]:
+            self._learned.see("" if call.caller is None else call.caller.key, call.head.model, used[WRITTEN])
         if not lines.has_providers:
-            kept = lines.pick(amounts)
-        else:
-            kept = tuple(
-                [
-                    _at_provider(call, each.provider, held)[place] if each.provider else amounts[place]
-                    for each, place in zip(lines.counted, lines.places, strict=True)
-                ]
-            )
-        _run(self._counters.settle(call.id, held.claims, kept))
+            return lines.pick(used)
+        return tuple(
+            [
+                _at_provider(call, each.provider, held)[place] if each.provider else used[place]
+                for each, place in zip(lines.counted, lines.places, strict=True)
+            ]
+        )
 
     def _meter(self, call: Call, held: Held, reply: Reply) -> None:
         """Watch a stream whose length nobody bounded; one that was reserved for whole needs no watch."""
         reach = held.lines.reach
         bound = bound_of(call, reach)
-        if reply.frames is None or (bound is not None and held.estimate.output_tokens >= bound):
+        if reply.frames is None or (bound is not None and held.expected[WRITTEN] >= bound):
             return
         reply.frames = Metered(reply.frames, reply, Meter(self._counters, call, held, HOLD_SECONDS))
 
@@ -174,7 +180,7 @@ def _read_model(call: Call) -> None:
         call.head = Head(model=model)
 
 
-def used_by(call: Call, provider: str = "") -> tuple[Estimate, bool]:
+def used_by(call: Call, provider: str = "") -> tuple[Amounts, bool]:
     """What a call's attempts used, all or those at one provider, and whether that is certain.
 
     It is not where an upstream may bill what it did not tell.
@@ -192,22 +198,18 @@ def used_by(call: Call, provider: str = "") -> tuple[Estimate, bool]:
         elif attempt.cost == "unknown":
             certain = False
         cost += attempt.cost_nano_usd
-    return Estimate(read, written, cost, made if provider else 1), certain
+    return (made if provider else 1, read + written, read, written, cost), certain
 
 
-def _at_provider(call: Call, provider: str, held: Held) -> tuple[int, ...]:
+def _at_provider(call: Call, provider: str, held: Held) -> Amounts:
     used, certain = used_by(call, provider)
-    return (used if certain else _at_least(used, held.estimate)).amounts()
+    return used if certain else _at_least(used, held.expected)
 
 
-def _at_least(used: Estimate, held: Estimate) -> Estimate:
+def _at_least(used: Amounts, held: Amounts) -> Amounts:
     """The upstream may bill what nobody could count: what was held for it stays."""
-    return Estimate(
-        max(used.input_tokens, held.input_tokens),
-        max(used.output_tokens, held.output_tokens),
-        max(used.cost_nano_usd, held.cost_nano_usd),
-        used.requests,
-    )
+    read, written, cost = (max(used[place], held[place]) for place in (READ, WRITTEN, COST))
+    return amounts_of(read, written, cost, requests=used[0])
 
 
 def _run(settling: Coroutine[None, None, None]) -> None:

@@ -7,14 +7,13 @@ from switchgear.kernel.clock import Clock
 from switchgear.kernel.limit_report import LimitReport, merged_limits
 from switchgear.kernel.ports import Counters, Standing
 from switchgear.limits.lines import Counted, Lines
-from switchgear.limits.model import Reach
+from switchgear.limits.model import ONE_REQUEST, Reach
 from switchgear.limits.plan import Planner
 
 MOST_TOLD: Final = 500
 """The most used ones: clients may name as many end users as they like."""
 _MOST_ASKED: Final = 5_000
 _AT_A_TIME: Final = 250
-_NOTHING: Final = (0,) * 5
 
 
 class Standings:
@@ -38,7 +37,7 @@ class Standings:
 
     async def _some(self, counted: tuple[Counted, ...], planner: Planner) -> Iterator[LimitReport]:
         lines = Lines(counted, Reach(), planner.windows)
-        claims = lines.claims(_NOTHING, self._clock.wall_ns())
+        claims = lines.claims(ONE_REQUEST, self._clock.wall_ns())
         return _reports(lines, await self._counters.standings(claims))
 
 
