@@ -35,9 +35,15 @@ class Elsewhere(MemoryCounters):
     async def leave(self, gateway: str) -> None:
         self._listen()
 
-    async def reserve(self, reservation: str, claims: Sequence[Claim], ttl_seconds: float) -> tuple[Standing, ...]:
+    async def reserve(
+        self,
+        reservation: str,
+        claims: Sequence[Claim],
+        ttl_seconds: float,
+        amounts: Sequence[int] | None = None,
+    ) -> tuple[Standing, ...]:
         self._listen()
-        found = await super().reserve(reservation, claims, ttl_seconds)
+        found = await super().reserve(reservation, claims, ttl_seconds, amounts)
         self._answer()
         return found
 

@@ -4,13 +4,13 @@ A count is two numbers, settled and held. Whatever has a time is in a heap by it
 reservation comes into its heap only when the first of those that are not in it is due: hardly any lives so long.
 """
 
-import struct
 from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct, field, msgpack
+from msgspec import Struct
 
+from switchgear.engines.memory_counters_saved import SavedCount, SavedCounters, SavedHold, parts_of, written
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.ports import PARTS, Claim, Counters, Standing
 
@@ -20,8 +20,7 @@ _REMEMBER_NS: Final = 86_400 * _NANOSECONDS
 """How long a reservation that was let go may still be settled, and an entry is counted once."""
 _AT_ONCE: Final = 500
 _KEEP_IDLE: Final = 10_000
-_LENGTH: Final = struct.Struct("<I")
-"""Before each part of what is written down."""
+_MOST_FOUND: Final = 4_096
 
 _Key = tuple[str, str]
 
@@ -33,35 +32,25 @@ class _Count(Struct, gc=False):
 
 class _Hold(Struct):
     expires_ns: int
-    claims: tuple[Claim, ...]
-    counts: list[_Count]
+    claims: Sequence[Claim]
+    amounts: Sequence[int]
+    counts: Sequence[_Count]
     """Those of ``claims``, in their order."""
 
 
-class SavedCount(Struct, frozen=True, array_like=True):
-    """One window of one counter, as it is written down."""
+class _Found(Struct):
+    """Where claims were found: what stands as long as no count begins and none is forgotten."""
 
-    counter: str
-    window: str
-    settled: int
-    forget_wall_ns: int
-
-
-class SavedHold(Struct, frozen=True, array_like=True):
-    """One reservation, as it is written down: counters, windows and amounts."""
-
-    reservation: str
-    expires_wall_ns: int
-    amounts: tuple[tuple[str, str, int], ...]
+    claims: Sequence[Claim]
+    counts: Sequence[_Count]
+    before: Sequence[_Count | None]
+    """Those of the windows before, where they weigh."""
+    is_fresh: bool
+    """Whether some of ``counts`` are nowhere else yet."""
+    generation: int
 
 
-class SavedCounters(Struct, frozen=True):
-    """All that :meth:`MemoryCounters.dump` writes down."""
-
-    counts: tuple[SavedCount, ...]
-    holds: tuple[SavedHold, ...]
-    remembered: dict[str, int] = field(default_factory=dict[str, int])
-    """Reservations that were let go and entries that were counted, each with the wall time when it is forgotten."""
+_NOWHERE: Final = _Found((), (), (), is_fresh=True, generation=-1)
 
 
 class MemoryCounters:
@@ -84,6 +73,10 @@ class MemoryCounters:
         """Those that were held already when this was made; mostly they are settled long before it is looked at."""
         self._fresh_expires_ns = _NEVER
         """When the first of all others is let go."""
+        self._generation = 0
+        """Goes up whenever a count begins, or one is forgotten."""
+        self._found: dict[int, _Found] = {}
+        """By the identity of the claims, which stay alive here: those that are asked again and again."""
         self._gauges = 0
         self._most_gauges = _KEEP_IDLE
         self._remembered: dict[str, int] = {}
@@ -91,42 +84,48 @@ class MemoryCounters:
         self._next_ns = _NEVER
         """When something is due to be forgotten or let go."""
 
-    async def reserve(self, reservation: str, claims: Sequence[Claim], ttl_seconds: float) -> tuple[Standing, ...]:
+    async def reserve(
+        self,
+        reservation: str,
+        claims: Sequence[Claim],
+        ttl_seconds: float,
+        amounts: Sequence[int] | None = None,
+    ) -> tuple[Standing, ...]:
         now_ns = self._now_ns()
         if now_ns >= self._next_ns:
             self._tidy(now_ns)
-        counts: list[_Count] = []
+        if amounts is None:
+            claims = tuple(claims)
+            amounts, found = _amounts(claims), self._find(claims)
+        else:
+            found = self._found.get(id(claims), _NOWHERE)
+            if found.generation != self._generation:
+                found = self._find_for_long(claims)
+        counts = found.counts
         standings: list[Standing] = []
-        fresh = refused = False
-        known = self._counts
-        for claim in claims:
-            counter = claim.counter
-            count = known.get((counter, claim.window))
-            if count is None:
-                fresh, count = True, _Count()
+        refused = False
+        for claim, amount, count, before in zip(claims, amounts, counts, found.before, strict=True):
             # Held at once, and given back where it turns out that not all fit: mostly they do.
-            held = count.held = count.held + claim.amount
+            held = count.held = count.held + amount
             used = count.settled + held
-            if claim.previous and (before := known.get((counter, claim.previous))) is not None:
+            if before is not None:
                 used -= -(before.settled + before.held) * claim.previous_parts // PARTS
             fits = used <= claim.limit
             if not fits and claim.enforced:
                 refused = True
-            counts.append(count)
             standings.append(Standing(used, fits, held))
         if refused:
-            _take_back(counts, claims)
-            return _without(standings, claims)
+            _take_back(counts, amounts)
+            return _without(standings, amounts)
         self.changes += 1
-        if fresh:
-            self._begin_all(claims, counts)
+        if found.is_fresh:
+            self._begin_all(claims, amounts, counts)
         expires_ns = now_ns + int(ttl_seconds * _NANOSECONDS)
-        if reservation in self._holds:
-            self._grow(self._holds[reservation], claims, counts, expires_ns)
+        hold = _Hold(expires_ns, claims, amounts, counts)
+        if expires_ns < self._fresh_expires_ns or reservation in self._holds:
+            self._hold(reservation, hold)
         else:
-            self._holds[reservation] = _Hold(expires_ns, tuple(claims), counts)
-        if expires_ns < self._fresh_expires_ns:
-            self._expire_at(expires_ns)
+            self._holds[reservation] = hold
         return tuple(standings)
 
     async def settle(self, reservation: str, claims: Sequence[Claim] = (), amounts: Sequence[int] = ()) -> None:
@@ -140,7 +139,7 @@ class MemoryCounters:
             if hold.claims is claims:
                 _end(hold, amounts)
                 return
-            _take_back(hold.counts, hold.claims)
+            _take_back(hold.counts, hold.amounts)
         elif not was_let_go:
             return
         for claim, amount in zip(claims, amounts, strict=True):
@@ -188,14 +187,13 @@ class MemoryCounters:
         remembered = list(self._remembered.items())
         for first in range(0, max(len(forgetting), len(holds), len(remembered)), _AT_ONCE):
             part = slice(first, first + _AT_ONCE)
-            saved = msgpack.encode(
+            yield written(
                 SavedCounters(
                     tuple(self._saved_counts(forgetting[part], shift_ns)),
                     tuple(_saved_hold(name, hold, shift_ns) for name, hold in holds[part]),
                     {name: forget_ns + shift_ns for name, forget_ns in remembered[part]},
                 )
             )
-            yield _LENGTH.pack(len(saved)) + saved
 
     def _saved_counts(self, forgetting: list[tuple[int, _Key]], shift_ns: int) -> Iterator[SavedCount]:
         for forget_ns, key in forgetting:
@@ -208,10 +206,11 @@ class MemoryCounters:
 
         Raises ValueError, and changes nothing, when ``saved`` is not what :meth:`dump` wrote.
         """
-        parts = list(_parts(saved))
+        parts = list(parts_of(saved))
         shift_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
         counts = [each for part in parts for each in part.counts]
         self._counts = {(each.counter, each.window): _Count(each.settled) for each in counts}
+        self._generation += 1
         self._forgetting = [(each.forget_wall_ns - shift_ns, (each.counter, each.window)) for each in counts]
         heapify(self._forgetting)
         self._holds, self._expiring = {}, []
@@ -226,12 +225,13 @@ class MemoryCounters:
             held = [self._counts.get((claim.counter, claim.window), _Count()) for claim in claims]
             for claim, count in zip(claims, held, strict=True):
                 count.held += claim.amount
-            self._holds[each.reservation] = _Hold(each.expires_wall_ns - shift_ns, claims, held)
+            amounts = _amounts(claims)
+            self._holds[each.reservation] = _Hold(each.expires_wall_ns - shift_ns, claims, amounts, held)
         self._tidy(self._clock.monotonic_ns())
 
     def gained_since(self, saved: bytes) -> list[Claim]:
         """What was settled since :meth:`dump` wrote ``saved``, as something that can be counted. Raises ValueError."""
-        before = {(each.counter, each.window): each.settled for part in _parts(saved) for each in part.counts}
+        before = {(each.counter, each.window): each.settled for part in parts_of(saved) for each in part.counts}
         now_ns = self._clock.monotonic_ns()
         return [
             Claim(
@@ -248,7 +248,7 @@ class MemoryCounters:
     def ended_since(self, saved: bytes) -> list[str]:
         """Reservations that were held when :meth:`dump` wrote ``saved``, and are not any more. Raises ValueError."""
         return [
-            each.reservation for part in _parts(saved) for each in part.holds if each.reservation not in self._holds
+            each.reservation for part in parts_of(saved) for each in part.holds if each.reservation not in self._holds
         ]
 
     def _share(self, claim: Claim) -> int:
@@ -258,22 +258,36 @@ class MemoryCounters:
             return 0
         return -(-(count.settled + count.held) * claim.previous_parts // PARTS)
 
-    def _grow(self, hold: _Hold, claims: Sequence[Claim], counts: list[_Count], expires_ns: int) -> None:
-        hold.expires_ns = expires_ns
-        hold.claims += tuple(claims)
-        hold.counts += counts
+    def _find(self, claims: Sequence[Claim]) -> _Found:
+        known = self._counts
+        there = [known.get((claim.counter, claim.window)) for claim in claims]
+        before = [known.get((claim.counter, claim.previous)) if claim.previous else None for claim in claims]
+        return _Found(claims, [count or _Count() for count in there], before, None in there, self._generation)
 
-    def _expire_at(self, expires_ns: int) -> None:
-        self._fresh_expires_ns = expires_ns
-        self._next_ns = min(self._next_ns, expires_ns)
+    def _find_for_long(self, claims: Sequence[Claim]) -> _Found:
+        found = self._find(claims)
+        if not found.is_fresh:
+            if len(self._found) >= _MOST_FOUND:
+                self._found.clear()
+            self._found[id(claims)] = found
+        return found
 
-    def _begin_all(self, claims: Sequence[Claim], counts: list[_Count]) -> None:
-        for claim, count in zip(claims, counts, strict=True):
-            if claim.amount and (claim.counter, claim.window) not in self._counts:
+    def _hold(self, reservation: str, hold: _Hold) -> None:
+        """Of what expires before all others, or grows."""
+        known = self._holds.setdefault(reservation, hold)
+        if known is not hold:
+            _grow(known, hold)
+        self._fresh_expires_ns = min(self._fresh_expires_ns, hold.expires_ns)
+        self._next_ns = min(self._next_ns, hold.expires_ns)
+
+    def _begin_all(self, claims: Sequence[Claim], amounts: Sequence[int], counts: Sequence[_Count]) -> None:
+        for claim, amount, count in zip(claims, amounts, counts, strict=True):
+            if amount and (claim.counter, claim.window) not in self._counts:
                 self._begin(claim, count)
 
     def _begin(self, claim: Claim, count: _Count) -> None:
         key = (claim.counter, claim.window)
+        self._generation += 1
         self._counts[key] = count
         if not claim.window:
             self._gauges += 1
@@ -289,6 +303,7 @@ class MemoryCounters:
     def _forget_idle(self) -> None:
         """Counters without windows of which nothing is held are kept for the next call, up to a point."""
         idle = [key for key, count in self._counts.items() if not key[1] and not count.held and not count.settled]
+        self._generation += 1
         for key in idle:
             del self._counts[key]
         self._gauges -= len(idle)
@@ -313,6 +328,7 @@ class MemoryCounters:
         self._let_go(now_ns)
         forgetting = self._forgetting
         while forgetting and forgetting[0][0] <= now_ns:
+            self._generation += 1
             self._counts.pop(heappop(forgetting)[1], None)
         while self._remembered and self._remembered[oldest := next(iter(self._remembered))] <= now_ns:
             del self._remembered[oldest]
@@ -334,43 +350,45 @@ class MemoryCounters:
             hold = self._holds.get(reservation)
             if hold is not None and hold.expires_ns <= now_ns:
                 del self._holds[reservation]
-                _take_back(hold.counts, hold.claims)
+                _take_back(hold.counts, hold.amounts)
                 self._remember(f"r {reservation}", now_ns)
 
 
+def _amounts(claims: Sequence[Claim]) -> list[int]:
+    return [claim.amount for claim in claims]
+
+
 def _end(hold: _Hold, amounts: Sequence[int]) -> None:
-    for claim, count, amount in zip(hold.claims, hold.counts, amounts, strict=True):
-        count.held -= claim.amount
+    for claim, held, count, amount in zip(hold.claims, hold.amounts, hold.counts, amounts, strict=True):
+        count.held -= held
         if claim.window:
             count.settled += amount
 
 
-def _take_back(counts: Sequence[_Count], claims: Sequence[Claim]) -> None:
-    for claim, count in zip(claims, counts, strict=True):
-        count.held -= claim.amount
+def _grow(hold: _Hold, more: _Hold) -> None:
+    """What was found is everybody's who asks the same: it is left as it is."""
+    hold.expires_ns = more.expires_ns
+    hold.claims = (*hold.claims, *more.claims)
+    hold.amounts = (*hold.amounts, *more.amounts)
+    hold.counts = (*hold.counts, *more.counts)
+
+
+def _take_back(counts: Sequence[_Count], amounts: Sequence[int]) -> None:
+    for count, amount in zip(counts, amounts, strict=True):
+        count.held -= amount
 
 
 def _saved_hold(reservation: str, hold: _Hold, shift_ns: int) -> SavedHold:
-    amounts = tuple((claim.counter, claim.window, claim.amount) for claim in hold.claims if claim.window)
+    held = zip(hold.claims, hold.amounts, strict=True)
+    amounts = tuple((claim.counter, claim.window, amount) for claim, amount in held if claim.window)
     return SavedHold(reservation, hold.expires_ns + shift_ns, amounts)
 
 
-def _parts(saved: bytes) -> Iterator[SavedCounters]:
-    """Raises ValueError."""
-    at = 0
-    while at < len(saved):
-        begin = at + _LENGTH.size
-        if begin > len(saved):
-            raise ValueError("what was counted is cut off")
-        at = begin + _LENGTH.unpack_from(saved, at)[0]
-        yield msgpack.decode(saved[begin:at], type=SavedCounters)
-
-
-def _without(standings: list[Standing], claims: Sequence[Claim]) -> tuple[Standing, ...]:
+def _without(standings: list[Standing], amounts: Sequence[int]) -> tuple[Standing, ...]:
     """How counters stand that were asked for more, and did not give it."""
     return tuple(
-        Standing(each.used - claim.amount, each.fits, each.held - claim.amount)
-        for each, claim in zip(standings, claims, strict=True)
+        Standing(each.used - amount, each.fits, each.held - amount)
+        for each, amount in zip(standings, amounts, strict=True)
     )
 
 

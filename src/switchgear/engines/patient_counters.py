@@ -112,10 +112,16 @@ class PatientCounters:
         while self._tasks:
             await asyncio.gather(*self._tasks)
 
-    async def reserve(self, reservation: str, claims: Sequence[Claim], ttl_seconds: float) -> tuple[Standing, ...]:
+    async def reserve(
+        self,
+        reservation: str,
+        claims: Sequence[Claim],
+        ttl_seconds: float,
+        amounts: Sequence[int] | None = None,
+    ) -> tuple[Standing, ...]:
         if self._asks_there() and reservation not in self._made_here:
             try:
-                standings = await self._shared.reserve(reservation, claims, ttl_seconds)
+                standings = await self._shared.reserve(reservation, claims, ttl_seconds, amounts)
             except OSError as error:
                 self._give_up(reservation, error)
             except asyncio.CancelledError as error:
@@ -124,7 +130,8 @@ class PatientCounters:
             else:
                 self._note(reservation, claims, standings)
                 return standings
-        return await self._reserve_here(reservation, claims, ttl_seconds)
+        asked = claims if amounts is None else _of_amounts(claims, amounts)
+        return await self._reserve_here(reservation, asked, ttl_seconds)
 
     async def settle(self, reservation: str, claims: Sequence[Claim] = (), amounts: Sequence[int] = ()) -> None:
         if reservation in self._made_here:
@@ -254,6 +261,10 @@ class PatientCounters:
         self._hurry.clear()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._hurry.wait(), _ROUND_SECONDS)
+
+
+def _of_amounts(claims: Sequence[Claim], amounts: Sequence[int]) -> list[Claim]:
+    return [structs.replace(claim, amount=amount) for claim, amount in zip(claims, amounts, strict=True)]
 
 
 if TYPE_CHECKING:

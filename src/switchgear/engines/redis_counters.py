@@ -52,11 +52,17 @@ class RedisCounters:
         finally:
             await self._client.aclose()
 
-    async def reserve(self, reservation: str, claims: Sequence[Claim], ttl_seconds: float) -> tuple[Standing, ...]:
+    async def reserve(
+        self,
+        reservation: str,
+        claims: Sequence[Claim],
+        ttl_seconds: float,
+        amounts: Sequence[int] | None = None,
+    ) -> tuple[Standing, ...]:
         prefix = self._prefix
         keys: list[Word] = [self._holds, f"{prefix}h:{reservation}", f"{prefix}v:{reservation}"]
         arguments: list[Word] = [prefix, reservation, round(ttl_seconds * 1e3)]
-        self._ask(claims, keys, arguments)
+        self._ask(claims, _amounts(claims) if amounts is None else amounts, keys, arguments)
         return _standings(await self._client.call(RESERVE, keys, arguments))
 
     async def settle(self, reservation: str, claims: Sequence[Claim] = (), amounts: Sequence[int] = ()) -> None:
@@ -84,22 +90,26 @@ class RedisCounters:
     async def standings(self, claims: Sequence[Claim]) -> tuple[Standing, ...]:
         keys: list[Word] = [self._holds]
         arguments: list[Word] = [self._prefix]
-        self._ask(claims, keys, arguments)
+        self._ask(claims, _amounts(claims), keys, arguments)
         return _standings(await self._client.call(STANDINGS, keys, arguments))
 
-    def _ask(self, claims: Sequence[Claim], keys: list[Word], arguments: list[Word]) -> None:
+    def _ask(self, claims: Sequence[Claim], amounts: Sequence[int], keys: list[Word], arguments: list[Word]) -> None:
         """Add what a script asks with: the windows first, then those that slide out of sight."""
         keys += [self._window(claim.counter, claim.window) for claim in claims]
-        for claim in claims:
+        for claim, amount in zip(claims, amounts, strict=True):
             place = 0
             if claim.previous:
                 keys.append(self._window(claim.counter, claim.previous))
                 place = len(keys)
-            arguments += (claim.amount, claim.limit, int(claim.enforced), _keep_ms(claim), claim.previous_parts, place)
+            arguments += (amount, claim.limit, int(claim.enforced), _keep_ms(claim), claim.previous_parts, place)
 
     def _window(self, counter: str, window: str) -> str:
         # The length keeps apart what is written without a border between the two.
         return f"{self._prefix}c:{len(counter)}:{counter}{window}"
+
+
+def _amounts(claims: Sequence[Claim]) -> list[int]:
+    return [claim.amount for claim in claims]
 
 
 def _keep_ms(claim: Claim) -> int:

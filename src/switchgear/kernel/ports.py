@@ -92,10 +92,17 @@ class Counters(Protocol):
     exactly up to 2⁵³. All methods raise OSError when the engine itself fails, and it is then unknown whether it acted.
     """
 
-    async def reserve(self, reservation: str, claims: Sequence[Claim], ttl_seconds: float) -> tuple[Standing, ...]:
+    async def reserve(
+        self,
+        reservation: str,
+        claims: Sequence[Claim],
+        ttl_seconds: float,
+        amounts: Sequence[int] | None = None,
+    ) -> tuple[Standing, ...]:
         """Hold all of ``claims``, or none when an enforced one does not fit; how each counter stands, in their order.
 
-        A reservation that is held already grows by them, and its time begins anew.
+        A reservation that is held already grows by them, and its time begins anew. ``amounts`` count in place of the
+        claims' own: who asks the same again and again, only of other amounts, need not make the claims anew.
         """
         ...
 

@@ -14,7 +14,6 @@ from switchgear.kernel.ports import Claim, Counters, Standing
 from switchgear.kernel.reply import Reply
 from switchgear.kernel.upstream import PASSTHROUGH
 from switchgear.limits.estimate import bound_of, estimate
-from switchgear.limits.headers import Pair
 from switchgear.limits.learned import Learned
 from switchgear.limits.lines import Lines
 from switchgear.limits.metering import Meter, Metered
@@ -39,6 +38,8 @@ class Held(Struct, frozen=True, gc=False):
     windows: tuple[Window | None, ...]
     """Those of ``claims``."""
     expected: Amounts
+    amounts: tuple[int, ...]
+    """How much of each claim."""
 
 
 class Limit:
@@ -62,11 +63,11 @@ class Limit:
             return await next(call)
         now_ns = self._clock.wall_ns()
         expected = estimate(call, lines.reach, self._learned) if lines.counts_use else ONE_REQUEST
-        claims = lines.claims(expected, now_ns)
-        held = Held(lines, claims, lines.windows, expected)
+        claims, amounts = lines.claims(now_ns), lines.pick(expected)
+        held = Held(lines, claims, lines.windows, expected, amounts)
         try:
             standings = await self._counters.reserve(
-                call.id, claims, _SESSION_SECONDS if call.tunnels else HOLD_SECONDS
+                call.id, claims, _SESSION_SECONDS if call.tunnels else HOLD_SECONDS, amounts
             )
         except BaseException:
             # Nobody knows whether it was made.
@@ -93,15 +94,13 @@ class Limit:
     def _look(self, call: Call, held: Held, standings: Sequence[Standing], now_ns: int) -> None:
         """Tell the client how its limits stand. Raises what refuses a call that one of them does not hold."""
         lines, windows = held.lines, held.windows
-        headers: list[Pair] = []
-        for told in lines.anthropic if call.door == _ANTHROPIC else lines.openai:
-            told.put(headers, windows, standings, now_ns)
-        call.notices += tuple(headers)
+        headers = lines.anthropic if call.door == _ANTHROPIC else lines.openai
+        call.notices += headers.of(windows, standings, now_ns)
         if lines.blind:
             call.findings += lines.blind
         for standing in standings:
             if not standing.fits:
-                stands = [Stand(*each) for each in zip(lines.counted, held.claims, standings, windows, strict=True)]
+                stands = [Stand(*each) for each in zip(lines.counted, held.amounts, standings, windows, strict=True)]
                 self._judge(call, held, stands, now_ns)
                 break
 

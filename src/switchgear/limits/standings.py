@@ -7,7 +7,7 @@ from switchgear.kernel.clock import Clock
 from switchgear.kernel.limit_report import LimitReport, merged_limits
 from switchgear.kernel.ports import Counters, Standing
 from switchgear.limits.lines import Counted, Lines
-from switchgear.limits.model import ONE_REQUEST, Reach
+from switchgear.limits.model import Reach
 from switchgear.limits.plan import Planner
 
 MOST_TOLD: Final = 500
@@ -37,7 +37,7 @@ class Standings:
 
     async def _some(self, counted: tuple[Counted, ...], planner: Planner) -> Iterator[LimitReport]:
         lines = Lines(counted, Reach(), planner.windows)
-        claims = lines.claims(ONE_REQUEST, self._clock.wall_ns())
+        claims = lines.claims(self._clock.wall_ns())
         return _reports(lines, await self._counters.standings(claims))
 
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from switchgear.kernel.errors import Overloaded, QuotaExceeded, RateLimited, SwitchgearError
 from switchgear.kernel.money import NanoUsd, format_usd
-from switchgear.kernel.ports import Claim, Standing
+from switchgear.kernel.ports import Standing
 from switchgear.limits.headers import moment
 from switchgear.limits.lines import Counted
 from switchgear.limits.model import NANOSECONDS, Quantity, Rule, Window
@@ -23,10 +23,10 @@ _UNITS: Final[dict[Quantity, str]] = {
 
 
 class Stand(Struct, frozen=True, gc=False):
-    """One counter of a call, what was claimed of it, and how it stands."""
+    """One counter of a call, how much was claimed of it, and how it stands."""
 
     counted: Counted
-    claim: Claim
+    amount: int
     standing: Standing
     window: Window | None
 
@@ -41,8 +41,8 @@ def refusal(stand: Stand, now_ns: int) -> SwitchgearError:
             retry_after_seconds=_UNAVAILABLE_SECONDS,
         )
     used = f"{_amount(rule.quantity, standing.used)} of {_amount(rule.quantity, rule.limit)} are used"
-    needs = f"and this call may need {_amount(rule.quantity, stand.claim.amount)}"
-    spent = standing.used - standing.held + stand.claim.amount > rule.limit
+    needs = f"and this call may need {_amount(rule.quantity, stand.amount)}"
+    spent = standing.used - standing.held + stand.amount > rule.limit
     if stand.window is None or not spent:
         reason = "" if stand.window is None else "; calls under way hold what is left, and may give it back"
         return RateLimited(f"{where}: {used}, {needs}{reason}", retry_after_seconds=_HELD_SECONDS)
@@ -60,7 +60,7 @@ def seconds_until_free(stand: Stand, now_ns: int) -> float:
     left = (window.ends_ns - now_ns) / NANOSECONDS
     if not window.previous or not stand.standing.used:
         return left
-    over = stand.standing.used + stand.claim.amount - stand.claim.limit
+    over = stand.standing.used + stand.amount - stand.counted.rule.limit
     length = (window.ends_ns - window.begins_ns) / NANOSECONDS
     return min(length, max(0.001, length * over / stand.standing.used))
 
