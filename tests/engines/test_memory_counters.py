@@ -5,7 +5,7 @@ from msgspec import structs
 
 from switchgear.engines.memory_counters import MemoryCounters
 from switchgear.kernel.clock import FrozenClock
-from switchgear.kernel.ports import Counters, Standing
+from switchgear.kernel.ports import PARTS, Counters, Standing
 from switchgear.testing.counters_contract import CountersContract, at_once, claim
 
 
@@ -97,3 +97,54 @@ async def test_what_was_settled_leaves_nothing_behind_but_its_windows() -> None:
         await counters.settle(f"r{number}", [claim()], [1])
     assert (len(counters._counts), len(counters._holds), len(counters._remembered)) == (2, 0, 0)
     assert len(counters._expiring) < 2_000
+
+
+async def test_claims_that_are_asked_again_and_again_see_what_begins_and_what_is_forgotten() -> None:
+    clock = FrozenClock()
+    counters = MemoryCounters(clock)
+    now = structs.replace(claim(window="minute 2"), previous="minute 1", previous_parts=PARTS // 2, keep_seconds=60.0)
+    claims = (now,)
+    for number in range(1, 4):
+        assert await counters.reserve(f"r{number}", claims, 600, (1,)) == (Standing(number, True, number),)
+    late = structs.replace(now, window="minute 1", previous="", amount=4)
+    await counters.count("late", (late,))
+    assert await counters.reserve("r4", claims, 600, (1,)) == (Standing(6, True, 4),)
+    clock.advance(61)
+    assert await counters.reserve("r5", claims, 600, (1,)) == (Standing(1, True, 1),)
+    counters.load(b"")
+    assert await counters.reserve("r6", claims, 600, (1,)) == (Standing(1, True, 1),)
+
+
+async def test_a_reservation_that_grows_leaves_alone_what_others_hold_of_the_same() -> None:
+    counters = MemoryCounters(FrozenClock())
+    claims = (claim(), at_once())
+    for name in ("first", "other", "grown", "grown"):
+        await counters.reserve(name, claims, 60, (1, 1))
+    await counters.settle("grown", (*claims, *claims), (1, 1, 1, 1))
+    await counters.settle("other", claims, (1, 1))
+    assert await counters.standings(claims) == (Standing(4, True, 1), Standing(1, True, 1))
+
+
+async def test_each_of_very_many_claims_that_stay_the_same_counts_for_itself() -> None:
+    counters = MemoryCounters(FrozenClock())
+    several = [(claim(f"user {number}", limit=100),) for number in range(5_000)]
+    for turn in range(3):
+        for number, claims in enumerate(several):
+            [standing] = await counters.reserve(f"{turn} {number}", claims, 60, (1,))
+            assert standing.used == turn + 1
+    assert len(counters._found) <= 4_096
+
+
+async def test_each_reservation_is_let_go_in_its_own_time_whatever_came_between() -> None:
+    clock = FrozenClock()
+    counters = MemoryCounters(clock)
+    for number, seconds in enumerate((40, 10, 30, 20)):
+        await counters.reserve(f"r{number}", [claim()], seconds)
+    clock.advance(15)
+    await counters.reserve("late", [claim()], 10)
+    await counters.reserve("r3", [claim()], 40)
+    left: list[int] = []
+    for _ in range(9):
+        left.append((await counters.standings([claim()]))[0].held)
+        clock.advance(5)
+    assert left == [5, 5, 4, 3, 3, 2, 2, 2, 0]

@@ -1,17 +1,20 @@
 """How limits stand, as the gateway tells whoever runs it."""
 
+from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 
 from switchgear.app.limits import limits_in
+from switchgear.config.loading import parse
 from switchgear.engines.memory_counters import MemoryCounters
-from switchgear.kernel.clock import SystemClock
+from switchgear.kernel.clock import Clock, FrozenClock, SystemClock
 from switchgear.kernel.limit_report import LimitReport, merged_limits
+from switchgear.kernel.ports import Claim
 from switchgear.limits.standings import Standings
 from switchgear.routing.report import FleetReport, Word
 from switchgear.traces.gauges import exposition
 from switchgear.traces.meter import Meter
 from tests.doors.house import House
-from tests.limits.test_stage import asked, limited
+from tests.limits.test_stage import PLAIN, asked, limited
 
 LIMITS = """
   few: {scope: {key: "*"}, requests: 4, per: day}
@@ -28,10 +31,18 @@ def values(text: str, name: str) -> dict[tuple[str, ...], float]:
     }
 
 
+def looking(house: House, counters: MemoryCounters, clock: Clock | None = None) -> Standings:
+    snapshots = house.snapshots
+    assert snapshots is not None
+    return Standings(lambda: limits_in(snapshots.current), counters, clock or SystemClock(), counters.counted)
+
+
 async def standings(house: House, counters: MemoryCounters) -> tuple[LimitReport, ...]:
-    assert house.snapshots is not None
-    snapshot = house.snapshots.current
-    return await Standings(lambda: limits_in(snapshot), counters, SystemClock()).look()
+    return await looking(house, counters).look()
+
+
+def used(told: tuple[LimitReport, ...]) -> dict[str, int]:
+    return {f"{one.limit} {one.whom}": one.used for one in told}
 
 
 async def test_every_count_that_calls_fell_under_is_told_with_the_fullest_first() -> None:
@@ -50,6 +61,53 @@ async def test_every_count_that_calls_fell_under_is_told_with_the_fullest_first(
 async def test_where_nothing_is_limited_nothing_is_told() -> None:
     async with limited("  {}") as (house, counters):
         assert await standings(house, counters) == ()
+
+
+async def test_what_was_counted_before_a_reload_is_told_of_the_limits_that_are_there_now() -> None:
+    async with limited(LIMITS + "  gone: {requests: 9, per: day}") as (house, counters):
+        await asked(house, user="ann b")
+        house.change(limits=parse(PLAIN + LIMITS.replace('key: "*"', "key: tester"), "f", {}).limits)
+        before = used(await standings(house, counters))
+        assert before == {"few key=tester": 1, "people end_user=ann b": 10_000_000}
+        await asked(house, user="ann b")
+        assert used(await standings(house, counters)) == {"few key=tester": 2, "people end_user=ann b": 20_000_000}
+        house.change(limits=parse(PLAIN + "  few: {scope: {key: other}, requests: 4, per: day}", "f", {}).limits)
+        assert await standings(house, counters) == ()
+
+
+async def test_what_was_counted_in_a_window_that_is_over_is_told_no_longer() -> None:
+    clock = FrozenClock()
+    async with limited('  few: {scope: {key: "*"}, requests: 4, per: minute}', clock) as (house, counters):
+        looks = looking(house, counters, clock)
+        await asked(house)
+        house.change()
+        assert used(await looks.look()) == {"few key=tester": 1}
+        clock.advance(150)
+        assert await looks.look() == ()
+        house.change()
+        assert await looks.look() == ()
+
+
+async def test_where_counters_cannot_be_listed_the_last_snapshot_still_knows_what_was_counted() -> None:
+    async with limited(LIMITS) as (house, counters):
+        snapshots = house.snapshots
+        assert snapshots is not None
+        looks = Standings(lambda: limits_in(snapshots.current), counters, SystemClock())
+        await asked(house, user="ann")
+        told = used(await looks.look())
+        for _ in range(2):
+            house.change()
+            assert used(await looks.look()) == told == {"few key=tester": 1, "people end_user=ann": 10_000_000}
+
+
+async def test_of_very_many_counters_those_of_the_limits_in_force_are_found() -> None:
+    async with limited(LIMITS) as (house, counters):
+        await asked(house)
+        now = Claim(counter="", amount=3, limit=0, window="day 1", keep_seconds=86_400.0)
+        names = [f"{name} requests key={number}" for number in range(600) for name in ("few", "other")]
+        await counters.count("e", [structs.replace(now, counter=name) for name in names])
+        house.change()
+        assert used(await standings(house, counters)) == {"few key=tester": 1}
 
 
 def report(used: int, whom: str = "key=a", ends_ns: int = 1) -> LimitReport:

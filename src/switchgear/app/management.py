@@ -114,7 +114,7 @@ class Calls(Struct, frozen=True):
 
 
 class LimitStandings(Struct, frozen=True):
-    """How the limits stand that calls fell under lately, the most used first."""
+    """How the limits stand that count anything in their present windows, the most used first."""
 
     data: list[LimitReport]
 

@@ -166,6 +166,10 @@ class MemoryCounters:
             found.append(Standing(used, used + claim.amount <= claim.limit, count.held))
         return tuple(found)
 
+    def counted(self) -> Sequence[tuple[str, str]]:
+        """Counters with their windows, all that are remembered."""
+        return list(self._counts)
+
     def clear_settled(self) -> None:
         """Forget all that was settled; what is held stays."""
         for count in self._counts.values():

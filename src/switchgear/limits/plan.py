@@ -1,5 +1,6 @@
 """Which rules a call falls under: worked out once for each key, model, and whatever else of a call matters."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -121,6 +122,29 @@ def counter_name(rule: Rule, values: Sequence[str]) -> str:
     """One name for one count: the limit, what it counts, and whom."""
     whom = " ".join(f"{scope}={value}" for (scope, _), value in zip(rule.scopes, values, strict=True))
     return f"{rule.name} {rule.quantity} {whom}"
+
+
+class Names:
+    """Which rule a counter belongs to, by the counter's name: it may have been counted under rules of another day."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = {(rule.name, rule.quantity): (rule, _whom(rule)) for rule in rules.all}
+
+    def find(self, counter: str) -> Counted | None:
+        """None where no rule would count so."""
+        name, _, rest = counter.partition(" ")
+        quantity, _, whom = rest.partition(" ")
+        rule, fits = self._rules.get((name, quantity), (None, None))
+        if rule is None or fits is None or not fits.fullmatch(whom):
+            return None
+        return Counted(rule, counter)
+
+
+def _whom(rule: Rule) -> re.Pattern[str]:
+    """What ``counter_name`` writes of those that the rule is for."""
+    values = [".+" if wanted == EVERY else re.escape(wanted) for _, wanted in rule.scopes]
+    whom = " ".join(f"{scope}={value}" for (scope, _), value in zip(rule.scopes, values, strict=True))
+    return re.compile(whom, re.DOTALL)
 
 
 def _fitting(rule: Rule, values: _Values) -> Iterator[Counted]:

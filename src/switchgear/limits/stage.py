@@ -80,7 +80,7 @@ class Limit:
             self._settle(call, held)
             raise
         if reply.frames is None or reply.settled:
-            self._settle(call, held)
+            await self._counters.settle(call.id, held.claims, self._kept(call, held))
             return reply
 
         def ended(error: SwitchgearError | None, *, cancelled: bool) -> None:

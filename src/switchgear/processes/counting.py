@@ -1,6 +1,6 @@
 """What a gateway counts with: counters, and what keeps them alive beside the calls."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -21,6 +21,8 @@ class Counting(Struct, frozen=True, kw_only=True):
     counters: Counters
     shared: PatientCounters | None = None
     """The same, where gateways share them."""
+    counted: Callable[[], Sequence[tuple[str, str]]] = tuple
+    """Counters with their windows, where all of them are at hand."""
     start: Callable[[], Awaitable[None]]
     """Before the first call; does not wait long."""
     run: Callable[[], Awaitable[None]]
@@ -36,4 +38,10 @@ def counting(declared: CountersEntry, journal: Path, gateway: str, clock: Clock,
         return Counting(counters=patient, shared=patient, start=patient.start, run=patient.run, aclose=patient.aclose)
     counters = MemoryCounters(clock)
     written = WrittenCounts(counters, journal / FOLDER, gateway, clock)
-    return Counting(counters=counters, start=written.start, run=written.run, aclose=written.aclose)
+    return Counting(
+        counters=counters,
+        counted=counters.counted,
+        start=written.start,
+        run=written.run,
+        aclose=written.aclose,
+    )

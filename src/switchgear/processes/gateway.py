@@ -160,7 +160,7 @@ def build(config: Config, options: GatewayOptions) -> Parts:
         secret = read_secret(Path(options.lines))
         lines = GatewayServer(lines_gateway(snapshots, spoken, machinery, record, keeping, secret), _bounds(config))
     sharing.server, sharing.shared_counters = server, counts.shared
-    sharing.limits = Standings(lambda: limits_in(snapshots.current), counts.counters, clock)
+    sharing.limits = Standings(lambda: limits_in(snapshots.current), counts.counters, clock, counts.counted)
     return Parts(
         snapshots=snapshots,
         state=state,

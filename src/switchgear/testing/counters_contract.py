@@ -166,6 +166,21 @@ class CountersContract:
     async def test_a_counter_that_nobody_used_stands_at_zero(self, counters: Counters) -> None:
         assert await counters.standings([claim(), at_once()]) == (Standing(0, True), Standing(0, True))
 
+    async def test_the_same_claims_are_reserved_for_other_amounts(self, counters: Counters) -> None:
+        claims = (claim(amount=0), at_once())
+        assert await counters.reserve("r", claims, _TTL_SECONDS, (4, 1)) == (Standing(4, True, 4), Standing(1, True, 1))
+        assert await counters.reserve("s", claims, _TTL_SECONDS, (6, 1)) == (
+            Standing(10, True, 10),
+            Standing(2, True, 2),
+        )
+        assert await counters.reserve("t", claims, _TTL_SECONDS, (1, 1)) == (
+            Standing(10, False, 10),
+            Standing(2, True, 2),
+        )
+        await counters.settle("s", claims, (5, 1))
+        await counters.settle("r", claims, (1, 1))
+        assert await counters.standings(claims) == (Standing(6, True), Standing(0, True))
+
     async def test_what_is_reserved_counts_at_once(self, counters: Counters) -> None:
         assert await counters.reserve("r", [claim(amount=7)], _TTL_SECONDS) == (Standing(7, True, 7),)
         assert await counters.standings([claim(amount=0)]) == (Standing(7, True, 7),)
