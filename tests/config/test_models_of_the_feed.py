@@ -4,12 +4,13 @@ import logging
 from pathlib import Path
 
 import pytest
-from msgspec import convert
+from msgspec import convert, structs
 
 from switchgear.config.effective import laid_over
 from switchgear.config.feed import Feed
 from switchgear.config.model import Config, ProviderEntry
 from switchgear.config.routing import ModelEntry
+from switchgear.models.card import ModelCard, Stage
 from switchgear.models.rate_card import PriceCard
 
 
@@ -47,6 +48,41 @@ def test_what_the_file_no_longer_lets_be_is_left_out_and_told(
 ) -> None:
     assert names(caplog, m=kept, n=entry("sim/lorem")) == {"house": "sim/echo", "n": "sim/lorem"}
     assert why in caplog.text
+
+
+def test_a_model_goes_on_without_its_ways_to_what_the_file_no_longer_serves(caplog: pytest.LogCaptureFixture) -> None:
+    file = Config(
+        providers={"sim": ProviderEntry(kind="simulator")},
+        models={"old": ending(entry("sim/echo", "older"), "retired"), "house": entry("sim/echo")},
+    )
+    kept = convert(
+        {
+            "deployments": [{"model": "sim/lorem"}],
+            "fallbacks": {"any": ["gone", "house", "older"], "timeout": ["old"], "busy": ["sim/echo", "acme/m"]},
+            "splits": [{"to": {"gone": 30, "house": 30, "old": 40}, "when": 'model == "m"'}],
+            "shadow": {"to": "out"},
+            "card": {"redirect_to": "gone"},
+        },
+        ModelEntry,
+    )
+    with caplog.at_level(logging.WARNING, "switchgear.config"):
+        found = laid_over(file, Feed(models={"m": kept, "out": entry("acme/m")}), Path("feed"), None).models["m"]
+    assert found.fallbacks.chains() == {"any": ("house",), "busy": ("sim/echo",)}
+    assert (found.splits[0].to, found.splits[0].when) == ({"house": 30, "m": 70}, 'model == "m"')
+    assert (found.shadow, found.card.redirect_to) == (None, None)
+    assert "the model m of the control database no longer leads to what is not served: acme/m, gone" in caplog.text
+
+
+def test_a_redirect_may_lead_to_what_redirects_in_turn(caplog: pytest.LogCaptureFixture) -> None:
+    kept = {"m": ending(entry("sim/lorem"), "retired", to="n"), "n": ending(entry("sim/lorem"), "retired", to="house")}
+    file = Config(providers={"sim": ProviderEntry(kind="simulator")}, models={"house": entry("sim/echo")})
+    found = laid_over(file, Feed(models=kept), Path("feed"), None)
+    assert found.models["m"].card.redirect_to == "n"
+    assert caplog.messages == []
+
+
+def ending(model: ModelEntry, stage: Stage, to: str | None = None) -> ModelEntry:
+    return structs.replace(model, card=ModelCard(stage=stage, redirect_to=to))
 
 
 def test_prices_of_the_database_go_before_tables_and_behind_the_files() -> None:

@@ -110,7 +110,7 @@ async def test_what_disagrees_is_refused_and_nothing_is_changed(database: Contro
         wrong = {"deployments": [{"model": "acme/m"}]}
         answer = await api.post("/models", json={"name": "m", "spec": wrong})
         assert (answer.status_code, answer.json()["code"]) == (422, "disagreement")
-        assert answer.json()["errors"] == [{"message": "unknown provider 'acme'; known: openai, sim"}]
+        assert answer.json()["errors"] == [{"message": "unknown provider 'acme'; known: openai, sim", "model": "m"}]
         assert (await api.get("/models/m")).status_code == 404
         unknown = await api.post("/models", json={"name": "m", "spec": {**SPEC, "nonsense": 1}})
         assert unknown.status_code == 422

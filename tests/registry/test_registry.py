@@ -1,17 +1,18 @@
 """Models of the control database: versioned, checked like the file's, moved from stage to stage and back."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import pytest
+from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from switchgear.app.database import ControlDatabase
 from switchgear.app.registry.service import Move, Registry, entry_of
 from switchgear.models.card import ModelCard, Stage
 from switchgear.rest.problem import Refused
-from tests.registry.stand import AUTHOR, TODAY, entry, registry
+from tests.registry.stand import AUTHOR, FILE, TODAY, entry, registry
 
 Step = Callable[[AsyncConnection], Coroutine[Any, Any, object]]
 
@@ -107,7 +108,70 @@ async def test_a_model_that_others_lead_to_is_not_deleted(database: ControlDatab
     await put(database, models, "end")
     await put(database, models, "start", fallbacks={"any": ["end"]})
     refused = await refusal(database, lambda connection: models.delete(connection, "end", AUTHOR))
-    assert "unknown model 'end'" in refused.message
+    assert "in 'start': unknown model 'end'" in refused.message
+
+
+RETIRED: Mapping[str, object] = {"stage": "retired"}
+LEADING: list[dict[str, object]] = [
+    {"fallbacks": {"any": ["end"]}},
+    {"fallbacks": {"timeout": ["house", "last"]}},
+    {"splits": [{"to": {"end": 10, "start": 90}}]},
+    {"shadow": {"to": "end"}},
+    {"card": {"stage": "deprecated", "redirect_to": "end"}},
+]
+
+
+@pytest.mark.parametrize("leading", LEADING, ids=",".join)
+async def test_no_model_leads_to_one_that_is_retired(database: ControlDatabase, leading: dict[str, object]) -> None:
+    models = registry()
+    await put(database, models, "end", card=RETIRED, aliases=["last"])
+    refused = await refusal(database, lambda connection: models.put(connection, "start", entry(**leading), AUTHOR))
+    assert (refused.status, refused.code) == (422, "disagreement")
+    assert "is retired" in refused.message
+
+
+async def test_a_model_is_retired_too_when_its_announced_day_has_come(database: ControlDatabase) -> None:
+    models = registry()
+    ended = {"stage": "deprecated", "dates": {"retired": TODAY}, "redirect_to": "house"}
+    await put(database, models, "end", card=ended)
+    changed = entry(fallbacks={"any": ["end"]})
+    refused = await refusal(database, lambda connection: models.put(connection, "start", changed, AUTHOR))
+    assert "the model 'end' is retired; lead to 'house' instead" in refused.message
+    await put(database, models, "start", card={"redirect_to": "end"})
+
+
+@pytest.mark.parametrize("leading", LEADING, ids=",".join)
+async def test_a_model_that_others_lead_to_is_not_retired_and_they_are_named(
+    database: ControlDatabase, leading: dict[str, object]
+) -> None:
+    models = registry()
+    await put(database, models, "end", card={"stage": "deprecated"}, aliases=["last"])
+    await put(database, models, "start", **leading)
+    retire = Move(stage="retired")
+    refused = await refusal(database, lambda connection: models.move(connection, "end", retire, AUTHOR))
+    assert "in 'start': the model" in refused.message
+    assert (await card(database, models, "end")).stage == "deprecated"
+
+
+async def test_a_retired_model_holds_no_other_one_back(database: ControlDatabase) -> None:
+    models = registry()
+    await put(database, models, "end", card={"stage": "deprecated"})
+    await put(database, models, "start", card={"stage": "retired"}, fallbacks={"any": ["end"]})
+    async with database.write() as connection:
+        await models.move(connection, "end", Move(stage="retired"), AUTHOR)
+
+
+async def test_what_the_file_broke_is_mended_model_by_model_and_nothing_else_waits(database: ControlDatabase) -> None:
+    before = registry()
+    for name in ("a", "b"):
+        await put(database, before, name, fallbacks={"any": ["house"]})
+    models = registry(structs.replace(FILE, models={}))
+    await put(database, models, "other")
+    still = entry(fallbacks={"any": ["house"]})
+    refused = await refusal(database, lambda connection: models.put(connection, "a", still, AUTHOR))
+    assert "in 'a': unknown model 'house'" in refused.message
+    await put(database, models, "a")
+    await put(database, models, "b")
 
 
 async def test_models_may_not_lead_to_each_other_in_a_circle(database: ControlDatabase) -> None:

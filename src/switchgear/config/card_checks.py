@@ -1,6 +1,6 @@
 """What types cannot say of models' cards: other names that are taken, days of no calendar, ways that lead nowhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from msgspec.structs import asdict
@@ -8,6 +8,7 @@ from yaml.nodes import ScalarNode
 
 from switchgear.config.circles import Way, circles
 from switchgear.config.document import problem_at
+from switchgear.config.leading import retired
 from switchgear.config.model import Config
 from switchgear.config.problems import Problem, shown
 from switchgear.config.routing import ModelEntry
@@ -28,10 +29,11 @@ class CardChecks:
         """All problems, in no particular order."""
         models = self._config.models
         yield from self._other_names()
+        ended = retired(models)
         for entry in models.values():
             yield from self._dates(entry.card.dates)
             for way in self._redirect(entry):
-                problem = self._written.unknown_model(way.to, str(way.node.value))
+                problem = self._leads_nowhere(way, ended)
                 if problem:
                     yield problem_at(way.node, problem)
         owners = {other: name for name, entry in models.items() for other in entry.aliases}
@@ -42,6 +44,13 @@ class CardChecks:
         for circle in circles(ways):
             text = f"the redirects lead in a circle, {circle.told()}; let one of them end at a model that is served"
             yield problem_at(circle.node, text)
+
+    def _leads_nowhere(self, way: Way, ended: Mapping[str, ModelEntry]) -> str | None:
+        written = str(way.node.value)
+        problem = self._written.unknown_model(way.to, written)
+        if problem is None and way.to in ended and ended[way.to].card.redirect_to is None:
+            return f"the model {shown(written)} is retired and redirects nowhere; name one that is served"
+        return problem
 
     def _other_names(self) -> Iterator[Problem]:
         taken = dict.fromkeys(self._config.models, "a model")

@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import structs
 
 from switchgear.config.feed import Feed
+from switchgear.config.leading import retired, ways, without
 from switchgear.config.model import Config, ProviderEntry
 from switchgear.config.routing import ModelEntry
 from switchgear.config.secret import Secret
@@ -64,7 +65,31 @@ def _usable(config: Config, models: Mapping[str, ModelEntry]) -> Mapping[str, Mo
             _LOG.warning("the model %s of the control database is left out: %s is taken", name, ", ".join(double))
         elif not double:
             usable[name] = entry
-    return usable
+    return _leading_somewhere(config, usable)
+
+
+def _leading_somewhere(config: Config, models: Mapping[str, ModelEntry]) -> Mapping[str, ModelEntry]:
+    """``models`` without their ways to what is no more: those would cost the calls that follow them."""
+    every = {**models, **config.models}
+    known = {*every, *(other for entry in every.values() for other in entry.aliases)}
+    ended = retired(every)
+
+    def is_there(way: str) -> bool:
+        provider, slash, _ = way.partition("/")
+        return way in known or (bool(slash) and provider in config.providers)
+
+    found: dict[str, ModelEntry] = {}
+    for name, entry in models.items():
+        lost = {way for way in ways(name, entry) if way in ended or not is_there(way)}
+        found[name] = without(name, entry, lost) if lost else entry
+        card = entry.card
+        if card.redirect_to is not None and not is_there(card.redirect_to):
+            lost.add(card.redirect_to)
+            found[name] = structs.replace(found[name], card=structs.replace(card, redirect_to=None))
+        if lost:
+            gone = ", ".join(sorted(lost))
+            _LOG.warning("the model %s of the control database no longer leads to what is not served: %s", name, gone)
+    return found
 
 
 def _priced(provider: str, entry: ProviderEntry, prices: Mapping[str, PriceCard]) -> ProviderEntry:

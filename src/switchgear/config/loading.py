@@ -46,6 +46,19 @@ def parse(text: str, path: str, environ: Mapping[str, str], kinds: Mapping[str, 
     ``path`` is only told in errors; ``kinds`` are the known kinds of provider, None for all that are installed.
     Raises ConfigError with a ``path:line:column: what`` for each problem of the text.
     """
+    config, problems = examine(text, path, environ, kinds)
+    if problems or config is None:
+        raise refusal(path, problems)
+    return config
+
+
+def examine(
+    text: str, path: str, environ: Mapping[str, str], kinds: Mapping[str, Kind] | None = None
+) -> tuple[Config | None, list[Problem]]:
+    """What ``text`` describes, as far as it can be read, and all that is wrong with it.
+
+    Raises ConfigError for what is no document at all.
+    """
     root = read_document(text, path)
     if root is None or (isinstance(root, ScalarNode) and not root.value):
         raise refusal(path, [Problem(0, 0, "the file is empty; `switchgear init` writes one")])
@@ -53,13 +66,11 @@ def parse(text: str, path: str, environ: Mapping[str, str], kinds: Mapping[str, 
         environ.prepare(reference for value in _values(root) for reference in stored_references(value))
     reader = Reader(environ)
     config = reader.read(root, shape.type_info(Config), "")
-    problems = list(reader.problems)
-    if isinstance(config, Config):
-        known = discover_kinds() if kinds is None else kinds
-        problems += Checks(config, reader.places, known, _declared(root, config)).problems()
-    if problems or not isinstance(config, Config):
-        raise refusal(path, problems)
-    return config
+    if not isinstance(config, Config):
+        return None, list(reader.problems)
+    known = discover_kinds() if kinds is None else kinds
+    checks = Checks(config, reader.places, known, _declared(root, config))
+    return config, [*reader.problems, *checks.problems()]
 
 
 def discover(environ: Mapping[str, str], kinds: Mapping[str, Kind] | None = None) -> Config:

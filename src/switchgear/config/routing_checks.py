@@ -8,6 +8,7 @@ from yaml.nodes import ScalarNode
 from switchgear.config.balance_checks import BalanceChecks, lanes
 from switchgear.config.circles import Circle, Way, circles
 from switchgear.config.document import problem_at
+from switchgear.config.leading import retired
 from switchgear.config.model import Config
 from switchgear.config.problems import Problem, shown
 from switchgear.config.routing import ModelEntry, SplitEntry
@@ -32,8 +33,9 @@ class RoutingChecks:
     def problems(self) -> Iterator[Problem]:
         """All problems, in no particular order."""
         models = self._config.models
+        ended = retired(models)
         for name, entry in models.items():
-            yield from self._targets(entry)
+            yield from self._targets(name, entry, ended)
             yield from self._splits(entry)
             yield from self._copies(name, entry)
         yield from BalanceChecks(self._config, self._written).problems()
@@ -47,12 +49,22 @@ class RoutingChecks:
 
     # ------------------------------------------------------------------------------------------------- other names
 
-    def _targets(self, entry: ModelEntry) -> Iterator[Problem]:
+    def _targets(self, name: str, entry: ModelEntry, ended: Mapping[str, ModelEntry]) -> Iterator[Problem]:
+        """Where no call may go; a model that is retired itself sends none on."""
         fallbacks = [way for ways in self._fallbacks(entry).values() for way in ways]
         for way in (*fallbacks, *self._shares(entry), *self._shadow(entry)):
             problem = self._written.unknown_model(way.to, str(way.node.value))
             if problem:
                 yield problem_at(way.node, problem)
+            elif way.to in ended and name not in ended:
+                yield problem_at(way.node, self._retired(str(way.node.value), ended[way.to]))
+
+    def _retired(self, written: str, model: ModelEntry) -> str:
+        card = model.card
+        text = f"the model {shown(written)} is retired"
+        if card.redirect_to is None:
+            return f"{text}; lead to one that is served, or take this out"
+        return f"{text}; lead to {shown(self._written.value(card, 'redirect_to', card.redirect_to))} instead"
 
     def _fallbacks(self, entry: ModelEntry) -> Mapping[str, list[Way]]:
         declared = entry.fallbacks

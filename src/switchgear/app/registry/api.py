@@ -65,7 +65,7 @@ class _Check:
         self._registry = registry
 
     async def __call__(self, connection: AsyncConnection, proposal: Proposal) -> None:
-        await self._registry.check(connection, proposal.before, proposal.after)
+        await self._registry.check(connection, proposal.name, proposal.before, proposal.after)
 
 
 class _Moving:

@@ -5,14 +5,14 @@ disagreement, or skip a stage, is refused before it is committed.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from msgspec import DecodeError, Struct, ValidationError, json, structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from switchgear.app.registry.agreement import disagreements
+from switchgear.app.registry.agreement import Disagreement, disagreements
 from switchgear.config import Config
 from switchgear.config.routing import ModelEntry
 from switchgear.kernel.clock import Clock
@@ -77,7 +77,7 @@ class Registry:
         before = await self.objects.get(connection, KIND, name)
         wanted = Wanted(kind=KIND, name=name, place=EVERYWHERE, body=json.encode(entry).decode())
         stored = await self.objects.put(connection, wanted, author, action)
-        await self.check(connection, None if before is None else entry_of(before), entry)
+        await self.check(connection, name, None if before is None else entry_of(before), entry)
         return stored
 
     async def delete(self, connection: AsyncConnection, name: str, author: Author) -> None:
@@ -85,7 +85,7 @@ class Registry:
         await audit.head(connection, to_add=True)
         stored = await self.find(connection, name)
         await self.objects.delete(connection, stored, author)
-        await self.check(connection, entry_of(stored), None)
+        await self.check(connection, name, entry_of(stored), None)
 
     async def move(self, connection: AsyncConnection, name: str, move: Move, author: Author) -> Stored:
         """Bring a model to another stage, today; the day is noted on its card."""
@@ -120,17 +120,30 @@ class Registry:
             raise Refused(409, "deleted_version", f"in version {number} the model was deleted")
         return await self.put(connection, name, entry_in(version.body, f"version {number}"), author, "revert")
 
-    async def check(self, connection: AsyncConnection, before: ModelEntry | None, after: ModelEntry | None) -> None:
-        """Raise Refused for a change, already made in the transaction, that skips a stage or breaks the agreement."""
+    async def check(
+        self, connection: AsyncConnection, name: str, before: ModelEntry | None, after: ModelEntry | None
+    ) -> None:
+        """Raise Refused for a change, already made in the transaction, that skips a stage or breaks the agreement.
+
+        What was wrong elsewhere before, because the file has changed since, stands in nobody's way.
+        """
         if before is not None and after is not None:
             _check_move(before.card.stage, after.card.stage)
-        models = await self.all(connection)
+        models = self._of_today(await self.all(connection))
         # Reading them takes milliseconds for each hundred, and nobody else should wait for that.
         problems = await asyncio.to_thread(disagreements, self._declared(), models)
         if problems:
-            text = "; ".join(problems[:_MOST_PROBLEMS])
-            errors = [{"message": problem} for problem in problems[:_MOST_PROBLEMS]]
-            raise Refused(422, "disagreement", f"the models would not agree: {text}", members={"errors": errors})
+            others = {each: entry for each, entry in models.items() if each != name}
+            earlier = others if before is None else self._of_today({**others, name: before})
+            known = {one.fact for one in await asyncio.to_thread(disagreements, self._declared(), earlier)}
+            problems = [one for one in problems if one.model == name or one.fact not in known]
+        if problems:
+            raise _disagreement(problems[:_MOST_PROBLEMS])
+
+    def _of_today(self, models: dict[str, ModelEntry]) -> dict[str, ModelEntry]:
+        """``models``, with those retired whose announced day has come."""
+        now_ns = self._clock.wall_ns()
+        return {name: _retired_by(entry, now_ns) for name, entry in models.items()}
 
     def _require_free(self, name: str) -> None:
         if name in self.of_file:
@@ -152,6 +165,22 @@ def entry_in(body: str, what: str) -> ModelEntry:
         return json.decode(body, type=ModelEntry)
     except (DecodeError, ValidationError) as error:
         raise Refused(409, "outdated_version", f"{what} is not of this version of the program: {error}") from None
+
+
+def _disagreement(problems: Sequence[Disagreement]) -> Refused:
+    told = (f"in {one.model!r}: {one.text}" if one.model else one.text for one in problems)
+    errors = [{"message": one.text, "model": one.model or None} for one in problems]
+    return Refused(422, "disagreement", f"the models would not agree: {'; '.join(told)}", members={"errors": errors})
+
+
+def _retired_by(entry: ModelEntry, wall_ns: int) -> ModelEntry:
+    try:
+        stage = entry.card.stage_at(wall_ns)
+    except ValueError:  # a day of no calendar, which the checks tell
+        return entry
+    if stage != "retired":
+        return entry
+    return structs.replace(entry, card=structs.replace(entry.card, stage="retired"))
 
 
 def _check_move(before: Stage, after: Stage) -> None:
