@@ -156,4 +156,4 @@ async def test_what_is_asked_wrongly_is_told_and_changes_nothing(database: Contr
             answer = await gateway.request(method, path, json=body)
             assert (answer.status_code, answer.json().get("param")) == expected, (path, body)
             assert answer.json().get("message") or answer.status_code == 200
-        assert await work_of(database).service.everybodys(10) == []
+        assert (await work_of(database).service.progress()).batches == {}

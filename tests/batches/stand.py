@@ -7,15 +7,17 @@ from contextlib import asynccontextmanager
 from datetime import UTC
 from typing import Self
 
-from msgspec import structs
+from msgspec import convert, structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from switchgear.app.database import ControlDatabase
+from switchgear.batches import store
 from switchgear.batches.jobs import Runner
 from switchgear.batches.model import Batch, Caller, File, Rules
 from switchgear.batches.sending import Answer, Sent
 from switchgear.batches.service import Batches, Wish
 from switchgear.batches.shop import Shop
+from switchgear.batches.tables import MOMENTS
 from switchgear.batches.windows import Pace
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.ids import Ids, seeded_bits
@@ -134,6 +136,27 @@ class Stand:
         """Go by another pace."""
         assert self.pace is not None
         self.pace = structs.replace(self.pace, **values)
+
+
+async def keep_batch(database: ControlDatabase, name: str, *, project: str = "", **facts: object) -> Batch:
+    """Have a batch in the database that nobody runs."""
+    files = {"input_file": "file_1", "output_file": "", "error_file": ""}
+    moments = dict.fromkeys(f"{moment}_ns" for moment in MOMENTS)
+    counts = dict.fromkeys(("lease_until_ns", "results_keep_seconds", "total", "succeeded", "errored", "unfinished"), 0)
+    texts = {
+        "door": "openai",
+        "endpoint": CHAT,
+        "completion_window": "24h",
+        "metadata": "{}",
+        "errors": "",
+        "owner": "",
+    }
+    times = {"created_ns": 1_700_000_000_000_000_000, "expires_ns": 1_700_086_400_000_000_000}
+    whose = {"scope": Caller(key="ada", project=project).scope, "key": "ada", "status": "in_progress"}
+    batch = convert({"id": name, **whose, **texts, **files, **times, **moments, **counts, **facts}, Batch)
+    async with database.write() as connection:
+        await store.add_batch(connection, batch)
+    return batch
 
 
 def line(number: int, **other: object) -> dict[str, object]:

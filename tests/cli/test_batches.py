@@ -56,6 +56,15 @@ def test_all_are_listed_newest_first_or_those_that_are_not_over(config: str, bat
     assert [(each["id"], each["status"], each["key"]) for each in json.loads(shown)] == [(waiting, "validating", "bob")]
 
 
+def test_those_of_one_state_and_of_one_project_are_listed(config: str, batches: list[str]) -> None:
+    def listed(*arguments: str) -> list[str]:
+        return [each["id"] for each in json.loads(run("list", "-c", config, "--json", *arguments)[1])]
+
+    assert listed("--status", "failed") == [batches[0]]
+    assert listed("--project", "a") == []
+    assert "say the same" in run("list", "-c", config, "--active", "--status", "failed")[2]
+
+
 def test_one_is_shown_with_what_was_wrong_with_it(config: str, batches: list[str]) -> None:
     status, shown, _ = run("show", batches[0], "-c", config, "--json")
     assert status == 0
@@ -68,6 +77,8 @@ def test_one_is_shown_with_what_was_wrong_with_it(config: str, batches: list[str
 def test_one_that_is_not_over_is_cancelled(config: str, batches: list[str]) -> None:
     failed, waiting = batches
     assert run("cancel", waiting, "-c", config)[:2] == (0, f"{waiting}: cancelling\n")
+    finished = CliRunner().invoke(application(), ["audit", "list", "-c", config, "--json"])
+    assert [(row["action"], row["name"]) for row in json.loads(finished.stdout)] == [("cancel", waiting)]
     status, _, said = run("cancel", failed, "-c", config)
     assert status == 1
     assert "is failed and cannot be cancelled any more" in said

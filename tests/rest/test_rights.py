@@ -15,6 +15,7 @@ from switchgear.rest.principal import Place
 from switchgear.rest.resource import Body, Resource
 from switchgear.rest.resource_routes import resource_routes
 from switchgear.rest.route import PREFIX, Answer, Asked, Route
+from tests.batches.stand import keep_batch
 from tests.management import SOURCES, application, as_, bind, client, management
 
 FOREIGNER = "user:eve"
@@ -35,6 +36,10 @@ SPECS = {
 """Of every kind, something that belongs to project a, or to everybody."""
 WORDS = {"revert": {"version": 1}, "rotate": {}, "stage": {"stage": "production"}, "secrets": {"value": "v"}}
 """What is said where no object is."""
+
+
+def path_of(route: Route, name: str) -> str:
+    return route.path.replace("{name:path}", name).replace("{name}", name).replace("{id}", name)
 
 
 async def nothing(asked: Asked) -> Answer:
@@ -71,14 +76,14 @@ async def test_every_path_below_the_prefix_is_one_of_the_declared_routes(databas
 async def test_a_stranger_gets_401_on_every_route(database: ControlDatabase) -> None:
     async with client(application(database), "203.0.113.7") as stranger:
         for route in routes(SOURCES, management(database)):
-            answer = await stranger.request(route.method, route.path.replace("{name:path}", "x").replace("{name}", "x"))
+            answer = await stranger.request(route.method, path_of(route, "x"))
             assert answer.status_code == 401, route
 
 
 async def test_somebody_without_any_role_gets_403_on_every_route(database: ControlDatabase) -> None:
     async with client(application(database), "203.0.113.7") as eve:
         for route in routes(SOURCES, management(database)):
-            path = route.path.replace("{name:path}", "x").replace("{name}", "x")
+            path = path_of(route, "x")
             answer = await eve.request(route.method, path, headers=as_(FOREIGNER))
             assert answer.status_code == 403, route
 
@@ -113,8 +118,8 @@ def body_for(route: Route) -> object:
 
 
 async def foreign(api: httpx.AsyncClient, route: Route) -> int:
-    name = {"sheets": "plan", "limits": "of-a"}.get(route.path.split("/")[1], "theirs")
-    path = route.path.replace("{name:path}", name).replace("{name}", name)
+    name = {"sheets": "plan", "limits": "of-a", "batches": "batch_of-a"}.get(route.path.split("/")[1], "theirs")
+    path = path_of(route, name)
     headers = {**as_(FOREIGNER), "if-match": "*"} if route.changes else as_(FOREIGNER)
     answer = await api.request(route.method, path, json=body_for(route), headers=headers)
     assert "the plan" not in answer.text
@@ -140,6 +145,7 @@ async def test_every_route_is_closed_to_the_people_of_a_foreign_project(database
             assert (await api.put(path, json={"spec": {}}, headers={"if-none-match": "*"})).status_code == 201
         limit = await api.put("/limits/of-a", json={"spec": SPECS["limits"]}, headers={"if-none-match": "*"})
         assert limit.status_code == 201, limit.text
+        await keep_batch(database, "batch_of-a", project="a")
         for route in (*extra, *made_routes(database)):
             status = await foreign(api, route)
             key = f"{route.method} {route.path}"
@@ -149,6 +155,7 @@ async def test_every_route_is_closed_to_the_people_of_a_foreign_project(database
                 assert status in (403, 404), (key, status)
         limits = (await api.get("/limits", headers=as_(FOREIGNER))).json()["data"]
         assert [one["name"] for one in limits] == []
+        assert (await api.get("/batches", headers=as_(FOREIGNER))).json() == {"data": [], "next": None}
         sheets = (await api.get("/sheets", headers=as_(FOREIGNER))).json()
         assert sheets == {"data": [], "next": None}
         bindings = (await api.get("/bindings", headers=as_(FOREIGNER))).json()["data"]

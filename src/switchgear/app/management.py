@@ -16,6 +16,7 @@ from switchgear.app.registry.prices import price_routes
 from switchgear.app.registry.service import Registry
 from switchgear.auth.directory import Directory
 from switchgear.auth.roles import LOCAL_OPERATOR
+from switchgear.batches.management import batch_routes
 from switchgear.config import Config
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.ids import Ids
@@ -78,6 +79,7 @@ def routes(sources: Sources, management: Management) -> tuple[Route, ...]:
         *limit_routes(management.identity.objects, management.declared, management.file),
         *identity_routes(management.identity, management.file),
         *ledger_routes(),
+        *batch_routes(management.clock.wall_ns),
         *audit_routes(),
         *_of_calls(sources),
     )

@@ -21,6 +21,10 @@ MAX_LINES: Final = 50_000
 MAX_LINE_BYTES: Final = 4 * 1024 * 1024
 
 
+PROJECT_SCOPE: Final = "project:"
+"""What the scope of a project's batches begins with."""
+
+
 class Caller(Struct, frozen=True, kw_only=True):
     """Who asks: a virtual key, and the project that it belongs to."""
 
@@ -30,7 +34,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     @property
     def scope(self) -> str:
         """Who sees the same files and batches: the keys of one project, or a key without one by itself."""
-        return f"project:{self.project}" if self.project else f"key:{self.key}"
+        return f"{PROJECT_SCOPE}{self.project}" if self.project else f"key:{self.key}"
 
 
 class File(Struct, frozen=True, kw_only=True):
@@ -87,6 +91,11 @@ class Batch(Struct, frozen=True, kw_only=True):
     errored: int
     unfinished: int
     """Lines that were given up because it expired or was cancelled."""
+
+    @property
+    def project(self) -> str:
+        """Whose it is; empty: of a key without a project."""
+        return self.scope.removeprefix(PROJECT_SCOPE) if self.scope.startswith(PROJECT_SCOPE) else ""
 
     @property
     def is_active(self) -> bool:

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from switchgear.batches import store
 from switchgear.batches.files import ERROR_STATES, OUTPUT_STATES, Files, Wanted
 from switchgear.batches.model import (
-    ACTIVE,
     ENDPOINTS,
     MAX_LINE_BYTES,
     MAX_LINES,
@@ -156,18 +155,9 @@ class Batches:
         """Begin no more lines of a batch; those under way end. Raises BadRequest for one that is over."""
         async with self._database.write() as connection:
             found = await _find(connection, caller, door, batch)
-            changed = await self.stop(connection, found)
+            changed = await stop(connection, found, self._clock.wall_ns())
         self.on_change()
         return changed
-
-    async def stop(self, connection: AsyncConnection, batch: Batch) -> Batch:
-        """The same for a batch that was found already."""
-        values = {"status": "cancelling", "cancelling_ns": self._clock.wall_ns()}
-        await store.change_batch(connection, batch.id, values, only_in=_STOPPABLE)
-        found = await store.find_batch(connection, batch.id)
-        if found is None or found.status not in ("cancelling", "cancelled"):
-            raise BadRequest(f"the batch {batch.id!r} is {batch.status} and cannot be cancelled any more")
-        return found
 
     async def delete(self, caller: Caller, door: Door, batch: str) -> None:
         """Forget a batch with its results. Raises BadRequest for one that is not over."""
@@ -195,16 +185,20 @@ class Batches:
             after = lines[-1].number
             yield b"".join(map(anthropic_line, lines))
 
-    async def everybodys(self, limit: int, *, active: bool = False) -> list[Batch]:
-        """Batches of all scopes, newest first; for the operator."""
-        wanted = [BATCHES.c.status.in_(ACTIVE)] if active else []
-        async with self._database.read() as connection:
-            return await store.list_batches(connection, wanted, limit)
-
     async def progress(self) -> Progress:
         """How everybody's batches stand."""
         async with self._database.read() as connection:
             return await store.progress(connection)
+
+
+async def stop(connection: AsyncConnection, batch: Batch, now_ns: int) -> Batch:
+    """Begin no more lines of a batch that was found already. Raises BadRequest for one that is over."""
+    values = {"status": "cancelling", "cancelling_ns": now_ns}
+    await store.change_batch(connection, batch.id, values, only_in=_STOPPABLE)
+    found = await store.find_batch(connection, batch.id)
+    if found is None or found.status not in ("cancelling", "cancelled"):
+        raise BadRequest(f"the batch {batch.id!r} is {batch.status} and cannot be cancelled any more")
+    return found
 
 
 def _nothing() -> None:

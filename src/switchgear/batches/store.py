@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct, json
-from sqlalchemy import ColumnElement, Table, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from switchgear.batches.model import ACTIVE, MAX_LINES, Batch, DoneLine, File, LineState, Progress, Result
@@ -59,6 +59,19 @@ async def list_batches(
     order = BATCHES.c.id.asc() if oldest_first else BATCHES.c.id.desc()
     found = await connection.execute(select(BATCHES).where(*wanted).order_by(order).limit(limit))
     return [Batch(**row) for row in found.mappings()]
+
+
+async def newest_batches(
+    connection: AsyncConnection,
+    wanted: Sequence[ColumnElement[bool]],
+    limit: int,
+    before: tuple[int, str] | None = None,
+) -> list[Batch]:
+    """The same of all doors, whose ids do not tell their order together; ``before``: what a page ended with."""
+    made = (BATCHES.c.created_ns, BATCHES.c.id)
+    behind = [] if before is None else [tuple_(*made) < before]
+    asked = select(BATCHES).where(*wanted, *behind).order_by(*(column.desc() for column in made)).limit(limit)
+    return [Batch(**row) for row in (await connection.execute(asked)).mappings()]
 
 
 async def count_files(connection: AsyncConnection, scope: str) -> int:

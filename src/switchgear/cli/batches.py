@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from switchgear.batches.model import Status
 from switchgear.cli.settings import ConfigOption
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
@@ -17,6 +18,10 @@ class ListBatchesOptions:
 
     config: ConfigOption = None
     active: Annotated[bool, typer.Option("--active", help="Only those that are not over.")] = False
+    status: Annotated[
+        Status | None, typer.Option(help="Only those that stand so.", show_choices=True, show_default=False)
+    ] = None
+    project: Annotated[str, typer.Option(metavar="PROJECT", help="Only this project's.", show_default=False)] = ""
     limit: Annotated[int, typer.Option(metavar="BATCHES", min=1, max=1000, help="How many at most.")] = 50
     as_json: AsJson = False
 

@@ -1,7 +1,5 @@
 """The work of ``switchgear models put``, ``promote``, ``revert`` and the like: models of the control database."""
 
-import os
-import pwd
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +13,7 @@ from switchgear.app.database import ControlDatabase
 from switchgear.app.migrations import upgrade
 from switchgear.app.registry.service import Move, Registry, entry_in, entry_of
 from switchgear.cli.database import in_database
+from switchgear.cli.identity import author
 from switchgear.cli.model_options import (
     DeleteOptions,
     DeprecateOptions,
@@ -131,14 +130,6 @@ def in_transaction(declared: Config, change: Callable[[AsyncConnection, Author],
     async def ask(database: ControlDatabase) -> Answer:
         await upgrade(database)
         async with database.write() as connection:
-            return await change(connection, _author())
+            return await change(connection, author())
 
     return in_database(declared, ask)
-
-
-def _author() -> Author:
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        name = str(os.getuid())
-    return Author(kind="operator", name=name)

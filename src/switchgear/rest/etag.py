@@ -1,5 +1,6 @@
 """ETags and the conditions on them (RFC 9110 §8.8.3, §13): nobody overwrites what they have not seen."""
 
+import hashlib
 from collections.abc import Mapping
 
 from switchgear.rest.problem import Refused
@@ -8,6 +9,11 @@ from switchgear.rest.problem import Refused
 def etag_of(version: int | str) -> str:
     """The strong ETag of one version of something."""
     return f'"{version}"'
+
+
+def digest_etag(content: bytes) -> str:
+    """The strong ETag of what has no version: of its own bytes."""
+    return etag_of(hashlib.sha256(content).hexdigest()[:32])
 
 
 def matches(condition: str, etag: str) -> bool:
