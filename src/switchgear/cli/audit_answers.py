@@ -6,6 +6,7 @@ from typing import Final
 import typer
 
 from switchgear.app.database import ControlDatabase
+from switchgear.app.migrations import require_newest
 from switchgear.cli.audit import AuditListOptions, AuditVerifyOptions
 from switchgear.cli.database import in_database
 from switchgear.cli.output import note, show_json, show_table
@@ -26,6 +27,7 @@ def list_changes(given: AuditListOptions) -> None:
     sought = Sought(kind=given.kind, name=given.name, who=given.who)
 
     async def ask(database: ControlDatabase) -> list[Entry]:
+        await require_newest(database)
         async with database.read() as connection:
             return await newest(connection, sought, given.before or _NEWEST, given.limit)
 
@@ -42,6 +44,7 @@ def verify_log(given: AuditVerifyOptions) -> None:
     known = None if given.head is None else _read_head(given.head)
 
     async def ask(database: ControlDatabase) -> Verdict:
+        await require_newest(database)
         async with database.read() as connection:
             return await verify(connection, known)
 

@@ -9,7 +9,7 @@ from msgspec import json, structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from switchgear.app.database import ControlDatabase
-from switchgear.app.migrations import newest, revision
+from switchgear.app.migrations import require_newest
 from switchgear.batches import store
 from switchgear.batches.management import Sought, cancelled, shown_batch
 from switchgear.batches.model import Batch
@@ -79,8 +79,7 @@ async def _find(connection: AsyncConnection, name: str) -> Batch:
 
 def _asked(config: Path | None, ask: Callable[[ControlDatabase], Awaitable[Answer]]) -> Answer:
     async def run(database: ControlDatabase) -> Answer:
-        if await revision(database) != newest():
-            raise ConfigError("the control database is not at this version; `switchgear database upgrade` brings it on")
+        await require_newest(database)
         return await ask(database)
 
     return in_database(effective_config(config, read_environment()), run)

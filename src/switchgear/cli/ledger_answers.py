@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from switchgear.app.database import ControlDatabase
-from switchgear.app.migrations import newest, revision
+from switchgear.app.migrations import require_newest
 from switchgear.cli.database import in_database
 from switchgear.cli.ledger import ExportOptions, ListOptions, StatementOptions
 from switchgear.cli.output import note, show_json, show_table
@@ -96,12 +96,7 @@ def export(given: ExportOptions) -> None:
 
 async def opened(database: ControlDatabase) -> Ledger:
     """The ledger in a database that has its tables. Raises ConfigError for another, and OSError."""
-    found = await revision(database)
-    if found != newest():
-        raise ConfigError(
-            f"the control database is at revision {found or 'none'}, and this needs {newest()}; "
-            "`switchgear serve` brings it forward, and so does `switchgear database upgrade`"
-        )
+    await require_newest(database)
     return Ledger(database, SystemClock())
 
 

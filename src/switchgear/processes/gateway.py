@@ -87,7 +87,7 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
         source = Source(path, environ)
         source.remembered.keep_fresh()
         watch = _Watch(source, environ)
-        config = await _first_config(source, options)
+        config = await _first_config(source, options, stopping)
         watch.follow(config)
         parts = build(config, options)
         watch.bind(parts)
@@ -194,11 +194,11 @@ def _bounds(config: Config) -> Bounds:
     )
 
 
-async def _first_config(source: Source, options: GatewayOptions) -> Config:
+async def _first_config(source: Source, options: GatewayOptions, stopping: asyncio.Event) -> Config:
     """What to begin with. Beside a control process, a gateway waits a moment for the first feed there ever is."""
     feed = Path(source.declared().journal.directory) / FEED_FILE
     for _ in range(_FEED_LOOKS if options.control_socket is not None else 0):
-        if await asyncio.to_thread(feed.exists):
+        if stopping.is_set() or await asyncio.to_thread(feed.exists):
             break
         await asyncio.sleep(_FEED_PAUSE_SECONDS)
     return listening(source.load(), options.host, options.port)

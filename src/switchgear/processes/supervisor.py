@@ -80,10 +80,13 @@ class Supervisor:
         )
         self._control = control
         self._gateways = gateways
-        ready = await asyncio.gather(*(child.wait_ready() for child in (control, *gateways)))
+        # The first that fails decides: gateways would wait for the feed of a control process that refused to start.
+        for ready in asyncio.as_completed([child.wait_ready() for child in (control, *gateways)]):
+            if not await ready:
+                return False
         for child in (control, *gateways):
             self._watch(child)
-        return all(ready)
+        return True
 
     async def _start_control(self) -> Child:
         def command(ready_fd: int, life_fd: int) -> list[str]:

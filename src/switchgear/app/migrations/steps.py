@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
-from switchgear.kernel.errors import ConfigError
+from switchgear.app.migrations import too_new
 
 _LOCK: Final = 0x5377_6974_6368
 """The number of Postgres' advisory lock under which one process migrates; on SQLite the write transaction is it."""
@@ -46,8 +46,4 @@ def _check_known(directory: ScriptDirectory, current: str | None) -> None:
     except CommandError:
         known = None
     if known is None:
-        raise ConfigError(
-            f"the control database is at revision {current!r}, which this Switchgear does not know (its newest is "
-            f"{directory.get_current_head()!r}): a newer one has migrated it. Run that version, or restore the backup "
-            "from before; nothing was changed"
-        )
+        raise too_new(current)
