@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from shutil import copy, rmtree
@@ -69,7 +69,13 @@ class LiveServer:
     One with a configuration finds its database migrated, as most starts do; one without makes everything itself.
     """
 
-    def __init__(self, directory: Path, config: str | None = CONFIG, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        config: str | None = CONFIG,
+        environ: Mapping[str, str] | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "switchgear"),
+    ) -> None:
         self.journal = directory / "journal"
         self.directory = directory
         self._config_path = directory / "switchgear.yaml"
@@ -77,6 +83,7 @@ class LiveServer:
             self.write_config(config)
         self._has_config = config is not None
         self._environ = {"HOME": str(directory), "PYTHONPATH": str(SOURCES), **(environ or {})}
+        self._program = program
         self.url = ""
         self.banner = ""
 
@@ -95,7 +102,7 @@ class LiveServer:
             copy(migrated_database(), place)
         with (self.directory / "stderr.log").open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "switchgear", "serve", *arguments],
+                [*self._program, "serve", *arguments],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 env=self._environ,
