@@ -146,6 +146,21 @@ async def test_what_disagrees_is_refused(desk: Desk, path: str, spec: dict[str, 
         assert (await api.get(f"{path}/new")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [{"models": ["a b"]}, {"models": [""]}, {"doors": ["front"]}, {"tags": [""]}, {"user": "a b"}, {"team": "a" * 65}],
+)
+async def test_a_key_that_no_file_could_declare_is_refused(desk: Desk, spec: dict[str, object]) -> None:
+    async with desk.asking(ROOT) as api:
+        assert (await api.post("/keys", json={"name": "old", "spec": {}})).status_code == 201
+        for answer in (
+            await api.post("/keys", json={"name": "new", "spec": spec}),
+            await api.put("/keys/old", json={"spec": spec}, headers={"if-match": "*"}),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid_body"), answer.text
+        assert (await api.get("/keys/new")).status_code == 404
+
+
 async def test_what_others_refer_to_cannot_be_deleted(desk: Desk) -> None:
     async with desk.asking(ROOT) as api:
         await api.post("/teams", json={"name": "shop", "spec": {}})

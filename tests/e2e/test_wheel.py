@@ -20,12 +20,10 @@ PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 NO_PYTHONPATH = {"PYTHONPATH": ""}
 
 
-def done(command: list[str], **where: Path) -> subprocess.CompletedProcess[str]:
+def done(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
     """What a command did, without anything of this process' environment."""
-    home = str(where["cwd"])
-    return subprocess.run(
-        command, env={"HOME": home, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False, **where
-    )
+    environ = {"HOME": str(cwd), "PATH": "/usr/bin:/bin"}
+    return subprocess.run(command, env=environ, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from switchgear.batches.service import stop
 from switchgear.batches.tables import BATCHES, MOMENTS
 from switchgear.kernel.errors import BadRequest
 from switchgear.rest import audit
-from switchgear.rest.cursor import CursorText, Limit, cursor_after, cursor_text
+from switchgear.rest.cursor import STORABLE, CursorText, Limit, cursor_after, cursor_text, unknown_cursor
 from switchgear.rest.etag import digest_etag
 from switchgear.rest.principal import EVERYWHERE, Author, Place, Principal
 from switchgear.rest.problem import Refused, forbidden, not_found
@@ -37,7 +37,7 @@ class BatchQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     status: Annotated[
         StatusFilter | None, Meta(description="Only those that stand so; `active`: those that are not over.")
     ] = None
-    project: Annotated[str, Meta(max_length=64, description="Only this project's.")] = ""
+    project: Annotated[str, Meta(max_length=64, pattern=STORABLE, description="Only this project's.")] = ""
 
 
 class BatchObject(Struct, frozen=True, kw_only=True):
@@ -252,8 +252,8 @@ def _read_cursor(after: str) -> tuple[int, str] | None:
     if not after:
         return None
     created, _, name = after.partition(" ")
-    if not created.isdecimal() or int(created) > _MAX_CREATED_NS or "\0" in name:
-        raise Refused(400, "invalid_cursor", "the cursor is none of this list: take `next` of a page")
+    if not (created.isascii() and created.isdigit() and int(created) <= _MAX_CREATED_NS):
+        raise unknown_cursor()
     return int(created), name
 
 

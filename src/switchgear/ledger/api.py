@@ -15,7 +15,7 @@ from switchgear.ledger.listing import Wanted, page, read_cursor
 from switchgear.ledger.row import Row
 from switchgear.ledger.statement import Asked as AskedStatement
 from switchgear.ledger.statement import Line, Period, lines, moment_ns
-from switchgear.rest.cursor import PageQuery, cursor_after, cursor_text
+from switchgear.rest.cursor import STORABLE, PageQuery, cursor_after, cursor_text, unknown_cursor
 from switchgear.rest.principal import EVERYWHERE, Place
 from switchgear.rest.problem import Refused, forbidden
 from switchgear.rest.route import Answer, Asked, Route
@@ -26,7 +26,7 @@ StatementScope = Literal[
     "all", "key", "owner", "team", "project", "organisation", "end_user", "model", "provider", "tag"
 ]
 Day = Annotated[date | None, Meta(description="A day in UTC, as 2026-11-26.")]
-Named = Annotated[str, Meta(max_length=1024, description="Whose, in the scope.")]
+Named = Annotated[str, Meta(max_length=1024, pattern=STORABLE, description="Whose, in the scope.")]
 _PLACES: Final = ("organisation", "project", "team")
 
 
@@ -37,7 +37,7 @@ class LedgerQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     name: Named = ""
     from_day: Day = field(default=None, name="from")
     to_day: Annotated[date | None, Meta(description="The first day no more.")] = field(default=None, name="to")
-    call: Annotated[str, Meta(max_length=64, description="Only this call's rows, by its id.")] = ""
+    call: Annotated[str, Meta(max_length=64, pattern=STORABLE, description="Only this call's rows, by its id.")] = ""
 
 
 class StatementQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,7 +109,11 @@ async def _rows(asked: Asked) -> Answer:
         to_ns=None if query.to_day is None else moment_ns(query.to_day),
         call_id=query.call.removeprefix("req_"),
     )
-    found = await page(asked.connection, wanted, query.limit, read_cursor(after) if after else None)
+    try:
+        place = read_cursor(after) if after else None
+    except ValueError:
+        raise unknown_cursor() from None
+    found = await page(asked.connection, wanted, query.limit, place)
     following = None if found.next is None else cursor_text(of, found.next.written())
     return Answer(body=Rows(data=[entry.now() for entry in found.entries], next=following))
 

@@ -18,6 +18,8 @@ from switchgear.ledger.totals import SCOPES, TAG
 
 MOST_ROWS: Final = 1000
 _PARTS: Final = 3
+_LATEST_NS: Final = (1 << 63) - 1
+_MOST_ATTEMPTS: Final = (1 << 31) - 1
 
 
 class Cursor(Struct, frozen=True):
@@ -35,9 +37,14 @@ class Cursor(Struct, frozen=True):
 def read_cursor(written: str) -> Cursor:
     """Raises ValueError for what :meth:`Cursor.written` did not give."""
     parts = written.split(".")
-    if len(parts) != _PARTS or not (parts[0].isascii() and parts[0].isdigit() and parts[2].isdigit()):
+    sound = len(parts) == _PARTS and _is_number(parts[0], _LATEST_NS) and _is_number(parts[2], _MOST_ATTEMPTS)
+    if not sound:
         raise ValueError(f"{written[:100]!r} is no cursor of this list")
     return Cursor(int(parts[0]), parts[1], int(parts[2]))
+
+
+def _is_number(text: str, most: int) -> bool:
+    return text.isascii() and text.isdigit() and int(text) <= most
 
 
 class Wanted(Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from switchgear.ledger.totals import ALL_SCOPES, AMOUNTS, EVERYTHING
 Period = Literal["day", "month"]
 EPOCH: Final = date(1970, 1, 1)
 _DECEMBER: Final = 12
+_LATEST_NS: Final = (1 << 63) - 1
 MOST_PERIODS: Final = 400
 
 
@@ -85,7 +86,9 @@ def days_since_epoch(day: date) -> int:
 
 def moment_ns(day: date) -> int:
     """The first nanosecond of a day."""
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000_000_000
+    found = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000_000_000
+    # No database holds the moments of other centuries, and there is nothing in them.
+    return min(max(found, -_LATEST_NS), _LATEST_NS)
 
 
 def _query(asked: Asked, begin: date, end: date) -> Select[Any]:

@@ -6,12 +6,12 @@ from msgspec import Meta, Raw, Struct
 
 from switchgear.rest.audit import Entry
 from switchgear.rest.audit_log import Sought, newest, verify
-from switchgear.rest.cursor import CursorText, Limit, cursor_after, cursor_text
+from switchgear.rest.cursor import STORABLE, CursorText, Limit, cursor_text, number_after
 from switchgear.rest.route import Answer, Asked, Route
 from switchgear.rest.written import moment
 
 _NEWEST: Final = 1 << 62
-Filter = Annotated[str, Meta(max_length=200, pattern=r"^[^\u0000]*$")]
+Filter = Annotated[str, Meta(max_length=200, pattern=STORABLE)]
 
 
 class AuditQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,7 +86,7 @@ def audit_routes() -> tuple[Route, ...]:
 async def _list(asked: Asked) -> Answer:
     query = asked.query_as(AuditQuery)
     of = f"/audit?kind={query.kind}&name={query.name}&who={query.who}"
-    before = int(cursor_after(of, query.cursor) or _NEWEST)
+    before = number_after(of, query.cursor, _NEWEST)
     sought = Sought(kind=query.kind, name=query.name, who=query.who)
     found = await newest(asked.connection, sought, before, query.limit + 1)
     page = found[: query.limit]

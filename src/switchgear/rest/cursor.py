@@ -10,6 +10,8 @@ from msgspec import Meta, MsgspecError, Struct, json
 from switchgear.rest.problem import Refused
 
 MAX_LIMIT: Final = 200
+STORABLE: Final = r"^[^\u0000]*$"
+"""Of a filter: Postgres knows no text with a zero in it, and nothing is called so."""
 Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="How many at most.")]
 CursorText = Annotated[str, Meta(max_length=1024, description="`next` of the page before; empty: the first page.")]
 
@@ -40,11 +42,26 @@ def cursor_after(of: str, cursor: str) -> str:
         found = json.decode(base64.b64decode(padded, altchars=b"-_", validate=True), type=_Cursor)
     except (binascii.Error, ValueError, MsgspecError):
         found = None
-    if found is None or found.of != _digest(of):
-        raise Refused(
-            400, "invalid_cursor", "the cursor is none of this list: take `next` of a page with the same filters"
-        )
+    if found is None or found.of != _digest(of) or "\0" in found.after:
+        raise unknown_cursor()
     return found.after
+
+
+def number_after(of: str, cursor: str, first: int) -> int:
+    """The same of a list whose items have numbers; ``first`` for the first page."""
+    after = cursor_after(of, cursor)
+    if not after:
+        return first
+    if not (after.isascii() and after.isdigit() and int(after) <= first):
+        raise unknown_cursor()
+    return int(after)
+
+
+def unknown_cursor() -> Refused:
+    """Why a cursor is refused that this list did not give."""
+    return Refused(
+        400, "invalid_cursor", "the cursor is none of this list: take `next` of a page with the same filters"
+    )
 
 
 def _digest(of: str) -> str:

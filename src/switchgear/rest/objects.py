@@ -80,6 +80,8 @@ class Objects:
 
     async def get(self, connection: AsyncConnection, kind: str, name: str) -> Stored | None:
         """The object; None when there is none."""
+        if _cannot_be(name):
+            return None
         asked = select(OBJECTS).where(OBJECTS.c.kind == kind, OBJECTS.c.name == name)
         found = (await connection.execute(asked)).mappings().one_or_none()
         return None if found is None else Stored(**found)
@@ -101,6 +103,8 @@ class Objects:
         self, connection: AsyncConnection, kind: str, name: str, before: int, limit: int
     ) -> list[Version]:
         """At most ``limit`` versions older than ``before``, newest first."""
+        if _cannot_be(name):
+            return []
         same = (VERSIONS.c.kind == kind, VERSIONS.c.name == name, VERSIONS.c.version < before)
         asked = select(VERSIONS).where(*same).order_by(VERSIONS.c.version.desc()).limit(limit)
         return [Version(**found) for found in (await connection.execute(asked)).mappings()]
@@ -217,3 +221,8 @@ def _within(places: Sequence[Place]) -> ColumnElement[bool]:
             if value:
                 conditions.append(OBJECTS.c[field] == value)
     return or_(*conditions) if conditions else ~true()
+
+
+def _cannot_be(name: str) -> bool:
+    """No name has a zero in it, and Postgres would take a question for one for a defect."""
+    return "\0" in name

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from switchgear.rest.cursor import CursorText, Limit, PageQuery, cursor_after, cursor_text
+from switchgear.rest.cursor import STORABLE, CursorText, Limit, PageQuery, cursor_after, cursor_text, number_after
 from switchgear.rest.etag import check_replaces, etag_of, wants_new
 from switchgear.rest.objects import Objects, Stored, Version, Wanted
 from switchgear.rest.principal import Place
@@ -31,7 +31,7 @@ class ListQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     limit: Limit = 50
     cursor: CursorText = ""
-    project: Annotated[str, Meta(max_length=64, description="Only this project's.")] = ""
+    project: Annotated[str, Meta(max_length=64, pattern=STORABLE, description="Only this project's.")] = ""
 
 
 class Revert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -200,7 +200,7 @@ class _Serving:
         query = asked.query_as(PageQuery)
         of = f"{self._collection}/{name}/versions"
         await self._last_version(asked, name)
-        before = int(cursor_after(of, query.cursor) or _NEWEST)
+        before = number_after(of, query.cursor, _NEWEST)
         kind = self._resource.kind
         found = await self._objects.versions(asked.connection, kind, name, before, query.limit + 1)
         page = found[: query.limit]

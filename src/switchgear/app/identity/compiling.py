@@ -2,11 +2,20 @@
 
 from typing import TypeVar
 
-from msgspec import DecodeError, Struct, ValidationError, convert, json, structs
+from msgspec import DecodeError, Struct, ValidationError, json, structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from switchgear.app.database import ControlDatabase
-from switchgear.app.identity.kinds import HASHING_KEY, HASHING_KEY_NAME, KEY, SECRET, SECTIONS, KeptKey, KeptSecret
+from switchgear.app.identity.kinds import (
+    HASHING_KEY,
+    HASHING_KEY_NAME,
+    KEY,
+    SECRET,
+    SECTIONS,
+    KeptKey,
+    KeptSecret,
+    managed_key,
+)
 from switchgear.app.migrations import upgrade
 from switchgear.config.feed import Feed, ManagedKey
 from switchgear.kernel.errors import ConfigError
@@ -56,12 +65,19 @@ async def compiled(connection: AsyncConnection, objects: Objects) -> Feed:
 
 def _key(stored: Stored) -> ManagedKey:
     kept = _read(stored, KeptKey)
-    return convert({"name": stored.name, **structs.asdict(kept)}, ManagedKey, from_attributes=True)
+    try:
+        return managed_key(stored.name, kept)
+    except ValidationError as error:
+        raise _foreign(stored, error) from None
 
 
 def _read(stored: Stored, kind: type[Kept]) -> Kept:
     try:
         return json.decode(stored.body, type=kind)
     except (DecodeError, ValidationError) as error:
-        what = f"the {stored.kind} {stored.name!r} in the control database"
-        raise ConfigError(f"{what} is not of this version: {error}") from None
+        raise _foreign(stored, error) from None
+
+
+def _foreign(stored: Stored, error: Exception) -> ConfigError:
+    what = f"the {stored.kind} {stored.name!r} in the control database"
+    return ConfigError(f"{what} is not of this version: {error}")

@@ -3,19 +3,22 @@
 from collections.abc import Mapping
 from typing import Final
 
-from msgspec import Struct, json
+from msgspec import Struct, convert, json, structs
 
 from switchgear.auth.sealed import Sealed
-from switchgear.config.feed import KeyHash
+from switchgear.config.feed import KeyHash, ManagedKey
 from switchgear.config.identity import (
+    Door,
     OrganisationEntry,
     ProjectEntry,
     ServiceAccountEntry,
+    Tag,
     TeamEntry,
     UserEntry,
 )
 from switchgear.config.limits import LimitEntry
-from switchgear.config.routing import ModelEntry
+from switchgear.config.names import Name
+from switchgear.config.routing import ModelEntry, ModelName
 from switchgear.config.secret import Secret
 from switchgear.models.rate_card import PriceCard
 
@@ -52,14 +55,14 @@ class KeptSecret(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class KeyScopes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a managed key is, without its texts: the fields of an entry under `keys`."""
 
-    user: str | None = None
-    service_account: str | None = None
-    team: str | None = None
-    project: str | None = None
-    organisation: str | None = None
-    tags: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
-    doors: tuple[str, ...] = ()
+    user: Name | None = None
+    service_account: Name | None = None
+    team: Name | None = None
+    project: Name | None = None
+    organisation: Name | None = None
+    tags: tuple[Tag, ...] = ()
+    models: tuple[ModelName, ...] = ()
+    doors: tuple[Door, ...] = ()
     ip_ranges: tuple[str, ...] = ()
     expires_at: str | None = None
     disabled: bool = False
@@ -69,6 +72,11 @@ class KeptKey(KeyScopes, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A managed key as it is kept."""
 
     hashes: tuple[KeyHash, ...] = ()
+
+
+def managed_key(name: str, kept: KeptKey) -> ManagedKey:
+    """The key as gateways are told of it. Raises ValidationError for what no entry under `keys` may say."""
+    return convert({"name": name, **structs.asdict(kept)}, ManagedKey, from_attributes=True)
 
 
 def body_of(value: Struct) -> str:
