@@ -3,8 +3,8 @@
 import pytest
 
 from switchgear.kernel.ports import Standing
-from switchgear.limits.headers import ANTHROPIC, OPENAI, Headers, Pair
-from switchgear.limits.model import NANOSECONDS, Period, Quantity, Rule, Window, window_at
+from switchgear.limits.headers import ANTHROPIC, OPENAI, Headers, Pair, Resets
+from switchgear.limits.model import NANOSECONDS, Period, Quantity, Rule
 
 HOUR_NS = 1_700_000_000_000_000_000 // (3_600 * NANOSECONDS) * 3_600 * NANOSECONDS
 MINUTE: Period = "minute"
@@ -14,8 +14,8 @@ def rule(limit: int, quantity: Quantity = "requests", period: Period | None = MI
     return Rule(name="l", quantity=quantity, limit=limit, scopes=(), period=period)
 
 
-def told(headers: Headers, windows: list[Window | None], used: list[int], now_ns: int) -> list[Pair]:
-    return list(headers.of(windows, [Standing(each, True) for each in used], now_ns))
+def told(headers: Headers, used: list[int], now_ns: int) -> list[Pair]:
+    return list(headers.of([Standing(each, True) for each in used], now_ns))
 
 
 @pytest.mark.parametrize(
@@ -29,11 +29,10 @@ def told(headers: Headers, windows: list[Window | None], used: list[int], now_ns
 def test_openai_clients_are_told_how_long_a_window_lasts_rounded_up(
     period: Period, passed_ms: int, reset: bytes
 ) -> None:
-    headers = Headers(OPENAI, [rule(5, period=period)])
-    window = window_at(period, HOUR_NS, sliding=False)
+    headers = Headers([rule(5, period=period)], Resets(OPENAI))
     # What was said earlier must not be said again.
     for now_ns in (HOUR_NS, HOUR_NS + passed_ms * 1_000_000):
-        found = told(headers, [window], [2], now_ns)
+        found = told(headers, [2], now_ns)
     assert found == [
         (b"x-ratelimit-limit-requests", b"5"),
         (b"x-ratelimit-remaining-requests", b"3"),
@@ -42,17 +41,16 @@ def test_openai_clients_are_told_how_long_a_window_lasts_rounded_up(
 
 
 def test_a_clock_that_is_set_back_is_believed() -> None:
-    headers = Headers(OPENAI, [rule(5)])
-    first, second = (window_at(MINUTE, HOUR_NS + at * NANOSECONDS, sliding=True) for at in (0, 60))
-    assert told(headers, [second], [1], HOUR_NS + 70 * NANOSECONDS)[2][1] == b"50.0s"
-    assert told(headers, [first], [1], HOUR_NS + 20 * NANOSECONDS)[2][1] == b"40.0s"
+    headers = Headers([rule(5)], Resets(OPENAI))
+    assert told(headers, [1], HOUR_NS + 70 * NANOSECONDS)[2][1] == b"50.0s"
+    assert told(headers, [1], HOUR_NS + 20 * NANOSECONDS)[2][1] == b"40.0s"
 
 
 def test_anthropic_clients_are_told_the_moment_of_the_window_in_which_the_call_is() -> None:
-    headers = Headers(ANTHROPIC, [rule(5, "output_tokens")])
+    headers = Headers([rule(5, "output_tokens")], Resets(ANTHROPIC))
     for at, moment in ((0, b"2023-11-14T22:01:00Z"), (59, b"2023-11-14T22:01:00Z"), (60, b"2023-11-14T22:02:00Z")):
         now_ns = HOUR_NS + at * NANOSECONDS
-        assert told(headers, [window_at(MINUTE, now_ns, sliding=True)], [7], now_ns) == [
+        assert told(headers, [7], now_ns) == [
             (b"anthropic-ratelimit-output-tokens-limit", b"5"),
             (b"anthropic-ratelimit-output-tokens-remaining", b"0"),
             (b"anthropic-ratelimit-output-tokens-reset", moment),
@@ -61,12 +59,9 @@ def test_anthropic_clients_are_told_the_moment_of_the_window_in_which_the_call_i
 
 def test_of_each_kind_the_tightest_is_told_and_what_has_no_window_or_no_word_is_not() -> None:
     rules = [rule(10), None, rule(100, period="hour"), rule(1, "usd"), rule(1, "concurrent", None), rule(7, "tokens")]
-    headers = Headers(OPENAI, rules)
-    windows = [
-        None if each is None or each.period is None else window_at(each.period, HOUR_NS, sliding=True) for each in rules
-    ]
+    headers = Headers(rules, Resets(OPENAI))
     for used, limit in (([1, 0, 20, 1, 1, 0], b"100"), ([3, 9, 20, 1, 1, 0], b"10"), ([2, 9, 20, 1, 1, 0], b"10")):
-        found = dict(told(headers, windows, used, HOUR_NS))
+        found = dict(told(headers, used, HOUR_NS))
         assert (found[b"x-ratelimit-limit-requests"], found[b"x-ratelimit-limit-tokens"], len(found)) == (
             limit,
             b"7",

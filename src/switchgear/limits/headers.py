@@ -7,12 +7,9 @@ from typing import Final
 from msgspec import Struct
 
 from switchgear.kernel.ports import Standing
-from switchgear.limits.model import NANOSECONDS, Quantity, Rule, Window
+from switchgear.limits.model import NANOSECONDS, Period, Quantity, Rule, window_at
 
 Pair = tuple[bytes, bytes]
-_Row = tuple[int, int, Pair, bytes, Pair]
-"""A limit's number among those of a call, how much it allows, its header whole, the name of that for what is left, and
-the header for when it ends."""
 
 _MINUTE: Final = 60
 _TENTH_NS: Final = NANOSECONDS // 10
@@ -29,50 +26,73 @@ class Vendor(Struct, frozen=True):
     """When a window ends, said at a moment before it, and until when it is said so."""
 
 
+class _Reset:
+    """When the present window of a period ends, as a vendor says it now."""
+
+    __slots__ = ("said",)
+
+    def __init__(self) -> None:
+        self.said = b""
+
+
+class Resets:
+    """When present windows end: said once for all calls, for as long as it reads the same."""
+
+    __slots__ = ("_known", "_since_ns", "_until_ns", "vendor")
+
+    def __init__(self, vendor: Vendor) -> None:
+        self.vendor = vendor
+        self._known: dict[Period, _Reset] = {}
+        self._since_ns, self._until_ns = 0, 0
+
+    def of(self, period: Period) -> _Reset:
+        """What says it of a period, after each :meth:`bring_to`."""
+        self._since_ns = self._until_ns = 0
+        return self._known.setdefault(period, _Reset())
+
+    def bring_to(self, now_ns: int) -> None:
+        """Let all say what is so at ``now_ns``."""
+        if self._since_ns <= now_ns < self._until_ns:
+            return
+        self._since_ns, self._until_ns = now_ns, _NEVER
+        for period, reset in self._known.items():
+            window = window_at(period, now_ns, sliding=False)
+            reset.said, until_ns = self.vendor.write(window.ends_ns, now_ns)
+            self._until_ns = min(self._until_ns, until_ns)
+
+
+_Row = tuple[int, int, Pair, bytes, bytes, _Reset]
+"""A limit's number among those of a call, how much it allows, its header whole, and the names of those for what is left
+and for when it ends, with what says that."""
+
+
 class Headers:
     """What calls that fall under the same limits are told: of each kind the tightest, by the share that is left."""
 
-    __slots__ = ("_limits", "_since_ns", "_told", "_until_ns", "_vendor")
+    __slots__ = ("_resets", "_told")
 
-    def __init__(self, vendor: Vendor, rules: Sequence[Rule | None]) -> None:
+    def __init__(self, rules: Sequence[Rule | None], resets: Resets) -> None:
         """``rules`` in the order of the calls' limits; None stands for one that clients are not told of."""
-        numbered = [(number, rule) for number, rule in enumerate(rules) if rule is not None]
-        kinds = [[(number, rule) for number, rule in numbered if rule.quantity == kind] for kind in vendor.names]
-        self._limits = [kind for kind in kinds if kind]
-        self._vendor = vendor
-        self._told: Sequence[Sequence[_Row]] = ()
-        self._since_ns, self._until_ns = 0, 0
-        """For how long ``_told`` stays the same."""
+        kinds = [list(_rows(kind, rules, resets)) for kind in resets.vendor.names]
+        self._told = [rows for rows in kinds if rows]
+        self._resets = resets
 
-    def of(self, windows: Sequence[Window | None], standings: Sequence[Standing], now_ns: int) -> tuple[Pair, ...]:
-        """The headers of a call whose limits stand so, in the windows of ``now_ns``."""
-        if not self._since_ns <= now_ns < self._until_ns:
-            self._begin(windows, now_ns)
+    def of(self, standings: Sequence[Standing], now_ns: int) -> tuple[Pair, ...]:
+        """The headers of a call of ``now_ns`` whose limits stand so."""
+        self._resets.bring_to(now_ns)
         headers: list[Pair] = []
         for rows in self._told:
-            number, allowed, limit, name, reset = rows[0] if len(rows) == 1 else _tightest(rows, standings)
+            number, allowed, limit, name, end, reset = rows[0] if len(rows) == 1 else _tightest(rows, standings)
             left = allowed - standings[number].used
-            headers += (limit, (name, b"%d" % left if left > 0 else b"0"), reset)
+            headers += (limit, (name, b"%d" % left if left > 0 else b"0"), (end, reset.said))
         return tuple(headers)
 
-    def _begin(self, windows: Sequence[Window | None], now_ns: int) -> None:
-        ends = {window.ends_ns for window in windows if window is not None}
-        resets = {ends_ns: self._vendor.write(ends_ns, now_ns) for ends_ns in ends}
-        told = [list(self._rows(kind, windows, resets)) for kind in self._limits]
-        self._told = [rows for rows in told if rows]
-        self._since_ns, self._until_ns = now_ns, min([until_ns for _, until_ns in resets.values()], default=_NEVER)
 
-    def _rows(
-        self,
-        kind: Sequence[tuple[int, Rule]],
-        windows: Sequence[Window | None],
-        resets: Mapping[int, tuple[bytes, int]],
-    ) -> Iterator[_Row]:
-        for number, rule in kind:
-            window = windows[number]
-            if window is not None:
-                limit, left, reset = self._vendor.names[rule.quantity]
-                yield number, rule.limit, (limit, b"%d" % rule.limit), left, (reset, resets[window.ends_ns][0])
+def _rows(kind: Quantity, rules: Sequence[Rule | None], resets: Resets) -> Iterator[_Row]:
+    limit, left, end = resets.vendor.names[kind]
+    for number, rule in enumerate(rules):
+        if rule is not None and rule.quantity == kind and rule.period is not None:
+            yield number, rule.limit, (limit, b"%d" % rule.limit), left, end, resets.of(rule.period)
 
 
 def _tightest(rows: Sequence[_Row], standings: Sequence[Standing]) -> _Row:

@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from switchgear.kernel.ports import PARTS, Claim
-from switchgear.limits.headers import ANTHROPIC, OPENAI, Headers
+from switchgear.limits.headers import ANTHROPIC, OPENAI, Headers, Resets
 from switchgear.limits.model import PLACES, STEPS, Amounts, Period, Reach, Rule, Window, window_at
 
 _NEVER: Final = 1 << 63
@@ -41,10 +41,13 @@ class Counted(Struct, frozen=True):
 class Windows:
     """The present windows, each worked out once."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "anthropic", "openai")
 
     def __init__(self) -> None:
         self._known: dict[tuple[Period, bool], Window] = {}
+        self.openai = Resets(OPENAI)
+        self.anthropic = Resets(ANTHROPIC)
+        """How clients are told of their ends."""
 
     def of(self, rule: Rule, now_ns: int) -> Window | None:
         """The present window of a rule; None for what is counted only while it lasts."""
@@ -60,7 +63,7 @@ class Windows:
 class Lines:
     """The counters that some calls fall under, and the claims that such a call makes on them."""
 
-    __slots__ = ("_begin_ns", "_claims", "_end_ns", "_windows", "anthropic", "blind", "counted", "counts_use",
+    __slots__ = ("_begin_ns", "_claims", "_end_ns", "_stand", "_windows", "anthropic", "blind", "counted", "counts_use",
                  "has_providers", "is_metered", "openai", "pick", "places", "reach", "windows")  # fmt: skip
 
     def __init__(self, counted: tuple[Counted, ...], reach: Reach, windows: Windows) -> None:
@@ -78,14 +81,16 @@ class Lines:
         self.is_metered = any(each.enforced and each.grows for each in counted)
         """Whether a stream can pass a limit after it began."""
         told = [None if each.provider or each.rule.action == "dry_run" else each.rule for each in counted]
-        self.openai = Headers(OPENAI, told)
-        self.anthropic = Headers(ANTHROPIC, told)
+        self.openai = Headers(told, windows.openai)
+        self.anthropic = Headers(told, windows.anthropic)
         self.blind = () if reach.priced else tuple(_blind(counted))
         """What a call's record says of limits that cannot see what it costs."""
         self.windows: tuple[Window | None, ...] = ()
         """Of the claims that were made last."""
         self._windows = windows
         self._claims: tuple[Claim, ...] = ()
+        self._stand: Sequence[tuple[Window | None, int]] = ()
+        """The window of each, and how much the one before it weighs."""
         self._begin_ns, self._end_ns = 0, 0
         """For how long they stay the same."""
 
@@ -98,19 +103,27 @@ class Lines:
     def _begin(self, now_ns: int) -> None:
         """Windows changed, or one that is over weighs less."""
         self.windows = tuple([self._windows.of(each.rule, now_ns) for each in self.counted])
-        ends = [window.step_ends_ns(window.steps_left(now_ns)) for window in self.windows if window is not None]
+        steps = [0 if window is None else window.steps_left(now_ns) for window in self.windows]
+        stand = list(zip(self.windows, steps, strict=True))
+        ends = [window.step_ends_ns(left) for window, left in stand if window is not None]
         self._begin_ns, self._end_ns = now_ns, min(ends, default=_NEVER)
+        before = self._stand or [None] * len(stand)
+        claims = self._claims or [None] * len(stand)
         self._claims = tuple(
-            [_claim(each, window, now_ns) for each, window in zip(self.counted, self.windows, strict=True)]
+            [
+                claim if claim is not None and each == known else _claim(counted, *each)
+                for counted, each, known, claim in zip(self.counted, stand, before, claims, strict=True)
+            ]
         )
+        self._stand = stand
 
 
-def _claim(counted: Counted, window: Window | None, now_ns: int) -> Claim:
+def _claim(counted: Counted, window: Window | None, steps_left: int) -> Claim:
     rule = counted.rule
     how = (counted.enforced, rule.when_unreachable)
     if window is None:
         return Claim(counted.counter, 0, rule.limit, "", "", 0, 0.0, *how)
-    parts = window.steps_left(now_ns) * (PARTS // STEPS)
+    parts = steps_left * (PARTS // STEPS)
     return Claim(counted.counter, 0, rule.limit, window.name, window.previous, parts, window.keep_seconds, *how)
 
 

@@ -95,7 +95,7 @@ class Limit:
         """Tell the client how its limits stand. Raises what refuses a call that one of them does not hold."""
         lines, windows = held.lines, held.windows
         headers = lines.anthropic if call.door == _ANTHROPIC else lines.openai
-        call.notices += headers.of(windows, standings, now_ns)
+        call.notices += headers.of(standings, now_ns)
         if lines.blind:
             call.findings += lines.blind
         for standing in standings:

@@ -60,17 +60,19 @@ class Standings:
                 elif report.known:
                     # Its window is over: what counts from now on, this snapshot knows.
                     del self._earlier[each.counter]
+            await asyncio.sleep(0)
         return tuple(merged_limits(told)[:MOST_TOLD])
 
     async def _of_earlier(self, planner: Planner) -> dict[str, Counted]:
         """A part at a time: there may be very many, and calls go on meanwhile."""
         names, now_ns = Names(planner.rules), self._clock.wall_ns()
-        before = [] if self._last is None else [each.counter for each in self._last.known()]
-        found = {name: each for name in (*before, *self._earlier) if (each := names.find(name)) is not None}
-        counted = self._counted()
-        for first in range(0, len(counted), _AT_A_TIME):
-            for counter, window in counted[first : first + _AT_A_TIME]:
-                each = names.find(counter)
+        before = () if self._last is None else _distinct(self._last.known())
+        met: list[tuple[str, str | None]] = [(counter, None) for counter in {**dict.fromkeys(before), **self._earlier}]
+        met += self._counted()
+        found: dict[str, Counted] = {}
+        for first in range(0, len(met), _AT_A_TIME):
+            for counter, window in met[first : first + _AT_A_TIME]:
+                each = names.find(counter) if len(found) < _MOST_ASKED else None
                 if each is not None and _is_present(planner.windows.of(each.rule, now_ns), window):
                     found[counter] = each
             await asyncio.sleep(0)
@@ -91,9 +93,11 @@ def _distinct(known: Iterator[Counted]) -> dict[str, Counted]:
     return found
 
 
-def _is_present(window: Window | None, name: str) -> bool:
-    """Whether what was counted in the window ``name`` counts now; calls at once count in none."""
-    return not name if window is None else name in (window.name, window.previous or window.name)
+def _is_present(window: Window | None, name: str | None) -> bool:
+    """Whether what was counted in the window ``name`` counts now, or may; calls at once count in none."""
+    if window is None or name is None:
+        return not name
+    return name in (window.name, window.previous or window.name)
 
 
 def _reports(lines: Lines, standings: Sequence[Standing]) -> Iterator[LimitReport]:
