@@ -38,33 +38,45 @@ class Counted(Struct, frozen=True):
         return self.rule.quantity in _BY_OUTPUT
 
 
+class Stretch(Struct, frozen=True, gc=False):
+    """A stretch of time in which a window stays the same, and the one before weighs the same."""
+
+    window: Window
+    previous_parts: int
+    begin_ns: int
+    end_ns: int
+
+
 class Windows:
-    """The present windows, each worked out once."""
+    """The present windows, each worked out once for all calls."""
 
     __slots__ = ("_known", "anthropic", "openai")
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Period, bool], Window] = {}
+        self._known: dict[tuple[Period, bool], Stretch] = {}
         self.openai = Resets(OPENAI)
         self.anthropic = Resets(ANTHROPIC)
         """How clients are told of their ends."""
 
-    def of(self, rule: Rule, now_ns: int) -> Window | None:
-        """The present window of a rule; None for what is counted only while it lasts."""
+    def of(self, rule: Rule, now_ns: int) -> Stretch | None:
+        """The present stretch of a rule's window; None for what is counted only while it lasts."""
         if rule.period is None:
             return None
         key = (rule.period, rule.sliding)
-        window = self._known.get(key)
-        if window is None or not window.begins_ns <= now_ns < window.ends_ns:
-            window = self._known[key] = window_at(rule.period, now_ns, sliding=rule.sliding)
-        return window
+        stretch = self._known.get(key)
+        if stretch is None or not stretch.begin_ns <= now_ns < stretch.end_ns:
+            window = window_at(rule.period, now_ns, sliding=rule.sliding)
+            steps = window.steps_left(now_ns)
+            stretch = Stretch(window, steps * (PARTS // STEPS), now_ns, window.step_ends_ns(steps))
+            self._known[key] = stretch
+        return stretch
 
 
 class Lines:
     """The counters that some calls fall under, and the claims that such a call makes on them."""
 
-    __slots__ = ("_begin_ns", "_claims", "_end_ns", "_stand", "_windows", "anthropic", "blind", "counted", "counts_use",
-                 "has_providers", "is_metered", "openai", "pick", "places", "reach", "windows")  # fmt: skip
+    __slots__ = ("_begin_ns", "_claims", "_end_ns", "_stretches", "_windows", "anthropic", "blind", "counted",
+                 "counts_use", "has_providers", "is_metered", "openai", "pick", "places", "reach", "windows")  # fmt: skip
 
     def __init__(self, counted: tuple[Counted, ...], reach: Reach, windows: Windows) -> None:
         self.counted = counted
@@ -89,8 +101,7 @@ class Lines:
         """Of the claims that were made last."""
         self._windows = windows
         self._claims: tuple[Claim, ...] = ()
-        self._stand: Sequence[tuple[Window | None, int]] = ()
-        """The window of each, and how much the one before it weighs."""
+        self._stretches: Sequence[Stretch | None] = ()
         self._begin_ns, self._end_ns = 0, 0
         """For how long they stay the same."""
 
@@ -101,29 +112,27 @@ class Lines:
         return self._claims
 
     def _begin(self, now_ns: int) -> None:
-        """Windows changed, or one that is over weighs less."""
-        self.windows = tuple([self._windows.of(each.rule, now_ns) for each in self.counted])
-        steps = [0 if window is None else window.steps_left(now_ns) for window in self.windows]
-        stand = list(zip(self.windows, steps, strict=True))
-        ends = [window.step_ends_ns(left) for window, left in stand if window is not None]
-        self._begin_ns, self._end_ns = now_ns, min(ends, default=_NEVER)
-        before = self._stand or [None] * len(stand)
-        claims = self._claims or [None] * len(stand)
+        """Windows changed, or one that is over weighs less: of those the claims are made anew."""
+        stretches = [self._windows.of(each.rule, now_ns) for each in self.counted]
+        self._begin_ns, self._end_ns = now_ns, min([each.end_ns for each in stretches if each], default=_NEVER)
+        before = self._stretches or stretches
+        claims = self._claims or [None] * len(stretches)
         self._claims = tuple(
             [
-                claim if claim is not None and each == known else _claim(counted, *each)
-                for counted, each, known, claim in zip(self.counted, stand, before, claims, strict=True)
+                claim if claim is not None and stretch is known else _claim(counted, stretch)
+                for counted, stretch, known, claim in zip(self.counted, stretches, before, claims, strict=True)
             ]
         )
-        self._stand = stand
+        self.windows = tuple([None if each is None else each.window for each in stretches])
+        self._stretches = stretches
 
 
-def _claim(counted: Counted, window: Window | None, steps_left: int) -> Claim:
+def _claim(counted: Counted, stretch: Stretch | None) -> Claim:
     rule = counted.rule
     how = (counted.enforced, rule.when_unreachable)
-    if window is None:
+    if stretch is None:
         return Claim(counted.counter, 0, rule.limit, "", "", 0, 0.0, *how)
-    parts = steps_left * (PARTS // STEPS)
+    window, parts = stretch.window, stretch.previous_parts
     return Claim(counted.counter, 0, rule.limit, window.name, window.previous, parts, window.keep_seconds, *how)
 
 

@@ -7,8 +7,8 @@ from typing import Final
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.limit_report import LimitReport, merged_limits
 from switchgear.kernel.ports import Counters, Standing
-from switchgear.limits.lines import Counted, Lines
-from switchgear.limits.model import Reach, Window
+from switchgear.limits.lines import Counted, Lines, Stretch
+from switchgear.limits.model import Reach
 from switchgear.limits.plan import Names, Planner
 
 MOST_TOLD: Final = 500
@@ -93,11 +93,11 @@ def _distinct(known: Iterator[Counted]) -> dict[str, Counted]:
     return found
 
 
-def _is_present(window: Window | None, name: str | None) -> bool:
+def _is_present(stretch: Stretch | None, name: str | None) -> bool:
     """Whether what was counted in the window ``name`` counts now, or may; calls at once count in none."""
-    if window is None or name is None:
+    if stretch is None or name is None:
         return not name
-    return name in (window.name, window.previous or window.name)
+    return name in (stretch.window.name, stretch.window.previous or stretch.window.name)
 
 
 def _reports(lines: Lines, standings: Sequence[Standing]) -> Iterator[LimitReport]:
