@@ -76,7 +76,8 @@ class Lines:
     """The counters that some calls fall under, and the claims that such a call makes on them."""
 
     __slots__ = ("_begin_ns", "_claims", "_end_ns", "_stretches", "_windows", "anthropic", "blind", "counted",
-                 "counts_use", "has_providers", "is_metered", "openai", "pick", "places", "reach", "windows")  # fmt: skip
+                 "counts_use", "has_providers", "is_metered", "openai", "pick", "places", "reach",
+                 "windows")  # fmt: skip
 
     def __init__(self, counted: tuple[Counted, ...], reach: Reach, windows: Windows) -> None:
         self.counted = counted
