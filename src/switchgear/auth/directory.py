@@ -1,20 +1,16 @@
 """Who has which role where, read from the control database and the configuration file."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
 
-from msgspec import Struct, json
+from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from switchgear.auth.roles import BUILT_IN, OWNER, Binding, Grant, Member, Role
+from switchgear.auth.standing import BINDING, ROLE, Standing, Standings, stored_bindings, stored_roles
 from switchgear.rest.objects import Objects
 from switchgear.rest.principal import EVERYWHERE, Place
 from switchgear.rest.problem import Refused
 from switchgear.rest.resource import Body, Fixed, Proposal, Resource
-
-ROLE: Final = "role"
-BINDING: Final = "binding"
-PROJECT: Final = "project"
 
 
 class Declared(Struct, frozen=True, kw_only=True):
@@ -27,29 +23,28 @@ class Declared(Struct, frozen=True, kw_only=True):
     """Of each project, by its name."""
 
 
-class _Project(Struct):
-    organisation: str | None = None
-
-
 class Directory:
     """Finds the roles of somebody; and refuses changes that would leave an installation without an owner."""
 
     def __init__(self, objects: Objects, declared: Callable[[], Declared] = Declared) -> None:
         self._objects = objects
         self._declared = declared
+        self._standings = Standings(objects)
 
     async def member(self, connection: AsyncConnection, kind: str, name: str) -> Member:
         """Somebody with all their roles; without any, when nobody bound one to them."""
-        roles = await self._roles(connection)
-        bindings = await self._bindings(connection)
-        organisations = await self._organisations(connection)
+        standing, declared = await self._standings.now(connection), self._declared()
         subject = f"{kind}:{name}"
-        mine = (binding for binding in bindings.values() if binding.subject == subject)
+        kept = standing.bindings.get(subject, {})
+        mine = [binding for key, binding in kept.items() if key not in declared.bindings]
+        mine += [binding for binding in declared.bindings.values() if binding.subject == subject]
+        roles = _every(standing, declared)
+        organisations = {**standing.organisations, **declared.organisations}
         return Member(kind=kind, name=name, grants=_grants(mine, roles, organisations))
 
     async def roles(self, connection: AsyncConnection, names: Iterable[str]) -> list[Role]:
         """The roles of these names that there are."""
-        known = await self._roles(connection)
+        known = _every(await self._standings.now(connection), self._declared())
         return [known[name] for name in names if name in known]
 
     def resources(self) -> tuple[Resource, Resource]:
@@ -85,25 +80,10 @@ class Directory:
         return {name: Fixed(body=binding, file=declared.file) for name, binding in declared.bindings.items()}
 
     async def _roles(self, connection: AsyncConnection) -> dict[str, Role]:
-        stored = await self._objects.all(connection, ROLE)
-        return {
-            **{each.name: json.decode(each.body, type=Role) for each in stored},
-            **self._declared().roles,
-            **BUILT_IN,
-        }
+        return {**await stored_roles(connection, self._objects), **self._declared().roles, **BUILT_IN}
 
     async def _bindings(self, connection: AsyncConnection) -> dict[str, Binding]:
-        stored = await self._objects.all(connection, BINDING)
-        return {
-            **{each.name: json.decode(each.body, type=Binding) for each in stored},
-            **self._declared().bindings,
-        }
-
-    async def _organisations(self, connection: AsyncConnection) -> dict[str, str]:
-        """Whose each project is."""
-        stored = await self._objects.all(connection, PROJECT)
-        found = {each.name: json.decode(each.body, type=_Project).organisation or "" for each in stored}
-        return {**found, **self._declared().organisations}
+        return {**await stored_bindings(connection, self._objects), **self._declared().bindings}
 
     # ------------------------------------------------------------------------------------------------------ checking
 
@@ -146,6 +126,10 @@ class Directory:
                 "last_owner",
                 f"{min(before)} is the last owner; bind the role {OWNER!r} to somebody else first",
             )
+
+
+def _every(standing: Standing, declared: Declared) -> dict[str, Role]:
+    return {**standing.roles, **declared.roles, **BUILT_IN}
 
 
 def _place_of_binding(name: str, binding: Body) -> Place:
