@@ -18,9 +18,9 @@ FIRST = 1_700_000_000 * SECOND
 async def api(database: ControlDatabase) -> AsyncGenerator[httpx.AsyncClient]:
     """As the operator; ada is an engineer of project a, eve one of project b."""
     async with client(application(database)) as made:
-        for project in ("a", "b"):
-            answer = await made.post("/projects", json={"name": project, "spec": {"organisation": "acme"}})
-            assert answer.status_code in (201, 422), answer.text
+        assert (await made.post("/organisations", json={"name": "acme", "spec": {}})).status_code == 201
+        for project, spec in (("a", {"organisation": "acme"}), ("b", {})):
+            assert (await made.post("/projects", json={"name": project, "spec": spec})).status_code == 201
         await bind(made, "ada", "user:ada", "engineer", project="a")
         await bind(made, "eve", "user:eve", "engineer", project="b")
         yield made
@@ -74,6 +74,18 @@ async def test_each_sees_and_cancels_what_is_their_projects_and_for_all_else_the
         stopped = await api.post(f"/batches/{batch}/cancel", headers=EVE)
         assert (stopped.status_code, stopped.json()["code"]) == (404, "not_found")
     assert (await api.post("/batches/batch_0/cancel", headers=ADA)).json()["status"] == "cancelling"
+
+
+async def test_an_organisations_people_see_the_batches_of_its_projects(
+    api: httpx.AsyncClient, database: ControlDatabase
+) -> None:
+    await bind(api, "org", "user:bob", "engineer", organisation="acme")
+    for number, project in enumerate(("a", "b", "")):
+        await keep_batch(database, f"batch_{number}", project=project)
+    bob = as_("user:bob")
+    assert await ids(api, dict(bob)) == ["batch_0"]
+    assert (await api.get("/batches/batch_1", headers=bob)).status_code == 404
+    assert (await api.post("/batches/batch_0/cancel", headers=bob)).status_code == 200
 
 
 async def test_whom_a_project_is_denied_to_sees_none_of_its_batches(
