@@ -35,6 +35,8 @@ class Head(Struct):
     user: str | None = None
     metadata: Raw | UnsetType = UNSET
     tools: Raw | UnsetType = UNSET
+    n: Raw | UnsetType = UNSET
+    """How many answers are asked for."""
 
 
 class Caller(Struct, frozen=True, kw_only=True):
