@@ -72,6 +72,12 @@ async def test_a_call_that_fails_before_it_costs_anything_gives_its_money_back()
         assert [(await asked(house))[0] for _ in range(3)] == [200, 200, 429]
 
 
+async def test_each_answer_that_is_asked_for_is_reserved() -> None:
+    async with limited("  written: {scope: {team: support}, output_tokens: 100, per: day}") as (house, _):
+        assert (await asked(house, max_tokens=30, n=4))[0] == 429
+        assert (await asked(house, max_tokens=30, n=3))[0] == 200
+
+
 async def test_requests_are_refused_beyond_the_limit_with_the_headers_openai_clients_read() -> None:
     clock = FrozenClock()
     async with limited("  rate: {scope: {key: '*'}, requests: 3, per: minute}", clock) as (house, _):
