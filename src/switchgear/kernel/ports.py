@@ -9,6 +9,9 @@ from typing import Final, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
+from switchgear.kernel.query import Aggregate, Doomed, Find, Found, Group
+from switchgear.kernel.span import Span
+
 
 class KeyValue(Protocol):
     """Bytes under a name, for a time: what gateways of one installation share and can live without.
@@ -160,4 +163,34 @@ class Database(Protocol[Connection_co]):
 
     async def aclose(self) -> None:
         """Close every connection."""
+        ...
+
+
+class TraceStore(Protocol):
+    """Spans of projects: written once, found again by questions, deleted as a whole trace, a user or an age.
+
+    All methods raise OSError when the store cannot be reached, is full or is broken; nothing was changed then.
+    """
+
+    async def write(self, spans: Sequence[Span], *, replace: bool = False) -> int:
+        """Keep spans; on return they are on the disk and every question sees them. How many were new.
+
+        A span whose project, trace and id are known is left as it is; with ``replace`` it takes the other's place.
+        """
+        ...
+
+    async def find(self, question: Find) -> Found:
+        """A page of spans or traces, without their contents."""
+        ...
+
+    async def aggregate(self, question: Aggregate) -> list[Group]:
+        """Measures, by group and bucket."""
+        ...
+
+    async def read(self, project: str, trace_id: str, span_ids: Sequence[str]) -> list[Span]:
+        """Whole spans, contents and attributes included; those that are not there are left out."""
+        ...
+
+    async def delete(self, doomed: Doomed) -> int:
+        """Delete traces, or all of a user, or all that ended before a time; how many spans."""
         ...
