@@ -1,7 +1,8 @@
 """One typed question about spans, for every engine that keeps them: lists, filters, groups, measures, time buckets.
 
-Each engine turns a question into its own SQL; contract tests hold their answers equal. Two rules make that possible: text is compared byte by byte (no collation), and a quantile is the value at rank
-``ceil(q * n)`` of the sorted values, never one between two of them.
+Each engine turns a question into its own SQL; contract tests hold their answers equal. Two rules make that possible:
+text is compared byte by byte (no collation), and a quantile is the value at rank ``ceil(q * n)`` of the sorted values,
+never one between two of them.
 """
 
 from typing import Final, Literal
