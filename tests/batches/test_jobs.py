@@ -8,6 +8,7 @@ import pytest
 from msgspec import Raw, structs
 
 from switchgear.app.database import ControlDatabase
+from switchgear.batches import store
 from switchgear.batches.course import LONGEST_PAUSE_SECONDS, MOST_TRIES
 from switchgear.batches.gauges import exposition
 from switchgear.batches.jobs import LEASE_SECONDS, clear
@@ -16,7 +17,7 @@ from switchgear.batches.service import WINDOW_SECONDS, MessageRequest
 from switchgear.batches.windows import Pace, Pacer, read_windows
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.errors import SwitchgearError, UpstreamUnreachable
-from tests.batches.stand import ADA, CHAT, GOOD, RULES, Faulty, Stand, jsonl, line
+from tests.batches.stand import ADA, CHAT, GOOD, RULES, Faulty, Stand, jsonl, keep_batch, line
 
 LIMITED = Answer(status=429, request_id="req_2", body=b"{}", retry_after_seconds=20.0)
 FAILED = Answer(status=502, request_id="req_3", body=b'{"error": {"code": "upstream_error"}}')
@@ -75,6 +76,14 @@ async def test_wrong_lines_are_told_and_the_others_run(database: ControlDatabase
             (10, "invalid_json_line", None),
         ]
         assert [each["error"] for each in refused] == json.loads(done.errors)
+
+
+async def test_the_oldest_batch_is_run_first_whichever_door_it_came_by(database: ControlDatabase) -> None:
+    await keep_batch(database, "batch_1", created_ns=2)
+    await keep_batch(database, "msgbatch_2", created_ns=1, door="anthropic")
+    async with database.write() as connection:
+        (claimed,) = await store.claim(connection, "here", now_ns=10, lease_ns=5, most=1)
+    assert claimed.id == "msgbatch_2"
 
 
 async def test_a_file_without_a_sound_line_fails(database: ControlDatabase) -> None:

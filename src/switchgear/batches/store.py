@@ -162,8 +162,8 @@ async def forget_batch(connection: AsyncConnection, batch: Batch) -> None:
 async def claim(connection: AsyncConnection, owner: str, now_ns: int, lease_ns: int, most: int) -> list[Batch]:
     """Take up to ``most`` batches that nobody else runs, the oldest first, and keep those that ``owner`` has."""
     free = (BATCHES.c.owner == owner) | (BATCHES.c.lease_until_ns < now_ns)
-    asked = select(BATCHES).where(BATCHES.c.status.in_(ACTIVE), free).order_by(BATCHES.c.id).limit(most)
-    found = await connection.execute(asked.with_for_update(skip_locked=True))
+    asked = select(BATCHES).where(BATCHES.c.status.in_(ACTIVE), free).with_for_update(skip_locked=True)
+    found = await connection.execute(asked.order_by(BATCHES.c.created_ns, BATCHES.c.id).limit(most))
     batches = [Batch(**row) for row in found.mappings()]
     mine = [batch.id for batch in batches]
     if mine:
