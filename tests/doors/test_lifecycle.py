@@ -5,8 +5,10 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import pytest
+
 from switchgear.config.model import ProviderEntry
-from switchgear.config.routing import DeploymentEntry, ModelEntry
+from switchgear.config.routing import DeploymentEntry, FallbacksEntry, ModelEntry, RetriesEntry, SplitEntry
 from switchgear.config.secret import Secret
 from switchgear.kernel.clock import SystemClock
 from switchgear.models.card import ModelCard, Stages
@@ -161,3 +163,43 @@ async def test_what_is_passed_through_heeds_it_too() -> None:
             status, headers, _ = await house.post("/v1/images/generations", body)
             assert (status, headers["x-switchgear-model-redirect"]) == (200, "new")
             assert house.journal.records[0].attempts[0].deployment == "up/new-model"
+
+
+def failing_over_to(*names: str) -> ModelEntry:
+    broken = (DeploymentEntry(model="sim/error-500"),)
+    return ModelEntry(deployments=broken, fallbacks=FallbacksEntry(any=names), retries=RetriesEntry(attempts=1))
+
+
+@pytest.mark.parametrize(("now", "answering"), [(BETWEEN, "sim/echo"), (AFTER, "sim/lorem")])
+async def test_a_fallback_to_a_model_that_has_ended_goes_where_that_redirects_to(now: datetime, answering: str) -> None:
+    models = {
+        "first": failing_over_to("old"),
+        "old": ModelEntry(deployments=ECHO, card=DEPRECATED),
+        "new": ModelEntry(deployments=(DeploymentEntry(model="sim/lorem"),)),
+    }
+    async with serving(configured(models=models), fittings=Fittings(clock=Calendar(now))) as house:
+        status, headers, _ = await ask(house, "first")
+        assert (status, headers["x-switchgear-deployment"]) == (200, answering)
+
+
+async def test_a_fallback_to_a_model_that_has_ended_for_good_is_passed_over() -> None:
+    gone = ModelCard(dates=Stages(retired="2026-09-30"))
+    models = {
+        "first": failing_over_to("old", "new"),
+        "old": ModelEntry(deployments=ECHO, card=gone),
+        "new": ModelEntry(deployments=(DeploymentEntry(model="sim/lorem"),)),
+    }
+    async with serving(configured(models=models), fittings=Fittings(clock=Calendar(AFTER))) as house:
+        status, headers, _ = await ask(house, "first")
+        assert (status, headers["x-switchgear-deployment"]) == (200, "sim/lorem")
+
+
+async def test_a_split_to_a_model_that_has_ended_for_good_stays_where_it_was() -> None:
+    models = {
+        "first": ModelEntry(deployments=(DeploymentEntry(model="sim/lorem"),), splits=(SplitEntry(to={"old": 100}),)),
+        "old": ModelEntry(deployments=ECHO, card=ModelCard(dates=Stages(retired="2026-09-30"))),
+    }
+    for now, answering in ((BETWEEN, "sim/echo"), (AFTER, "sim/lorem")):
+        async with serving(configured(models=models), fittings=Fittings(clock=Calendar(now))) as house:
+            status, headers, _ = await ask(house, "first")
+            assert (status, headers["x-switchgear-deployment"]) == (200, answering)

@@ -339,8 +339,9 @@ class Course:
         table = self._call.snapshot.part(RouteTable)
         self._left.append((alias, cause))
         for name in self._chain(cause):
-            if name not in self._entered:
-                return table.find(name)
+            led = None if name in self._entered else table.leading(name, self._call.started_wall_ns)
+            if led is not None and led.name not in self._entered:
+                return led
         return None
 
     def _chain(self, cause: Cause) -> Iterator[str]:

@@ -61,6 +61,19 @@ def heed(call: Call, name: str, lifecycle: Lifecycle, find: Callable[[str], Call
     raise ModelRetired(f"model {name!r} is retired, and those that it redirects to are too", param="model")
 
 
+def successor(name: str, lifecycle: Lifecycle, now_ns: int, find: Callable[[str], Called]) -> str:
+    """Where a policy that leads to ``name`` leads now: to it, or to what it redirects to; empty when all have ended."""
+    called = Called(name, lifecycle)
+    for _ in range(_MOST_REDIRECTS):
+        found = called.lifecycle
+        if found is None or not _has_ended(found, now_ns):
+            return called.name
+        if not found.redirect_to:
+            return ""
+        called = find(found.redirect_to)
+    return ""
+
+
 def _has_ended(lifecycle: Lifecycle, now_ns: int) -> bool:
     return lifecycle.is_retired or (lifecycle.retired_ns is not None and lifecycle.retired_ns <= now_ns)
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from switchgear.kernel.errors import ModelNotFound, Overloaded
 from switchgear.routing.budget import Budget
 from switchgear.routing.deployment import Connected, Deployment
-from switchgear.routing.lifecycle import Called, Lifecycle
+from switchgear.routing.lifecycle import Called, Lifecycle, successor
 from switchgear.routing.policy import DEFAULT, Policy
 from switchgear.routing.split import Split
 
@@ -129,6 +129,17 @@ class RouteTable:
     def called(self, model: str) -> Called:
         """``model`` as far as its end is concerned. Raises ModelNotFound."""
         return Called(model, self.find(model).lifecycle)
+
+    def leading(self, model: str, now_ns: int) -> Alias | None:
+        """The alias where a policy leads to ``model`` at that time; None when that has ended, and names no other.
+
+        Raises ModelNotFound.
+        """
+        alias = self.find(model)
+        if alias.lifecycle is None:
+            return alias
+        name = successor(model, alias.lifecycle, now_ns, self.called)
+        return self.find(name) if name else None
 
     def knows(self, model: str) -> bool:
         """Whether calls to ``model`` would find a deployment."""

@@ -119,10 +119,11 @@ class Route:
         seen = {alias.name}
         for _ in range(_MOST_SPLITS):
             name = chosen(alias.splits, call, self._means.random_bits) if alias.splits else ""
-            if not name or name in seen:
+            led = table.leading(name, call.started_wall_ns) if name else None
+            if led is None or led.name in seen:
                 return alias
-            seen.add(name)
-            alias = table.find(name)
+            seen.add(led.name)
+            alias = led
         return alias
 
 
