@@ -1,7 +1,7 @@
 """An upstream without a socket: what it answers is a list."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from switchgear.kernel.call import Call, Head, Snapshot, StreamFlags
@@ -66,6 +66,10 @@ class ScriptedReply:
         if isinstance(step, UpstreamError):
             raise step
         return step
+
+    async def push(self, sink: Callable[[bytes], bool]) -> None:
+        while sink(await self.read()):
+            pass
 
     async def read_all(self, limit_bytes: int) -> bytes:
         body = b""

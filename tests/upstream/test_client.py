@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchgear.kernel.errors import ConfigError, UpstreamGarbled, UpstreamTimeout, UpstreamTruncated
-from switchgear.kernel.upstream import Origin, Target, Timers, UpstreamReply
+from switchgear.kernel.upstream import Origin, Pushing, Target, Timers, UpstreamReply
 from switchgear.testing.scripted_upstream import Peer, Script, ScriptedUpstream
 from switchgear.testing.transport_stand import CHUNKED, LIMIT_BYTES, OK, Stand, answering, chunk, refusal, sized
 from switchgear.upstream.client import PREPARED_TARGETS, HttpTransport
@@ -287,3 +287,103 @@ def test_no_slot_is_lost_whatever_becomes_of_the_calls(fates: list[tuple[str, in
         )
 
     asyncio.run(with_stand(script, check, PoolLimits(max_connections=max_connections)))
+
+
+async def test_body_bytes_are_pushed_as_they_arrive_until_no_more_are_wanted() -> None:
+    taken = [asyncio.Event() for _ in range(3)]
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(CHUNKED)
+        for number, event in enumerate(taken):
+            await peer.send(chunk(b"%d" % number))
+            await event.wait()
+        await peer.send(b"0\r\n\r\n")
+
+    async def check(stand: Stand, transport: HttpTransport) -> None:
+        reply = await stand.send()
+        assert isinstance(reply, Pushing)
+        pushed: list[bytes] = []
+
+        def sink(data: bytes) -> bool:
+            pushed.append(data)
+            if data:
+                taken[int(data)].set()
+            return data not in {b"1", b""}
+
+        await reply.push(sink)
+        assert pushed == [b"0", b"1"]
+        await reply.push(sink)
+        assert pushed == [b"0", b"1", b"2", b""]
+
+    await with_stand(script, check)
+
+
+async def test_what_breaks_a_pushed_body_is_raised() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK + b"content-length: 9\r\n\r\nabc")
+
+    async def check(stand: Stand, transport: HttpTransport) -> None:
+        reply = await stand.send()
+        assert isinstance(reply, Pushing)
+        pushed: list[bytes] = []
+
+        def sink(data: bytes) -> bool:
+            pushed.append(data)
+            return True
+
+        await refusal(UpstreamTruncated, reply.push(sink))
+        assert pushed == [b"abc"]
+
+    await with_stand(script, check)
+
+
+async def test_whoever_leaves_a_pushed_body_closes_its_connection() -> None:
+    gone = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(CHUNKED + chunk(b"abc"))
+        await peer.gone()
+        gone.set()
+
+    async def check(stand: Stand, transport: HttpTransport) -> None:
+        reply = await stand.send()
+        assert isinstance(reply, Pushing)
+        arrived = asyncio.Event()
+
+        def sink(data: bytes) -> bool:
+            arrived.set()
+            return bool(data)
+
+        pushing = asyncio.ensure_future(reply.push(sink))
+        await arrived.wait()
+        await asyncio.sleep(0)
+        pushing.cancel()
+        await gone.wait()
+
+    await with_stand(script, check)
+
+
+async def test_a_compressed_body_is_pushed_in_plain() -> None:
+    packed = gzip.compress(b"abc" * 100)
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(CHUNKED[:-2] + b"content-encoding: gzip\r\n\r\n" + chunk(packed) + b"0\r\n\r\n")
+
+    async def check(stand: Stand, transport: HttpTransport) -> None:
+        reply = await stand.send()
+        assert isinstance(reply, Pushing)
+        pushed: list[bytes] = []
+
+        def sink(data: bytes) -> bool:
+            pushed.append(data)
+            return bool(data)
+
+        await reply.push(sink)
+        assert b"".join(pushed) == b"abc" * 100
+        assert pushed[-1] == b""
+
+    await with_stand(script, check)

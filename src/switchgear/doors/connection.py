@@ -17,7 +17,7 @@ from switchgear.doors.endpoint import Request
 from switchgear.doors.gateway import Gateway
 from switchgear.doors.intake import Intake
 from switchgear.doors.loopback import peer_address
-from switchgear.doors.response import CHUNKED, CONTINUE, LAST_CHUNK, NO_BODY, SWITCHING, chunk
+from switchgear.doors.response import CHUNKED, CONTINUE, LAST_CHUNK, NO_BODY, SWITCHING, chunk, relay
 from switchgear.doors.turns import Turns
 from switchgear.kernel.call import Call
 from switchgear.kernel.errors import BodyTimeout, Overloaded, SwitchgearError
@@ -270,15 +270,17 @@ class Connection(asyncio.Protocol):
             write(self._head(request, reply, CHUNKED if chunked else b""))
         if not with_body:
             return
-        endpoint = request.endpoint
-        self._keepalive_frame = b"" if endpoint is None or reply.opaque else endpoint.dialect.keepalive
-        try:
-            async for frame in frames:
-                raw = frame.raw
+        if request.endpoint is not None and not reply.opaque:
+            self._keepalive_frame = request.endpoint.dialect.keepalive
+
+        def send(raw: bytes) -> bool:
+            if not self._transport.is_closing():
                 write(b"%x\r\n%b\r\n" % (len(raw), raw) if chunked else raw)
                 self._wrote_at = self._now()
-                if self._writable is not None:
-                    await self._writable
+            return self._writable is None
+
+        try:
+            await relay(frames, send, lambda: self._writable)
         except SwitchgearError as error:
             self._write_failure(request, reply, error)
         except asyncio.CancelledError:
@@ -314,9 +316,8 @@ class Connection(asyncio.Protocol):
                 if self._backlog:
                     self.data_received(b"")
         else:
-            bounds = self._hub.bounds
-            seconds = bounds.request_seconds if self._intake.receiving else bounds.keepalive_seconds
-            self._deadline = self._now() + seconds
+            receiving, bounds = self._intake.receiving, self._hub.bounds
+            self._deadline = self._now() + (bounds.request_seconds if receiving else bounds.keepalive_seconds)
 
     def _finish(self, transport: asyncio.Transport) -> None:
         if not self._discarding:

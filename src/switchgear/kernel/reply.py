@@ -1,7 +1,7 @@
 """What comes back up through the pipeline."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -40,6 +40,22 @@ class Frames(Protocol):
 
     def close(self) -> None:
         """Let go of everything below, at once; harmless when called again or after the end."""
+        ...
+
+
+Send = Callable[[bytes], bool]
+"""Takes bytes at once, and says whether there is room for more."""
+
+
+@runtime_checkable
+class Pushing(Protocol):
+    """Frames that can be handed over in the moment in which they arrive, without waking whoever waits for them."""
+
+    async def push(self, send: Send) -> bool:
+        """Give ``send`` the bytes of each frame, until it has no room (True: call again) or the last one is out.
+
+        Raises what iterating raises. Who pushes need not iterate, and the other way round.
+        """
         ...
 
 

@@ -88,6 +88,18 @@ class UpstreamReply(Protocol):
         ...
 
 
+@runtime_checkable
+class Pushing(Protocol):
+    """An upstream's answer whose bytes can be had in the moment in which they arrive."""
+
+    async def push(self, sink: Callable[[bytes], bool]) -> None:
+        """Hand body bytes to ``sink`` as they come, until it wants no more; ``b""`` is the end, and the last.
+
+        Raises what reading raises.
+        """
+        ...
+
+
 class Transport(Protocol):
     """Moves one request to an upstream and brings the answer back."""
 

@@ -22,11 +22,12 @@ from switchgear.routing.accounting import see, settle_unsure, untold_usage
 from switchgear.routing.causes import cause_of
 from switchgear.routing.credentials import classified
 from switchgear.routing.deployment import Deployment, Plan
-from switchgear.routing.frames import Relaying, StreamBody, Translating, WholeAsStream, no_content
+from switchgear.routing.frames import Relaying, StreamBody, Translating, no_content
 from switchgear.routing.health import Health
 from switchgear.routing.places import in_the_clients_words
 from switchgear.routing.retry_after import retry_after_seconds
 from switchgear.routing.telling import Telling
+from switchgear.routing.whole_as_stream import WholeAsStream
 from switchgear.wire.json_body import leave_out
 
 MAX_REPLY_BYTES: Final = 256 * 1024 * 1024

@@ -11,8 +11,8 @@ from typing import Final, Protocol
 from switchgear.kernel.chat import Done, Event, Failure, Start, Usage, UsageReport
 from switchgear.kernel.dialect import Dialect, EventReader, EventWriter, Relay, Splitter, Tally
 from switchgear.kernel.errors import Internal, SwitchgearError, UpstreamError, UpstreamTimeout, UpstreamTruncated
-from switchgear.kernel.reply import Frame, Reply
-from switchgear.kernel.upstream import UpstreamReply
+from switchgear.kernel.reply import Frame, Reply, Send
+from switchgear.kernel.upstream import Pushing, UpstreamReply
 from switchgear.routing.accounting import see
 
 _TAIL_SECONDS: Final = 0.25
@@ -157,10 +157,15 @@ class Translating:
         return self._writer.write(UsageReport(usage=self.tally.usage))
 
 
+def _nowhere(_: bytes) -> bool:
+    return False
+
+
 class StreamBody:
     """The frames of one answer, from the first to the one that completes or breaks it."""
 
     __slots__ = (
+        "_broken",
         "_convert",
         "_converter",
         "_failure",
@@ -172,6 +177,8 @@ class StreamBody:
         "_made_bytes",
         "_read",
         "_reply",
+        "_roomy",
+        "_send",
         "_upstream",
     )
 
@@ -188,6 +195,9 @@ class StreamBody:
         self._finished = False
         self._made_bytes = 0
         self._failure: SwitchgearError | None = None
+        self._send: Send = _nowhere
+        self._roomy = True
+        self._broken: Exception | None = None
 
     def bind(self, reply: Reply) -> None:
         """Tie the body to the reply whose outcome it settles."""
@@ -243,6 +253,44 @@ class StreamBody:
         if frame is None:
             raise StopAsyncIteration
         return frame
+
+    async def push(self, send: Send) -> bool:
+        """Convert and send what arrives where it arrives: to wake a task for each token costs more than the token."""
+        frame, self._held = self._held, None
+        if frame is not None and not send(frame.raw):
+            return True
+        if not isinstance(self._upstream, Pushing):
+            return await self._pull(send)
+        self._send = send
+        try:
+            while not self._finished:
+                await self._upstream.push(self._pushed)
+                if self._broken is not None:
+                    raise self._broken
+                if not (self._roomy or self._finished):
+                    return True
+        except UpstreamError as error:
+            self._fail(error)
+            raise
+        await self._end_transfer()
+        return False
+
+    def _pushed(self, data: bytes) -> bool:
+        """Whether more is wanted. Nothing is raised into the loop, where nobody would hear it."""
+        try:
+            out = self._step(data)
+        except Exception as error:  # noqa: BLE001 (raised again by whoever waits)
+            self._broken = error
+            return False
+        self._roomy = not out or self._send(out)
+        return self._roomy and not self._finished
+
+    async def _pull(self, send: Send) -> bool:
+        """The same for an answer that can only be read."""
+        while (frame := await self._next()) is not None:
+            if not send(frame.raw):
+                return True
+        return False
 
     async def _next(self) -> Frame | None:
         try:
@@ -309,31 +357,6 @@ class StreamBody:
         self._held = None
         self._upstream.close()
         self._settle(None, cancelled=True)
-
-
-class WholeAsStream:
-    """A whole answer told as a stream, for a client that asked for one where the upstream did not stream."""
-
-    __slots__ = ("_events", "_raw")
-
-    def __init__(self, raw: bytes, events: list[Event]) -> None:
-        self._raw: bytes | None = raw
-        self._events = events
-
-    def __aiter__(self) -> "WholeAsStream":
-        return self
-
-    async def __anext__(self) -> Frame:
-        raw, self._raw = self._raw, None
-        if raw is None:
-            raise StopAsyncIteration
-        return Frame(raw, self._decode)
-
-    def _decode(self, raw: bytes) -> list[Event]:
-        return self._events
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def _joined(frames: list[Frame]) -> Frame:

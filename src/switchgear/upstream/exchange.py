@@ -6,13 +6,14 @@ chunk.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from switchgear.kernel.errors import Phase, SwitchgearError, UpstreamGarbled, UpstreamTimeout, UpstreamTruncated
 from switchgear.kernel.reply import Headers
-from switchgear.kernel.upstream import Timers, UpstreamReply
+from switchgear.kernel.upstream import Pushing, Timers, UpstreamReply
 from switchgear.upstream.inflate import Inflater
 
 HIGH_WATER_BYTES = 256 * 1024
@@ -60,6 +61,7 @@ class Exchange(Struct, eq=False):
     taken_bytes: int = 0
     paused: bool = False
     _waiter: asyncio.Future[None] | None = None
+    _sink: Callable[[bytes], bool] | None = None
     _inflater: Inflater | None = None
     _unsent_bytes: int = 0
 
@@ -108,13 +110,32 @@ class Exchange(Struct, eq=False):
                 if self.error is not None:
                     raise self.error
                 return b""
-            self._waiter = waiter = self._loop.create_future()
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                self.close()
-                raise
+            await self._arrival()
         return self._take()
+
+    async def push(self, sink: Callable[[bytes], bool]) -> None:
+        """As :class:`~switchgear.kernel.upstream.Pushing` says; a compressed body is read."""
+        while True:
+            if self.chunks or self.ended or self._inflater is not None:
+                if not sink(await self.read()):
+                    return
+                continue
+            self._sink = sink
+            try:
+                await self._arrival()
+                if self._sink is None:
+                    return
+            finally:
+                self._sink = None
+
+    async def _arrival(self) -> None:
+        """Wait until something is there. Cancelled: the connection is closed."""
+        self._waiter = waiter = self._loop.create_future()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            self.close()
+            raise
 
     def _take(self) -> bytes:
         chunks = self.chunks
@@ -159,7 +180,12 @@ class Exchange(Struct, eq=False):
         """Body bytes were appended to ``chunks``."""
         self.phase = "idle"
         self.deadline_at = self._loop.time() + self._timers.idle_seconds
-        if self._waiter is not None:
+        sink = self._sink
+        if sink is not None:
+            if not sink(self._take()):
+                self._sink = None
+                self.wake()
+        elif self._waiter is not None:
             self.wake()
         elif self.received_bytes - self.taken_bytes > HIGH_WATER_BYTES and not self.paused:
             # From here on the reader sets the pace, so only the total timer may judge the upstream.
@@ -245,4 +271,7 @@ class Exchange(Struct, eq=False):
 if TYPE_CHECKING:
 
     def is_a_reply(exchange: Exchange) -> UpstreamReply:
+        return exchange
+
+    def is_pushing(exchange: Exchange) -> Pushing:
         return exchange
