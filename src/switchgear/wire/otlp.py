@@ -1,0 +1,82 @@
+"""OpenTelemetry's protocol for traces, in both of its forms, up to what is the same in both.
+
+Bodies are read span by span: one that cannot be read is counted, and the others are taken. What stands in a body is
+bounded before it is read. Answers are those of OTLP 1.9: a partial success names how many spans were refused.
+"""
+
+from typing import Final, Literal
+
+from msgspec import Struct, json
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceResponse,
+)
+
+from switchgear.kernel.errors import BadRequest
+from switchgear.kernel.span import ToldSpan
+
+Form = Literal["protobuf", "json"]
+
+MEDIA_TYPES: Final[dict[Form, str]] = {"protobuf": "application/x-protobuf", "json": "application/json"}
+MAX_SPANS: Final = 100_000
+"""In one body; SDKs send 512 at most by default."""
+MAX_SPAN_BYTES: Final = 8 * 1024 * 1024
+TRACE_ID_BYTES: Final = 16
+SPAN_ID_BYTES: Final = 8
+_LARGEST_CODE: Final = 16
+_VARINT_BIT: Final = 0x80
+
+
+class Export(Struct, kw_only=True):
+    """What a body told."""
+
+    spans: list[ToldSpan] = []
+    unreadable: int = 0
+    """Spans that are not in ``spans`` because they are broken."""
+    too_large: int = 0
+    """Those over ``MAX_SPAN_BYTES``."""
+
+    @property
+    def count(self) -> int:
+        """All."""
+        return len(self.spans) + self.unreadable + self.too_large
+
+
+def checked(export: Export) -> Export:
+    """``export``. Raises BadRequest when none of its spans has any id: then it tells of no spans at all."""
+    if export.count == export.too_large or any(span.trace_id or span.span_id for span in export.spans):
+        return export
+    raise BadRequest(
+        f"none of the {export.count} spans has an id that can be read: this looks like an export of logs or metrics "
+        "that was sent to the door for traces. Send traces here, and set OTEL_LOGS_EXPORTER=none and "
+        "OTEL_METRICS_EXPORTER=none, or give these an endpoint of their own."
+    )
+
+
+def answer(form: Form, refused: int = 0, message: str = "") -> bytes:
+    """How an export was taken; a message without refused spans is a warning."""
+    if form == "json":
+        partial = {"rejectedSpans": str(refused), "errorMessage": message}
+        return json.encode({"partialSuccess": partial} if refused or message else {})
+    if not refused and not message:
+        return b""
+    partial = ExportTracePartialSuccess(rejected_spans=refused, error_message=message)
+    return ExportTraceServiceResponse(partial_success=partial).SerializeToString()
+
+
+def refusal(form: Form, code: int, message: str) -> bytes:
+    """Why nothing was taken, as ``google.rpc.Status``; ``code`` is one of gRPC's."""
+    assert 0 <= code <= _LARGEST_CODE, "gRPC knows no such code"
+    if form == "json":
+        return json.encode({"code": code, "message": message})
+    text = message.encode()
+    return bytes((0x08, code, 0x12)) + _varint(len(text)) + text
+
+
+def _varint(number: int) -> bytes:
+    found = bytearray()
+    while number >= _VARINT_BIT:
+        found.append(number & 0x7F | _VARINT_BIT)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
