@@ -14,6 +14,7 @@ HEADINGS = {
     "CountersEntry": "`counters`",
     "Secrets": "`secrets`",
     "BatchesEntry": "`batches`",
+    "Traces": "`traces`",
     "Console": "`console`",
     "SingleSignOnEntry": "`console.single_sign_on`",
     "OrganisationEntry": "`organisations.<name>`",

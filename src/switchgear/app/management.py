@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Final
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from switchgear.app.asker import asker_of
 from switchgear.app.database import ControlDatabase
@@ -18,9 +18,11 @@ from switchgear.auth.directory import Directory
 from switchgear.auth.roles import LOCAL_OPERATOR
 from switchgear.batches.management import batch_routes
 from switchgear.config import Config
+from switchgear.engines.memory_spans import MemorySpans
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.ids import Ids
 from switchgear.kernel.limit_report import LimitReport
+from switchgear.kernel.ports import TraceStore
 from switchgear.kernel.record import CallRecord
 from switchgear.ledger.api import ledger_routes
 from switchgear.rest.api import Api, Surroundings
@@ -29,6 +31,7 @@ from switchgear.rest.principal import Asker, Principal, Resolver
 from switchgear.rest.resource import Resource
 from switchgear.rest.resource_routes import resource_routes
 from switchgear.rest.route import Answer, Asked, Route
+from switchgear.traces.api import trace_routes
 
 _MAX_CALLS: Final = 1000
 
@@ -44,6 +47,8 @@ class Sources(Struct, kw_only=True):
     routes: Callable[[], Routes]
     limits: Callable[[], list[LimitReport]] = list
     """How they stand, the most used first."""
+    spans: TraceStore = field(default_factory=MemorySpans)
+    """Those that are kept."""
 
 
 class Management(Struct, frozen=True, kw_only=True):
@@ -81,6 +86,7 @@ def routes(sources: Sources, management: Management) -> tuple[Route, ...]:
         *ledger_routes(),
         *batch_routes(management.clock.wall_ns),
         *audit_routes(),
+        *trace_routes(sources.spans),
         *_of_calls(sources),
     )
 

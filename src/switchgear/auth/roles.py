@@ -54,7 +54,7 @@ class Binding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 _ENGINEERED: Final = ("alias", "batch", "key", "limit", "model", "price", "prompt", "provider")
 _VIEWED: Final = (
     *("alias", "batch", "binding", "call", "key", "ledger", "limit", "model", "organisation", "price", "project"),
-    *("prompt", "provider", "role", "route", "service_account", "statement", "team", "user"),
+    *("prompt", "provider", "role", "route", "service_account", "statement", "team", "traces", "user"),
 )
 """What a viewer reads: named one by one, because what one role denies no other role of theirs makes good."""
 BUILT_IN: Final[Mapping[str, Role]] = {

@@ -35,6 +35,7 @@ from switchgear.config.secret import Secret
 from switchgear.config.secret_refresh import Secrets
 from switchgear.config.server import Server
 from switchgear.config.state import PREFIX_IN_WORDS, CountersEntry, State
+from switchgear.config.traces import Traces
 from switchgear.kernel.capabilities import Capabilities
 from switchgear.kernel.upstream import ProviderSettings
 from switchgear.models.card import DAY
@@ -274,6 +275,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     batches: Annotated[
         BatchesEntry | None, Meta(description="Batches that Switchgear itself runs; left out: they are passed through.")
     ] = None
+    traces: Annotated[Traces, Meta(description="Spans, and where they are kept.")] = Traces()
     console: Annotated[Console, Meta(description="The console, for people in a browser.")] = Console()
     organisations: Annotated[
         Mapping[Name, OrganisationEntry], Meta(description="Organisations by name: they own projects.")

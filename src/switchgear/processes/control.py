@@ -13,7 +13,7 @@ import uvloop
 from fastapi import FastAPI
 from msgspec import Struct
 
-from switchgear.app.asker import gateway_of
+from switchgear.app.asker import asker_of, gateway_of
 from switchgear.app.batches import BatchWork, batch_work
 from switchgear.app.console import Console, Doorstep, console
 from switchgear.app.control import control
@@ -24,6 +24,7 @@ from switchgear.app.keys import ring_of
 from switchgear.app.listing import routes
 from switchgear.app.management import Management, Sources
 from switchgear.app.migrations import upgrade
+from switchgear.app.spans import SpanWork, span_work
 from switchgear.auth.directory import Directory
 from switchgear.auth.master_key import read_master_keys
 from switchgear.auth.model import KeyRing
@@ -132,6 +133,8 @@ class _Parts(Struct, frozen=True, kw_only=True):
     people: Identity
     feeding: Feeding
     file: _File
+    ring: _Ring
+    spans: SpanWork
     counted: ReadCounters
     console: Console
 
@@ -150,6 +153,8 @@ async def _open(options: ControlOptions, environ: Mapping[str, str], log: loggin
     feeding = Feeding(journal / FEED_FILE, master_keys, people.compiler, database.changes)
     await feeding.look()
     file = _File(Source(path, environ, remembered), environ)
+    ring = _Ring(file)
+    spans = await span_work(lambda: file.config, ring.current, asker_of, clock)
     doorstep = Doorstep(
         database=database,
         config=lambda: file.config,
@@ -164,6 +169,8 @@ async def _open(options: ControlOptions, environ: Mapping[str, str], log: loggin
         people=people,
         feeding=feeding,
         file=file,
+        ring=ring,
+        spans=spans,
         counted=reader(file.config.counters, journal, clock),
         console=console(doorstep),
     )
@@ -189,12 +196,13 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     sources = Sources(
         version=version("switchgear"),
         models=lambda: _models(file.config),
-        metrics=lambda: follower.metrics() + books.metrics() + work.metrics(),
+        metrics=lambda: follower.metrics() + books.metrics() + work.metrics() + parts.spans.metrics(),
         newest=follower.newest,
         routes=lambda: routes(file.config, word(living_reports(journal), clock.wall_ns())),
         limits=lambda: _limits(word(living_reports(journal), clock.wall_ns())),
+        spans=parts.spans.store,
     )
-    server = _server(control(sources, management, parts.console.pages, work.routers), options)
+    server = _server(control(sources, management, parts.console.pages, (*work.routers, *parts.spans.routers)), options)
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve())
     rounds = (follower.run(), file.follow(), parts.feeding.run(), books.run(), keep_burying(journal, clock))
@@ -211,6 +219,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     await serving
     await asyncio.wait(following)
     await line_transport.aclose()
+    await parts.spans.aclose()
     await database.aclose()
     return 0
 
@@ -244,7 +253,7 @@ def _management(parts: _Parts, path: str | None) -> Management:
         declared=lambda: file.declared,
         file=path or "the environment",
         resolvers=(
-            KeyResolver(database, directory, _Ring(file).current, clock),
+            KeyResolver(database, directory, parts.ring.current, clock),
             SessionResolver(database, directory, sessions, is_active),
         ),
     )

@@ -251,7 +251,7 @@ def _as_object(value: object, depth: int) -> object:
     if plain is not None and "values" not in plain:
         return {name: _value(each, depth + 1) for name, each in plain.items()}
     found: dict[str, object] = {}
-    for pair in _members(value):
+    for pair in _members(cast("object", value)):
         if not isinstance(pair, dict):
             raise _no("kvlistValue holds what is no pair")
         members = cast("dict[str, object]", pair)

@@ -1,0 +1,91 @@
+"""Spans sent to a live server through the gateway's port: on the disk, priced, and seen at once."""
+
+import gzip
+import http.client
+import json
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from switchgear.kernel.span import ToldSpan
+from switchgear.wire import otlp_json, otlp_protobuf
+from tests.e2e.live import KEY, LiveServer
+
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+
+
+def told(trace: int, span: int = 1, **changes: object) -> ToldSpan:
+    now = time.time_ns()  # noqa: TID251 (what the server compares with its own clock)
+    facts: dict[str, object] = {
+        "trace_id": f"{trace:032x}",
+        "span_id": f"{span:016x}",
+        "name": "chat gpt",
+        "started_ns": now - 1_000_000,
+        "ended_ns": now,
+        "resource": {"service.name": "shop"},
+    }
+    return ToldSpan(**{**facts, **changes})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def post(live: LiveServer, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, str, bytes]:
+    """Status, content type and body."""
+    address = urlsplit(live.url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=20)
+    try:
+        connection.request("POST", path, body, {"authorization": f"Bearer {KEY}", **headers})
+        answer = connection.getresponse()
+        return answer.status, answer.headers["content-type"], answer.read()
+    finally:
+        connection.close()
+
+
+def seen(live: LiveServer, trace: int) -> Mapping[str, object]:
+    return json.loads(live.get(f"/api/v1/traces/{trace:032x}")[2])["trace"]
+
+
+def test_spans_in_protobuf_and_gzip_are_seen_as_soon_as_they_are_acknowledged(live: LiveServer) -> None:
+    body = gzip.compress(otlp_protobuf.write([told(1, 1), told(1, 2, parent_id=f"{1:016x}", name="step")]))
+    status, media_type, answer = post(
+        live, "/v1/traces", body, {"content-type": f"{PROTOBUF}; charset=utf-8", "content-encoding": "gzip"}
+    )
+    assert (status, media_type, answer) == (200, PROTOBUF, b"")
+    assert (seen(live, 1)["span_count"], seen(live, 1)["name"]) == (2, "chat gpt")
+    assert "switchgear_spans_taken" in live.get("/metrics")[2].decode()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/traces",
+        "/otel",
+        "/otel/v1/traces",
+        "/api/public/otel/v1/traces",
+        "/api/v1/private/otel",
+        "/api/v1/private/otel/v1/traces",
+        "/api/otlp/v1/traces",
+    ],
+)
+def test_every_vendors_path_takes_spans_in_json(live: LiveServer, path: str) -> None:
+    trace = 100 + sum(path.encode())
+    status, media_type, answer = post(live, path, otlp_json.write([told(trace)]), {"content-type": JSON})
+    assert (status, media_type, answer) == (200, JSON, b"{}")
+    assert seen(live, trace)["span_count"] == 1
+
+
+def test_a_wrong_key_is_refused_in_the_form_of_the_request(live: LiveServer) -> None:
+    headers = {"authorization": "Bearer wrong", "content-type": PROTOBUF}
+    status, media_type, answer = post(live, "/v1/traces", otlp_protobuf.write([told(2)]), headers)
+    assert (status, media_type, answer[:2]) == (401, PROTOBUF, b"\x08\x10")
+
+
+def test_a_bad_span_is_refused_and_the_rest_is_kept(live: LiveServer) -> None:
+    spans = [told(3, 1), told(3, 2, started_ns=5), told(3, 3)]
+    status, _, answer = post(live, "/v1/traces", otlp_protobuf.write(spans), {"content-type": PROTOBUF})
+    partial = ExportTraceServiceResponse.FromString(answer).partial_success
+    assert (status, partial.rejected_spans) == (200, 1)
+    assert "bad_times" in partial.error_message
+    assert seen(live, 3)["span_count"] == 2
