@@ -3,6 +3,8 @@
 import gzip
 import http.client
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -12,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from switchgear.kernel.span import ToldSpan
 from switchgear.wire import otlp_json, otlp_protobuf
-from tests.e2e.live import KEY, LiveServer
+from tests.e2e.live import KEY, SOURCES, LiveServer
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -28,7 +30,7 @@ def told(trace: int, span: int = 1, **changes: object) -> ToldSpan:
         "ended_ns": now,
         "resource": {"service.name": "shop"},
     }
-    return ToldSpan(**{**facts, **changes})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    return ToldSpan(**{**facts, **changes})
 
 
 def post(live: LiveServer, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, str, bytes]:
@@ -89,3 +91,30 @@ def test_a_bad_span_is_refused_and_the_rest_is_kept(live: LiveServer) -> None:
     assert (status, partial.rejected_spans) == (200, 1)
     assert "bad_times" in partial.error_message
     assert seen(live, 3)["span_count"] == 2
+
+
+def command(live: LiveServer, *arguments: str) -> str:
+    """What ``switchgear traces`` prints."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "switchgear", "traces", *arguments, "--url", live.url],
+        env={"HOME": str(live.directory), "PYTHONPATH": str(SOURCES)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+def test_the_command_line_finds_a_trace_and_shows_its_spans_as_a_tree(live: LiveServer) -> None:
+    spans = [told(4, 1, name="plan a heist"), told(4, 2, name="think", parent_id=f"{1:016x}")]
+    assert post(live, "/v1/traces", otlp_protobuf.write(spans), {"content-type": PROTOBUF})[0] == 200
+    assert f"{4:032x}" in command(live, "search", "heist", "--since", "10m")
+    assert "No trace fits." in command(live, "search", "heist", "--failed")
+    shown = command(live, "show", f"{4:032x}").splitlines()
+    assert shown[0].startswith("plan a heist: ")
+    assert [line.split("  ")[1] for line in shown[2:3]] == ["plan a heist"]
+    assert shown[3].startswith("    think ")
+    whole = json.loads(command(live, "show", f"{4:032x}", "--span", f"{2:016x}"))
+    assert (whole["span"]["name"], whole["resource"]) == ("think", {"service.name": "shop"})

@@ -53,6 +53,7 @@ from switchgear.cli.prices import check_prices, list_prices, show_price, show_sc
 from switchgear.cli.routes import routes
 from switchgear.cli.start import control, gateway, serve
 from switchgear.cli.tail import tail
+from switchgear.cli.trace_options import SearchTracesOptions, ShowTraceOptions
 from switchgear.cli.version import version
 from switchgear.kernel.errors import SwitchgearError
 
@@ -78,7 +79,7 @@ def application() -> typer.Typer:
     app.command("tail")(reporting(tail))
     app.command("chat")(reporting(chat))
     app.command("version")(reporting(version))
-    groups = (_add_key_makers, _add_identity, _add_users, _add_batches, _add_limits)
+    groups = (_add_key_makers, _add_identity, _add_users, _add_batches, _add_limits, _add_traces)
     for add in (*groups, _add_prices, _add_models, _add_database, _add_audit, _add_ledger, _add_imports):
         add(app)
     return app
@@ -98,6 +99,13 @@ def _add_batches(app: typer.Typer) -> None:
     batches.command("show")(reporting(deferred(ShowBatchOptions, f"{answers}:show_batch")))
     batches.command("cancel")(reporting(deferred(CancelBatchOptions, f"{answers}:cancel_batch")))
     app.add_typer(batches, name="batch")
+
+
+def _add_traces(app: typer.Typer) -> None:
+    traces = _group("traces", "Traces that a running gateway keeps: its own calls, and what applications sent.")
+    traces.command("search")(reporting(deferred(SearchTracesOptions, "switchgear.cli.trace_answers:search")))
+    traces.command("show")(reporting(deferred(ShowTraceOptions, "switchgear.cli.trace_answers:show")))
+    app.add_typer(traces, name="traces")
 
 
 def _add_limits(app: typer.Typer) -> None:

@@ -1,0 +1,206 @@
+"""``switchgear traces``: asked of a running gateway, and shown."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
+from urllib.parse import quote, urlencode
+
+from msgspec import DecodeError, Raw, Struct, json
+
+from switchgear.cli.conversation import Server
+from switchgear.cli.output import Block, Grid, show_blocks, show_json
+from switchgear.cli.settings import ConfigOption, glanced_config
+from switchgear.cli.trace_options import SearchTracesOptions, ShowTraceOptions
+from switchgear.config import read_environment
+from switchgear.kernel.clock import SystemClock
+from switchgear.kernel.errors import BadRequest, UpstreamGarbled
+from switchgear.kernel.money import NanoUsd, format_usd
+from switchgear.kernel.query import SpanRow, TraceRow
+from switchgear.processes.banner import reachable_url
+
+_PATH: Final = "/api/v1/traces"
+_MAX_PAGE: Final = 200
+_HEADINGS: Final = ("began", "trace", "name", "status", "duration", "spans", "tokens", "cost", "user", "session")
+_SPAN_HEADINGS: Final = ("span", "kind", "status", "after", "duration", "model", "tokens", "cost", "id")
+_AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_NAME_CHARACTERS: Final = 48
+Answer = TypeVar("Answer")
+
+
+class TracePage(Struct):
+    """A page of the list."""
+
+    data: list[TraceRow]
+    next: str | None
+
+
+class ShownTrace(Struct):
+    """A trace and a page of its spans."""
+
+    trace: TraceRow
+    spans: list[SpanRow]
+    next: str | None
+
+
+def search(options: SearchTracesOptions) -> None:
+    """Print the traces that fit."""
+    asking = _Asking(options.url, options.key, options.config)
+    asked = {
+        "project": options.project,
+        "since": _moment(options.since, SystemClock().wall_ns()),
+        "name": options.name,
+        "model": options.model,
+        "user": options.user,
+        "session": options.session,
+        "tag": options.tag,
+        "status": "error" if options.failed else "",
+        "text": options.text,
+        "where": options.where,
+    }
+    found: list[TraceRow] = []
+    cursor = ""
+    while len(found) < options.limit:
+        limit = min(options.limit - len(found), _MAX_PAGE)
+        page = asking.get(_PATH, {**asked, "limit": str(limit), "cursor": cursor}, TracePage)
+        found += page.data
+        if page.next is None:
+            break
+        cursor = page.next
+    if options.as_json:
+        show_json(found)
+    elif not found:
+        show_blocks(["No trace fits."])
+    else:
+        show_blocks([Grid(headings=_HEADINGS, rows=[_trace_row(row) for row in found])])
+
+
+def show(options: ShowTraceOptions) -> None:
+    """Print one trace, or one span of it."""
+    asking = _Asking(options.url, options.key, options.config)
+    path = f"{_PATH}/{quote(options.trace, safe='')}"
+    asked = {"project": options.project}
+    if options.span:
+        show_json(asking.get(f"{path}/spans/{quote(options.span, safe='')}", asked, Raw))
+        return
+    found = asking.get(path, {**asked, "limit": str(_MAX_PAGE)}, ShownTrace)
+    while found.next is not None:
+        page = asking.get(path, {**asked, "limit": str(_MAX_PAGE), "cursor": found.next}, ShownTrace)
+        found = ShownTrace(found.trace, found.spans + page.spans, page.next)
+    if options.as_json:
+        show_json({"trace": found.trace, "spans": found.spans})
+    else:
+        show_blocks(blocks(found.trace, found.spans))
+
+
+def blocks(trace: TraceRow, spans: Sequence[SpanRow]) -> Iterator[Block]:
+    """A trace as a tree of its spans."""
+    cost = format_usd(NanoUsd(trace.cost_nano_usd))
+    unpriced = f" and {trace.unpriced_count} without a known price" if trace.unpriced_count else ""
+    yield f"{trace.name}: {_time(trace.started_ns)}, {_duration(trace.ended_ns - trace.started_ns)}, {cost}{unpriced}"
+    rows = [_span_row(span, depth, trace.started_ns) for span, depth in tree(spans)]
+    yield Grid(headings=_SPAN_HEADINGS, rows=rows)
+
+
+def tree(spans: Sequence[SpanRow]) -> Iterator[tuple[SpanRow, int]]:
+    """Each span once, below its parent, with how deep it is; spans whose parent is not there are first ones."""
+    known = {span.span_id for span in spans}
+    below: dict[str, list[SpanRow]] = {}
+    for span in spans:
+        below.setdefault(span.parent_id if span.parent_id in known else "", []).append(span)
+    told: set[str] = set()
+    # Parents may go in a circle, which no first span leads into: its spans come last.
+    for first in (*below.get("", ()), *spans):
+        waiting = [(first, 0)]
+        while waiting:
+            span, depth = waiting.pop()
+            if span.span_id in told:
+                continue
+            told.add(span.span_id)
+            yield span, depth
+            waiting += [(child, depth + 1) for child in reversed(below.get(span.span_id, ()))]
+
+
+class _Asking:
+    """Questions to one gateway."""
+
+    def __init__(self, url: str | None, key: str | None, config: ConfigOption) -> None:
+        """Raises ConfigError."""
+        if url is None:
+            server = glanced_config(config, read_environment()).server
+            if server.port == 0:
+                raise BadRequest("the file lets the system choose a port: name the gateway by --url")
+            url = reachable_url(server.host, server.port)
+        self._url = url
+        self._server = Server(url, key)
+
+    def get(self, path: str, asked: Mapping[str, str], kind: type[Answer]) -> Answer:
+        """What the gateway answers. Raises SwitchgearError when it does not."""
+        query = urlencode({name: value for name, value in asked.items() if value})
+        with self._server.request("GET", f"{path}?{query}") as response:
+            answer = response.read()
+        try:
+            return json.decode(answer, type=kind)
+        except DecodeError as error:
+            raise UpstreamGarbled(f"{self._url} answers {path}, but is no gateway of this version: {error}") from None
+
+
+def _moment(text: str, now_ns: int) -> str:
+    """As the API takes it. Raises BadRequest."""
+    if not text:
+        return ""
+    ago = _AGO.fullmatch(text)
+    if ago is not None:
+        now = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC)
+        return (now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat()
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadRequest(f"--since: {text!r} is neither `15m`, `6h`, `2d` nor a moment such as 2026-11-27") from None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).isoformat()
+
+
+def _trace_row(row: TraceRow) -> tuple[str, ...]:
+    failed = f", {row.error_count} failed" if row.error_count else ""
+    return (
+        _time(row.started_ns),
+        row.trace_id,
+        _short(row.name),
+        row.status,
+        _duration(row.ended_ns - row.started_ns),
+        f"{row.span_count}{failed}",
+        f"{row.input_tokens} → {row.output_tokens}",
+        f"{'≥ ' if row.unpriced_count else ''}{format_usd(NanoUsd(row.cost_nano_usd))}",
+        _short(row.user),
+        _short(row.session),
+    )
+
+
+def _span_row(span: SpanRow, depth: int, began_ns: int) -> tuple[str, ...]:
+    has_tokens = span.input_tokens is not None or span.output_tokens is not None
+    cost = "" if span.cost_nano_usd is None else format_usd(NanoUsd(span.cost_nano_usd))
+    return (
+        f"{'  ' * depth}{_short(span.name)}",
+        span.kind,
+        span.status,
+        _duration(span.started_ns - began_ns),
+        _duration(span.duration_ns),
+        span.model,
+        f"{span.input_tokens or 0} → {span.output_tokens or 0}" if has_tokens else "",
+        cost or ("unknown" if span.cost_source == "unknown" else ""),
+        span.span_id,
+    )
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _NAME_CHARACTERS else f"{line[: _NAME_CHARACTERS - 1]}…"
+
+
+def _time(wall_ns: int) -> str:
+    return datetime.fromtimestamp(wall_ns // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _duration(ns: int) -> str:
+    return f"{ns / 1e9:.2f} s" if ns >= 1_000_000_000 else f"{ns / 1e6:.1f} ms"

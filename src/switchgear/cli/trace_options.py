@@ -1,0 +1,71 @@
+"""``switchgear traces``: what the commands take."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from switchgear.cli.settings import ConfigOption
+
+UrlOption = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Gateway to ask. Default: the one at the file's address.", show_default=False),
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY",
+        help="Key with the permission `traces:read`; on the gateway's own machine none is needed.",
+        show_default=False,
+    ),
+]
+ProjectOption = Annotated[
+    str, typer.Option(metavar="PROJECT", help="Whose. Default: the key's own.", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchTracesOptions:
+    """List traces, newest first: those in which one span is as asked for."""
+
+    text: Annotated[
+        str, typer.Argument(metavar="[WORDS]", help="Words of its name, input or output.", show_default=False)
+    ] = ""
+    config: ConfigOption = None
+    url: UrlOption = None
+    key: KeyOption = None
+    project: ProjectOption = ""
+    since: Annotated[
+        str,
+        typer.Option(
+            metavar="WHEN", help="Not before: `15m`, `6h`, `2d` ago, or a moment as ISO 8601.", show_default=False
+        ),
+    ] = ""
+    name: Annotated[str, typer.Option(metavar="NAME", help="Of a span.", show_default=False)] = ""
+    model: Annotated[str, typer.Option(metavar="MODEL", help="That answered.", show_default=False)] = ""
+    user: Annotated[str, typer.Option(metavar="USER", help="For whom it was.", show_default=False)] = ""
+    session: Annotated[str, typer.Option(metavar="SESSION", help="Of which it is part.", show_default=False)] = ""
+    tag: Annotated[str, typer.Option(metavar="TAG", help="That it has.", show_default=False)] = ""
+    failed: Annotated[bool, typer.Option("--failed", help="Only those in which a span failed.")] = False
+    where: Annotated[
+        str,
+        typer.Option(metavar="FILTER", help="A filter as JSON; docs/traces.md has its form.", show_default=False),
+    ] = ""
+    limit: Annotated[int, typer.Option(metavar="TRACES", min=1, max=10_000, help="How many at most.")] = 20
+    as_json: AsJson = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowTraceOptions:
+    """Show one trace: its sums, and its spans as a tree."""
+
+    trace: Annotated[str, typer.Argument(metavar="TRACE", help="Its id.", show_default=False)]
+    config: ConfigOption = None
+    url: UrlOption = None
+    key: KeyOption = None
+    project: ProjectOption = ""
+    span: Annotated[
+        str, typer.Option(metavar="SPAN", help="Only this span, with all that it holds, as JSON.", show_default=False)
+    ] = ""
+    as_json: AsJson = False
