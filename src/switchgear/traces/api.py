@@ -33,7 +33,7 @@ ProjectText = Annotated[
         description="Whose. Left out: the caller's own where they have just one, else `default`.",
     ),
 ]
-Moment = Annotated[datetime | None, Meta(tz=True, description="A moment as ISO 8601 with its zone.")]
+Moment = Annotated[Annotated[datetime, Meta(tz=True)] | None, Meta(description="A moment as ISO 8601 with its zone.")]
 
 
 class TraceQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
