@@ -27,6 +27,7 @@ from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.providers.simulator.script import Parameters
 from switchgear.routing.report import BudgetReport, DeploymentReport, FleetReport, Word
 from switchgear.traces.gauges import exposition
+from switchgear.traces.ingest_counts import IngestCounts
 from switchgear.traces.journal import JournalSettings, JournalWriter
 from switchgear.traces.journal_reader import FileOffsets, JournalReader
 from switchgear.traces.meter import Meter
@@ -273,6 +274,14 @@ def _sample_call() -> CallRecord:
 def batch_metrics_table() -> str:
     """The same for what the control process tells of batches."""
     return _metrics_in(exposition_of_batches(Progress(batches={"completed": 1}, lines={"waiting": 1}), 0))
+
+
+def span_metrics_table() -> str:
+    """The same for what the one way in counts of spans."""
+    counts = IngestCounts()
+    counts.taken["otlp"] = 1
+    counts.refused["otlp", "bad_ids"] = counts.mended["otlp", "no_end"] = counts.turned_away["otlp", "behind"] = 1
+    return _metrics_in(counts.exposition())
 
 
 def _metrics_in(exposition: str) -> str:

@@ -14,7 +14,7 @@ SECOND_NS = 1_000_000_000
 ORIGIN = Origin(project="shop", door="otlp")
 
 
-def told(span: int = 1, trace: int = 1, **changes: object) -> ToldSpan:
+def told(span: int = 1, trace: int = 1, /, **changes: object) -> ToldSpan:
     """A span that nothing is wrong with, changed."""
     plain = ToldSpan(
         trace_id=f"{trace:032x}",
@@ -26,7 +26,7 @@ def told(span: int = 1, trace: int = 1, **changes: object) -> ToldSpan:
     return structs.replace(plain, **changes)
 
 
-def kept(span: int = 1, trace: int = 1, **changes: object) -> Span:
+def kept(span: int = 1, trace: int = 1, /, **changes: object) -> Span:
     """The same as a store keeps it."""
     plain = Span(
         project="shop",
