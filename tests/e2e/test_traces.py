@@ -5,13 +5,14 @@ import http.client
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import pytest
+from msgspec import structs
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.span import ToldSpan
 from switchgear.wire import otlp_json, otlp_protobuf
 from tests.e2e.live import KEY, SOURCES, LiveServer
@@ -21,16 +22,16 @@ JSON = "application/json"
 
 
 def told(trace: int, span: int = 1, /, **changes: object) -> ToldSpan:
-    now = time.time_ns()  # noqa: TID251 (what the server compares with its own clock)
-    facts: dict[str, object] = {
-        "trace_id": f"{trace:032x}",
-        "span_id": f"{span:016x}",
-        "name": "chat gpt",
-        "started_ns": now - 1_000_000,
-        "ended_ns": now,
-        "resource": {"service.name": "shop"},
-    }
-    return ToldSpan(**{**facts, **changes})
+    now = SystemClock().wall_ns()
+    plain = ToldSpan(
+        trace_id=f"{trace:032x}",
+        span_id=f"{span:016x}",
+        name="chat gpt",
+        started_ns=now - 1_000_000,
+        ended_ns=now,
+        resource={"service.name": "shop"},
+    )
+    return structs.replace(plain, **changes)
 
 
 def post(live: LiveServer, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, str, bytes]:

@@ -52,5 +52,5 @@ class ToldStore(MemorySpans):
         if self.before is not None:
             waited = self.before()
             if hasattr(waited, "__await__"):
-                await waited  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+                await waited  # pyright: ignore[reportGeneralTypeIssues]
         return await super().write(spans, replace=replace)
