@@ -13,6 +13,13 @@ import pytest
 from tests.architecture.sources import ROOT, Source, module_name, sources
 
 DATA_PATH = ("kernel", "wire", "upstream", "providers", "doors", "routing")
+WIRES_OF_SPANS = {
+    "switchgear.wire.inflate": {"zstandard"},
+    "switchgear.wire.otlp": {"opentelemetry"},
+    "switchgear.wire.otlp_json": set[str](),
+    "switchgear.wire.otlp_protobuf": {"google", "opentelemetry"},
+}
+"""Of the control process: a gateway loads none of them."""
 DATA_PATH_FILES = ("auth/stage.py", "traces/journal.py", "traces/stage.py")
 ALLOWED = {
     "kernel": {"msgspec"},
@@ -49,7 +56,13 @@ def packages_imported(source: Source) -> Iterator[str]:
 @pytest.mark.parametrize("source", data_path_sources(), ids=lambda source: source.path)
 def test_a_data_path_file_imports_only_what_its_floor_allows(source: Source) -> None:
     outside = set(packages_imported(source)) - sys.stdlib_module_names - {"switchgear"}
-    assert outside <= ALLOWED[slice_of(source.path)]
+    assert outside <= ALLOWED[slice_of(source.path)] | WIRES_OF_SPANS.get(module_name(source.path), set())
+
+
+def test_no_call_through_a_gateway_needs_the_wires_of_spans() -> None:
+    graph = grimp.build_graph("switchgear")
+    needed = graph.find_upstream_modules("switchgear.processes.gateway")
+    assert needed & WIRES_OF_SPANS.keys() == set()
 
 
 def test_kernel_imports_nothing_of_the_floors_above() -> None:

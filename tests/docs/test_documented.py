@@ -20,6 +20,7 @@ from scripts.reference import (
     journal_metrics_table,
     kinds,
     ledger_metrics_table,
+    span_metrics_table,
 )
 from switchgear.cli import application
 from switchgear.config import schema
@@ -183,6 +184,7 @@ def test_every_metric_is_documented_and_no_other() -> None:
     shown |= set(re.findall(r'"(switchgear_[a-z_0-9]+)"', gauges))
     shown |= first_cells(ledger_metrics_table())
     shown |= first_cells(batch_metrics_table())
+    shown |= first_cells(span_metrics_table())
     assert {name for name in first_cells(page("metrics.md")) if name.startswith("switchgear_")} == shown
 
 

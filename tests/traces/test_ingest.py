@@ -64,7 +64,7 @@ async def test_a_span_that_cannot_be_kept_is_refused_by_reason_and_the_others_ar
     assert [(each.place, each.reason) for each in taken.refused] == [(1, reason)]
     assert taken.refused[0].message
     assert store.writes == [[f"{1:016x}", f"{3:016x}"]]
-    assert f'switchgear_spans_refused{{door="otlp",reason="{reason}"}} 1' in way_in.counts.exposition()
+    assert f'switchgear_spans_refused_total{{door="otlp",reason="{reason}"}} 1' in way_in.counts.exposition()
 
 
 async def test_a_span_that_ends_before_it_starts_ends_when_it_starts_and_says_so() -> None:

@@ -5,16 +5,16 @@ from typing import Final
 
 from switchgear.traces.meter import Family
 
-_TAKEN: Final = ("switchgear_spans_taken", "counter", "Spans that are on the disk, those that were known included.")
-_REFUSED: Final = ("switchgear_spans_refused", "counter", "Single spans that were not taken, by reason.")
-_MENDED: Final = ("switchgear_spans_mended", "counter", "What was mended of spans that were taken, by what it was.")
+_TAKEN: Final = ("switchgear_spans_taken_total", "counter", "Spans that are on the disk, those that were known included.")
+_REFUSED: Final = ("switchgear_spans_refused_total", "counter", "Single spans that were not taken, by reason.")
+_MENDED: Final = ("switchgear_spans_mended_total", "counter", "What was mended of spans that were taken, by what it was.")
 _TURNED_AWAY: Final = (
-    "switchgear_span_requests_turned_away",
+    "switchgear_span_requests_turned_away_total",
     "counter",
     "Requests of which no span was taken: senders behind the store come again, others are told what is wrong.",
 )
 _WAITING: Final = ("switchgear_spans_waiting", "gauge", "Spans that wait for the store's next write.")
-_WRITES: Final = ("switchgear_span_writes", "counter", "Writes of the store, each of all spans that waited.")
+_WRITES: Final = ("switchgear_span_writes_total", "counter", "Writes of the store, each of all spans that waited.")
 
 
 class IngestCounts:

@@ -168,7 +168,7 @@ async def test_other_content_types_and_encodings_get_415_and_broken_bodies_400()
             "accept-encoding"
         ]
     )
-    assert 'switchgear_span_requests_turned_away{door="otlp",reason="unsupported_media_type"} 4' in (
+    assert 'switchgear_span_requests_turned_away_total{door="otlp",reason="unsupported_media_type"} 4' in (
         door.ingest.counts.exposition()
     )
 
