@@ -5,9 +5,9 @@ from typing import Final
 
 from switchgear.traces.meter import Family
 
-_TAKEN: Final = ("switchgear_spans_taken_total", "counter", "Spans that are on the disk, those that were known included.")
+_TAKEN: Final = ("switchgear_spans_taken_total", "counter", "Spans that are on the disk; known ones count too.")
 _REFUSED: Final = ("switchgear_spans_refused_total", "counter", "Single spans that were not taken, by reason.")
-_MENDED: Final = ("switchgear_spans_mended_total", "counter", "What was mended of spans that were taken, by what it was.")
+_MENDED: Final = ("switchgear_spans_mended_total", "counter", "What was mended of spans that were taken.")
 _TURNED_AWAY: Final = (
     "switchgear_span_requests_turned_away_total",
     "counter",
