@@ -1,0 +1,42 @@
+"""Our own names, for what the others have none for: spans that leave Switchgear come back as they were."""
+
+from switchgear.traces.conventions.convention import Accounting, Convention, Family
+
+CONVENTION = Convention(
+    name="switchgear",
+    order=10,
+    names={
+        "switchgear.kind": "kind",
+        "switchgear.level": "level",
+        "switchgear.trace.name": "trace_name",
+        "switchgear.tags": "tags",
+        "switchgear.user": "user",
+        "switchgear.session": "session",
+        "switchgear.environment": "environment",
+        "switchgear.release": "release",
+        "switchgear.key": "key",
+        "switchgear.route": "route",
+        "switchgear.call.id": "call_id",
+        "switchgear.cache": "cache",
+        "switchgear.counted": "counted",
+        "switchgear.cost.nano_usd": "cost_nano_usd",
+        "switchgear.first_token.ns": "first_token_ns",
+        "switchgear.prompt.name": "prompt_name",
+        "switchgear.prompt.version": "prompt_version",
+        "switchgear.prompt.label": "prompt_label",
+        "switchgear.input": "input",
+        "switchgear.output": "output",
+        "switchgear.usage.input": "tokens.input",
+        "switchgear.usage.output": "tokens.output",
+        "switchgear.usage.cache_read": "tokens.cache_read",
+        "switchgear.usage.cache_write_5m": "tokens.cache_write_5m",
+        "switchgear.usage.cache_write_1h": "tokens.cache_write_1h",
+        "switchgear.usage.reasoning": "tokens.reasoning",
+        "switchgear.usage.audio_input": "tokens.audio_input",
+        "switchgear.usage.audio_output": "tokens.audio_output",
+        "switchgear.usage.image_input": "tokens.image_input",
+    },
+    families={"switchgear.metadata.": Family("metadata", "metadata")},
+    accounting=Accounting(input_holds_parts=False, output_holds_parts=False),
+    sums_up=frozenset(),
+)
