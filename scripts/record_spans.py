@@ -187,11 +187,9 @@ def plain(value: Any) -> Any:
     """What JSON can hold; bytes as ``{"base64"}``."""
     if isinstance(value, bytes):
         return {"base64": base64.b64encode(value).decode()}
-    if isinstance(value, dict):
-        return {str(key): plain(held) for key, held in value.items()}
     if hasattr(value, "items"):
-        return plain(dict(value))
-    return [plain(held) for held in value] if isinstance(value, (list, tuple)) else value
+        return {str(key): plain(held) for key, held in value.items()}
+    return [plain(held) for held in value] if type(value) in {list, tuple} else value
 
 
 def told(spans: list[Any], url: str) -> list[dict[str, Any]]:

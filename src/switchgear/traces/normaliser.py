@@ -169,8 +169,8 @@ def _kind(reading: Reading, *, has_model: bool, has_usage: bool) -> SpanKind:
     told = reading.first("kind", _known_kind, "")
     if told and told != "span":
         return cast("SpanKind", told)
-    by_operation = KINDS.get(reading.word("operation").lower(), "")
-    if by_operation:
+    by_operation = KINDS.get(reading.word("operation").lower())
+    if by_operation is not None:
         return by_operation
     if told:
         return "span"

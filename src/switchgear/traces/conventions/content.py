@@ -3,7 +3,7 @@
 from switchgear.kernel.span import NOTHING, Content
 from switchgear.traces.conventions.messages import content_of, one_value
 from switchgear.traces.conventions.reading import Reading, grown
-from switchgear.traces.conventions.values import items, members, opened, text
+from switchgear.traces.conventions.values import is_object, items, members, opened, text
 
 
 def contents(reading: Reading) -> tuple[Content, Content, str]:
@@ -52,7 +52,7 @@ def _finish(reading: Reading) -> str:
     """The reason in the last message or choice of the answer."""
     for field in ("output", "twin.output"):
         told = opened(reading.raw(field))
-        told = members(told).get("choices", told) if isinstance(told, dict) else told
+        told = members(told).get("choices", told) if is_object(told) else told
         for item in items(told)[-1:]:
             reason = members(item).get("finish_reason")
             if isinstance(reason, str):

@@ -4,8 +4,8 @@ Fields are those of :class:`~switchgear.kernel.span.Span`, and these, of which o
 
 - ``system_text``, ``tool_input``, ``tool_output``: content beside ``input`` and ``output``;
 - ``tokens.*``: ``input``, ``output``, ``total`` as the sender counts them, and the parts ``cache_read``,
-  ``cache_write``, ``cache_write_1h``, ``cache_read_audio``, ``reasoning``, ``audio_input``, ``audio_output``, ``image_input``;
-  ``tokens`` is an object of them;
+  ``cache_write``, ``cache_write_1h``, ``cache_read_audio``, ``reasoning``, ``audio_input``, ``audio_output``,
+  ``image_input``; ``tokens`` is an object of them;
 - ``usd.*``: ``total``, or ``input`` and ``output``, in dollars; ``usd`` is an object of them;
 - ``first_token_s`` and ``first_token_ms`` after the start, ``first_token_at`` by the clock;
 - ``metadata_object``: members that become metadata; ``twin.input`` and ``twin.output``: the same content a second

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from switchgear.traces.conventions.convention import Accounting, Convention, Named
 from switchgear.traces.conventions.reading import Reading, events_named
-from switchgear.traces.conventions.values import text
+from switchgear.traces.conventions.values import is_object, text
 from switchgear.traces.conventions.words import KINDS
 
 _MESSAGES: Final = {
@@ -46,7 +46,7 @@ def _complete(reading: Reading) -> None:
 def spoken(event: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """A message told by an event, with its role."""
     inner = attributes.get("message")
-    message = {**attributes, **inner} if isinstance(inner, Mapping) else dict(attributes)
+    message: dict[str, Any] = {**attributes, **inner} if is_object(inner) else dict(attributes)
     if isinstance(inner, str) and "content" not in message:
         message["content"] = inner
     message.setdefault("role", _MESSAGES.get(event, "assistant"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from switchgear.traces.conventions.convention import Accounting, Convention, Family
 from switchgear.traces.conventions.reading import Reading
-from switchgear.traces.conventions.values import decoded, items, members, text
+from switchgear.traces.conventions.values import decoded, is_list, items, members, text
 from switchgear.traces.conventions.words import KINDS, OPERATIONS_OF_KINDS
 
 _USAGES = ("usage_metadata", "token_usage", "usage")
@@ -61,7 +61,7 @@ def _answered(reading: Reading, outputs: Mapping[str, Any], about: Mapping[str, 
 
 def _generations(outputs: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     listed = items(outputs.get("generations"))
-    listed = items(listed[0]) if listed and isinstance(listed[0], list) else listed
+    listed = items(listed[0]) if listed and is_list(listed[0]) else listed
     return [members(item) for item in listed]
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from switchgear.kernel.span import PREVIEW_CHARACTERS, Content
 from switchgear.traces.conventions.parts import Part, call_part, parts_of, result_part, texts
-from switchgear.traces.conventions.values import clean, encoded, members, opened, text
+from switchgear.traces.conventions.values import clean, encoded, is_list, is_object, members, opened, text
 
 Message = dict[str, Any]
 ROLES: Final[Mapping[str, str]] = {
@@ -34,7 +34,11 @@ _MOST: Final = 5_000
 def content_of(value: object, *, answer: bool = False, system: object = None) -> Content:
     """Any value as content: messages where it is a conversation, else one value. ``system`` stands before them."""
     told = opened(value)
-    found = conversation(told, answer=answer)
+    try:
+        found = conversation(told, answer=answer)
+    except RecursionError:
+        told = clean(told)
+        found = conversation(told, answer=answer)
     instructions = parts_of(opened(system)) if system else []
     if found is None:
         if instructions:
@@ -65,19 +69,19 @@ def one_value(told: object) -> Content:
 
 def conversation(told: object, *, answer: bool = False) -> list[Message] | None:
     """The messages of a list, of a request, of an answer, or of one message; None where there is none."""
-    if isinstance(told, list | tuple):
-        return _listed(told)  # pyright: ignore[reportUnknownArgumentType]
-    if not isinstance(told, Mapping):
+    if is_list(told):
+        return _listed(told)
+    if not is_object(told):
         return None
-    if _is_message(told):  # pyright: ignore[reportUnknownArgumentType]
+    if _is_message(told):
         return [message_of(told)]
     for holder in _HOLDERS:
-        held: object = told.get(holder)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        held: object = told.get(holder)
         if held is None or (answer and holder == "contents"):
             continue
         found = conversation(opened(held), answer=answer)
         if found is not None:
-            before = _system_of(told)  # pyright: ignore[reportUnknownArgumentType]
+            before = _system_of(told)
             return [*before, *found]
     return None
 
@@ -93,11 +97,11 @@ def _listed(told: list[object] | tuple[object, ...]) -> list[Message] | None:
     found: list[Message] = []
     for item in told:
         item = opened(item) if isinstance(item, str) else item  # noqa: PLW2901  (an item may be its own JSON text)
-        if isinstance(item, list) and len(told) == 1:
-            return _listed(item)  # pyright: ignore[reportUnknownArgumentType]
-        if not isinstance(item, Mapping):
+        if is_list(item) and len(told) == 1:
+            return _listed(item)
+        if not is_object(item):
             return None
-        inner = _unwrapped(item)  # pyright: ignore[reportUnknownArgumentType]
+        inner = _unwrapped(item)
         if not _is_message(inner):
             return None
         found.append(message_of(inner))
@@ -108,18 +112,18 @@ def _unwrapped(item: Mapping[str, Any]) -> Mapping[str, Any]:
     """A message out of a choice, a candidate, a generation, LangChain's constructors, or a flattened tree."""
     for holder in ("message", "kwargs", "data"):
         held = item.get(holder)
-        if isinstance(held, Mapping) and "role" not in item:
-            inner = dict(held)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        if is_object(held) and "role" not in item:
+            inner: dict[str, Any] = dict(held)
             identity = item.get("id")
-            if holder == "kwargs" and isinstance(identity, list) and identity:
+            if holder == "kwargs" and is_list(identity) and identity:
                 inner.setdefault("type", identity[-1])
             elif holder == "data":
                 inner.setdefault("type", item.get("type"))
-            elif holder == "message" and isinstance(inner.get("kwargs"), Mapping):
-                return _unwrapped(inner)  # pyright: ignore[reportUnknownArgumentType]
-            return inner  # pyright: ignore[reportUnknownVariableType]
+            elif holder == "message" and is_object(inner.get("kwargs")):
+                return _unwrapped(inner)
+            return inner
     held = item.get("content")
-    if isinstance(held, Mapping) and "role" not in item and "parts" in held:
+    if is_object(held) and "role" not in item and "parts" in held:
         return {"role": "assistant", **held}
     return item
 
@@ -177,11 +181,11 @@ def _classic(told: Mapping[str, Any]) -> list[Part]:
         parts.append({"type": "text", "content": text(refusal)})
     known = {part.get("id") for part in parts if part.get("type") == "tool_call"}
     calls = opened(told.get("tool_calls")) or extra.get("tool_calls")
-    for call in calls if isinstance(calls, list) else []:  # pyright: ignore[reportUnknownVariableType]
+    for call in calls if is_list(calls) else []:
         part = call_part(call)
         if part.get("id") is None or part["id"] not in known:
             parts.append(part)
-    if isinstance(called := told.get("function_call"), Mapping):
+    if is_object(called := told.get("function_call")):
         parts.append(call_part(called))
     return parts
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from switchgear.traces.conventions.values import clean, members, opened, text, written
+from switchgear.traces.conventions.values import clean, is_list, is_object, members, opened, text, written
 
 Part = dict[str, object]
 _TEXTS: Final = frozenset(("text", "input_text", "output_text", "refusal"))
@@ -20,12 +20,10 @@ def parts_of(content: object) -> list[Part]:
         return []
     if isinstance(content, str):
         told = opened(content)
-        listed = (
-            isinstance(told, list) and bool(told) and all(isinstance(item, dict) and "type" in item for item in told)
-        )
+        listed = is_list(told) and bool(told) and all(is_object(item) and "type" in item for item in told)
         return parts_of(told) if listed else [text_part(content)]
-    if isinstance(content, list | tuple):
-        return [part_of(item) for item in content]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if is_list(content):
+        return [part_of(item) for item in content]
     return [part_of(content)]
 
 
@@ -83,9 +81,9 @@ def result_part(told: object) -> Part:
 def _only_text(answer: object) -> str | None:
     if isinstance(answer, str):
         return text(answer)
-    if not isinstance(answer, list):
+    if not is_list(answer):
         return None
-    parts = [part_of(item) for item in answer]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    parts = [part_of(item) for item in answer]
     if any(part.get("type") != "text" for part in parts):
         return None
     return "\n".join(str(part.get("content", "")) for part in parts)
@@ -111,9 +109,9 @@ def _untyped(part: Mapping[str, Any]) -> Part:
 
 def _carried(part: Mapping[str, Any]) -> Part:
     carried = clean(part)
-    made = dict(carried) if isinstance(carried, dict) else {}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    made = dict(carried) if is_object(carried) else {}
     made.setdefault("type", "json")
-    return made  # pyright: ignore[reportReturnType, reportUnknownVariableType]
+    return made
 
 
 def _medium(part: Mapping[str, Any]) -> Part | None:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from switchgear.traces.conventions.convention import Accounting, Convention, Named
 from switchgear.traces.conventions.reading import Reading
-from switchgear.traces.conventions.values import items, members, number
+from switchgear.traces.conventions.values import is_object, items, members, number
 
 _LEVELS: Final = ((17, "ERROR"), (13, "WARNING"), (9, "DEFAULT"))
 
@@ -15,7 +15,7 @@ def _complete(reading: Reading) -> None:
         reading.say("level", next((level for least, level in _LEVELS if severity >= least), "DEBUG"))
     for attribute in ("pydantic_ai.all_messages", "all_messages_events", "events"):
         told = items(reading.attribute(attribute))
-        if not told or not all(isinstance(message, dict) for message in told):
+        if not told or not all(is_object(message) for message in told):
             continue
         asked, answered = _split([_message(message) for message in told])
         reading.say("input", asked)

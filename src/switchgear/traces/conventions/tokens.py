@@ -5,9 +5,8 @@ from typing import Final
 
 from switchgear.kernel.chat import Usage
 from switchgear.traces.conventions.convention import Accounting
-from switchgear.traces.conventions.values import count, members
+from switchgear.traces.conventions.values import count, is_object, members
 
-NATIVE: Final = Accounting(input_holds_parts=False)
 OBJECT_NAMES: Final[Mapping[str, str]] = {
     "audio": "audio",
     "audio_tokens": "audio",
@@ -73,8 +72,8 @@ DETAILS: Final[Mapping[str, str]] = {
     "prompt_tokens_details": "input",
 }
 """Objects within a usage object, and which total their parts stand beside."""
-HOLDS_BY_NAME: Final[Mapping[str, bool]] = {"prompt_tokens": True, "prompt_token_count": True}
-"""Spellings that say by themselves whether the input holds its parts: OpenAI's and Gemini's own."""
+HOLDS_BY_NAME: Final = frozenset(("prompt_tokens", "prompt_token_count"))
+"""Spellings that say by themselves that the input holds its parts: OpenAI's and Gemini's own."""
 
 
 def of_object(value: object) -> tuple[dict[str, int], bool | None]:
@@ -90,8 +89,8 @@ def of_object(value: object) -> tuple[dict[str, int], bool | None]:
         if part in {"audio", "image"}:
             part = f"{part}_{side or 'input'}"
         found[part] = max(found.get(part, 0), number)
-        holds = HOLDS_BY_NAME.get(spelled, holds)
-        holds = True if side and holds is None else holds
+        if spelled in HOLDS_BY_NAME or side:
+            holds = True
     return found, holds
 
 
@@ -99,7 +98,7 @@ def _flat(usage: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     for key, told in usage.items():
         head, _, tail = str(key).partition(".")
         side = DETAILS.get(head)
-        if side is None or not (tail or isinstance(told, Mapping)):
+        if side is None or not (tail or is_object(told)):
             yield str(key), told
         elif tail:
             yield f"{side}.{tail}", told
@@ -130,7 +129,18 @@ def disjoint(told: Mapping[str, int], accounting: Accounting) -> tuple[Usage, st
     note = ""
     if cut_input or cut_output:
         note = f"more cached, audio, image or reasoning tokens were told than tokens in all: {_spelled(told)}"
-    return Usage(input=fresh, output=rest, **inputs, **outputs), note
+    usage = Usage(
+        input=fresh,
+        cache_read=inputs["cache_read"],
+        cache_write_5m=inputs["cache_write_5m"],
+        cache_write_1h=inputs["cache_write_1h"],
+        audio_input=inputs["audio_input"],
+        image_input=inputs["image_input"],
+        output=rest,
+        reasoning=outputs["reasoning"],
+        audio_output=outputs["audio_output"],
+    )
+    return usage, note
 
 
 def _spelled(told: Mapping[str, int]) -> str:

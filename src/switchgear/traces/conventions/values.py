@@ -4,7 +4,7 @@ import base64
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final, TypeGuard, cast
 
 from msgspec import DecodeError, json
 
@@ -28,6 +28,16 @@ def sound(text: str) -> str:
     return text
 
 
+def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
+    """Whether a value has members."""
+    return type(value) is dict or isinstance(value, Mapping)
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Whether a value has items."""
+    return type(value) is list or isinstance(value, list | tuple)
+
+
 def clean(value: object, levels: int = MOST_LEVELS) -> object:
     """``value`` as JSON can hold it: numbers that are none become text, bytes base64, strange types their name."""
     kind = type(value)
@@ -42,11 +52,10 @@ def clean(value: object, levels: int = MOST_LEVELS) -> object:
         return value
     if levels == 0:
         return CUT
-    if isinstance(value, list | tuple):
-        return [clean(held, levels - 1) for held in cast("list[object]", value)]
-    if isinstance(value, Mapping):
-        members = cast("Mapping[object, object]", value)
-        return {name(key): clean(held, levels - 1) for key, held in members.items()}
+    if is_list(value):
+        return [clean(held, levels - 1) for held in value]
+    if is_object(value):
+        return {name(key): clean(held, levels - 1) for key, held in value.items()}
     return _strange(value)
 
 
@@ -59,7 +68,7 @@ def _strange(value: object) -> object:
     if isinstance(value, str):
         return sound(str.__str__(value))
     if isinstance(value, bytes | bytearray | memoryview):
-        return base64.b64encode(bytes(value)).decode()
+        return base64.b64encode(bytes(cast("bytes", value))).decode()
     if isinstance(value, int):
         return clean(int(value))
     return clean(float(value)) if isinstance(value, float) else f"({type(value).__name__})"
@@ -93,15 +102,16 @@ def opened(value: object) -> object:
 
 def text(value: object) -> str:
     """A short text; numbers are written out, anything else is empty."""
+    if type(value) is str:
+        return value if value.isascii() else sound(value)
     if isinstance(value, str):
         return sound(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(clean(value))
-    if isinstance(value, list | tuple) and value:
-        first = cast("list[object]", value)[0]
-        return text(first) if isinstance(first, str) else ""
+    if is_list(value) and value:
+        return text(value[0]) if isinstance(value[0], str) else ""
     return ""
 
 
@@ -134,13 +144,13 @@ def count(value: object) -> int | None:
 def members(value: object) -> Mapping[str, Any]:
     """The members of an object, or of its JSON text; of anything else none."""
     value = opened(value)
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+    return value if is_object(value) else {}
 
 
 def items(value: object) -> list[Any]:
     """The items of a list, or of its JSON text; of anything else none."""
     value = opened(value)
-    return list(cast("list[Any]", value)) if isinstance(value, list | tuple) else []
+    return list(value) if is_list(value) else []
 
 
 def moment_ns(value: object) -> int:

@@ -2,7 +2,7 @@
 
 from switchgear.traces.conventions.convention import Accounting, Convention, Family
 from switchgear.traces.conventions.reading import Reading
-from switchgear.traces.conventions.values import items, text
+from switchgear.traces.conventions.values import is_object, items, text
 
 _CALLS = frozenset(("doGenerate", "doStream", "doEmbed", "doRerank"))
 
@@ -30,7 +30,7 @@ def _complete(reading: Reading) -> None:
             "output",
             {
                 "role": "assistant",
-                "content": [*parts, *({"type": "tool-call", **call} for call in calls if isinstance(call, dict))],
+                "content": [*parts, *({"type": "tool-call", **call} for call in calls if is_object(call))],
             },
         )
         for name in ("ai.response.text", "ai.response.toolCalls", "ai.response.reasoning"):
