@@ -146,8 +146,9 @@ def _metadata(reading: Reading, origin: Origin) -> dict[str, str]:
         inner = members(said.value)
         for key, value in inner.items():
             found.setdefault(name(key), written(value))
-        if not inner and said.value not in {None, "", "{}"}:
-            found.setdefault("metadata", written(said.value))
+        plain = "" if inner else written(said.value)
+        if plain and plain != "{}":
+            found.setdefault("metadata", plain)
     if origin.sender_project:
         found["project"] = sound(origin.sender_project)
     return found

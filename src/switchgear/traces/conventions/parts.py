@@ -40,7 +40,7 @@ def part_of(told: object) -> Part:
     if not part:
         return {"type": "json", "content": clean(told)}
     part = members(part["message_content"]) if "message_content" in part else part
-    kind = part.get("type")
+    kind = text(part.get("type"))
     if kind in _TEXTS:
         return _said("text", part)
     if kind in _THOUGHTS:
@@ -110,7 +110,8 @@ def _untyped(part: Mapping[str, Any]) -> Part:
 def _carried(part: Mapping[str, Any]) -> Part:
     carried = clean(part)
     made = dict(carried) if is_object(carried) else {}
-    made.setdefault("type", "json")
+    if not isinstance(made.get("type"), str):
+        made["type"] = "json"
     return made
 
 

@@ -207,13 +207,13 @@ def planted(tree: Tree, path: tuple[str, ...], value: object) -> bool:
     return branch.setdefault(path[-1], value) is value
 
 
-def grown(tree: object) -> object:
+def grown(tree: object, levels: int = MOST_LEVELS + 1) -> object:
     """A tree with lists where all names are numbers, in their order."""
-    if type(tree) is not dict:
+    if type(tree) is not dict or levels == 0:
         return tree
     branch = cast("Tree", tree)
-    held = {key: grown(value) for key, value in branch.items()}
-    if held and all(key.isascii() and key.isdigit() for key in held):
+    held = {key: grown(value, levels - 1) for key, value in branch.items()}
+    if held and all(type(key) is str and key.isascii() and key.isdigit() for key in held):
         return [held[key] for key in sorted(held, key=_number)]
     return held
 
