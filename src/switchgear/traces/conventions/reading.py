@@ -46,11 +46,12 @@ class Rules:
 
     def __init__(self, conventions: Iterable[Convention]) -> None:
         self.conventions = tuple(conventions)
-        self._rules: dict[str, Rule | None] = {}
+        self.seen: dict[str, Rule | None] = {}
+        """What was looked up so far; nothing is not the same as never seen."""
         self._families: dict[str, tuple[int, Family]] = {}
         for place, convention in enumerate(self.conventions):
             self._learn(place, convention)
-        self._known = dict(self._rules)
+        self._known = dict(self.seen)
 
     def _learn(self, place: int, convention: Convention) -> None:
         rank = place * 1000
@@ -60,20 +61,20 @@ class Rules:
                 named = told if isinstance(told, Named) else Named(told)
                 scopes = convention.scopes if table is convention.scoped else frozenset[str]()
                 rule = Rule(rank, named.field, shows, named.words, scopes)
-                self._rules.setdefault(attribute, rule)
+                self.seen.setdefault(attribute, rule)
         for prefix, family in convention.families.items():
             self._families.setdefault(prefix, (place, family))
 
     def __call__(self, attribute: str) -> Rule | None:
         """The rule of an attribute, or None."""
         try:
-            return self._rules[attribute]
+            return self.seen[attribute]
         except KeyError:
             rule = self._of_family(attribute)
-        if len(self._rules) > 20_000:
-            self._rules = dict(self._known)
+        if len(self.seen) > 20_000:
+            self.seen = dict(self._known)
         if len(attribute) <= 256:
-            self._rules[attribute] = rule
+            self.seen[attribute] = rule
         return rule
 
     def _of_family(self, attribute: str) -> Rule | None:
@@ -112,9 +113,10 @@ class Reading:
 
     def _read(self, told: ToldSpan) -> None:
         look, fields, scope, attributes = self.rules, self.fields, told.scope_name, self.attributes
+        seen = look.seen
         for key, value in told.attributes.items():
             attribute = key if type(key) is str and key.isascii() else name(key)
-            rule = look(attribute)
+            rule = seen[attribute] if attribute in seen else look(attribute)
             if rule is None or (rule.scopes and scope not in rule.scopes):
                 attributes[attribute] = clean(value)
                 continue
@@ -127,14 +129,14 @@ class Reading:
             if field in CONTENT:
                 self.content[attribute] = (field, value)
             else:
-                attributes[attribute] = clean(value)
+                attributes[attribute] = value if type(value) is str and value.isascii() else clean(value)
             held = fields.get(field)
             if held is None:
                 fields[field] = [Said(rule.rank, value, rule.words)]
             else:
                 held.append(Said(rule.rank, value, rule.words))
         for key, value in told.resource.items():
-            rule = look(name(key))
+            rule = seen[key] if key in seen else look(name(key))
             if rule is not None and not rule.shape and rule.field in _FROM_RESOURCE:
                 fields.setdefault(rule.field, []).append(Said(rule.rank + _RESOURCE_RANK, value, rule.words))
 
@@ -210,7 +212,7 @@ def planted(tree: Tree, path: tuple[str, ...], value: object) -> bool:
 def grown(tree: object, levels: int = MOST_LEVELS + 1) -> object:
     """A tree with lists where all names are numbers, in their order."""
     if type(tree) is not dict or levels == 0:
-        return tree
+        return cast("object", tree)
     branch = cast("Tree", tree)
     held = {key: grown(value, levels - 1) for key, value in branch.items()}
     if held and all(type(key) is str and key.isascii() and key.isdigit() for key in held):

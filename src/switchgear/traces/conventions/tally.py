@@ -44,11 +44,14 @@ def usage_of(reading: Reading, spoken: tuple[Convention, ...]) -> tuple[Usage | 
                 held = by_place.setdefault(said.rank // _PER_CONVENTION, {})
                 if number > held.get(part, -1):
                     held[part] = number
+    loose: dict[str, int] = {}
     for place in sorted(by_place):
         counts = by_place[place]
-        if counts and counts.keys() & {"input", "output", "total"}:
-            return disjoint(_whole(counts), _accounting(reading, place, holds.get(place)))
-    return None, ""
+        if "input" in counts or "output" in counts:
+            return disjoint(_whole({**counts, **loose}), _accounting(reading, place, holds.get(place)))
+        # One that tells only parts, or only a grand total, speaks of the numbers of the next.
+        loose = {**counts, **loose}
+    return disjoint(_whole(loose), Accounting()) if "total" in loose else (None, "")
 
 
 def _whole(counts: dict[str, int]) -> dict[str, int]:
