@@ -1,13 +1,21 @@
 """One typed question about spans, for every engine that keeps them: lists, filters, groups, measures, time buckets.
 
-Each engine turns a question into its own SQL; contract tests hold their answers equal. Two rules make that possible:
-text is compared byte by byte (no collation), and a quantile is the value at rank ``ceil(q * n)`` of the sorted values,
-never one between two of them.
+Each engine turns a question into its own SQL; contract tests hold their answers equal. These rules make that possible:
+
+- Text is compared byte by byte (no collation); a quantile is the value at rank ``ceil(q * n)`` of the sorted values,
+  never one between two of them.
+- Tokens and cost are measured on spans that count (``kernel/span_sums.py``), a first token where one was told; filters
+  and groups look at every span's own values.
+- Lists are sorted by start, then trace, then span. Groups stand in the order of their first measure, largest first,
+  None last, then of their values as text; buckets of a group in the order of time. A question without ``by`` and
+  ``bucket`` has one line, even of nothing.
 """
 
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from msgspec import Struct
+
+from switchgear.kernel.errors import BadRequest
 
 FieldType = Literal["text", "integer", "boolean"]
 
@@ -85,6 +93,8 @@ class Measure(Struct, frozen=True, kw_only=True):
     reduction: Reduction
     field: str = ""
     q: float = 0.0
+    approximate: bool = False
+    """Of a quantile: one within 1 % of it will do, which an engine may know without looking at each span."""
 
 
 Bucket = Literal["minute", "hour", "day"]
@@ -203,3 +213,98 @@ class Doomed(Struct, frozen=True, kw_only=True):
     trace_ids: tuple[str, ...] = ()
     user: str = ""
     before_ns: int = 0
+
+
+MOST_PARTS: Final = 100
+MOST_NESTING: Final = 8
+MOST_ROWS: Final = 10_000
+MOST_INTEGER: Final = 2**63 - 1
+_TYPES: Final[dict[FieldType, type]] = {"text": str, "integer": int, "boolean": bool}
+_MOMENTS: Final = ("started_ns", "ended_ns")
+_WITHOUT_FIELD: Final = ("count", "errors")
+
+Question = TypeVar("Question", Find, Aggregate)
+
+
+def checked(question: Question) -> Question:
+    """The question as it is. Raises BadRequest where it cannot be asked, naming the part."""
+    _check_window(question.window)
+    if not 1 <= question.limit <= MOST_ROWS:
+        raise BadRequest(f"limit is {question.limit}: it must be from 1 to {MOST_ROWS}", param="limit")
+    parts = 0 if question.where is None else _count_parts(question.where, 1)
+    if isinstance(question, Aggregate):
+        parts += len(question.by) + len(question.measures)
+        _check_aggregate(question)
+    if parts > MOST_PARTS:
+        raise BadRequest(f"the question has {parts} parts, at most {MOST_PARTS}: ask several", param="where")
+    return question
+
+
+def _check_window(window: Window) -> None:
+    for name, value in (("since_ns", window.since_ns), ("until_ns", window.until_ns)):
+        if not -MOST_INTEGER <= value <= MOST_INTEGER:
+            raise BadRequest(f"{name} is not a time in nanoseconds", param=name)
+
+
+def _check_aggregate(question: Aggregate) -> None:
+    for name in question.by:
+        _type_of(name)
+    if not question.measures:
+        raise BadRequest("the question has no measure: add one, such as count", param="measures")
+    for measure in question.measures:
+        _check_measure(measure)
+
+
+def _check_measure(measure: Measure) -> None:
+    if not 0 <= measure.q <= 1:
+        raise BadRequest(f"q is {measure.q}: a quantile is from 0 to 1", param="q")
+    if measure.reduction in _WITHOUT_FIELD:
+        if measure.field:
+            raise BadRequest(f"{measure.reduction} takes no field", param="field")
+        return
+    kind = _type_of(measure.field)
+    if measure.reduction == "distinct":
+        return
+    if kind != "integer":
+        raise BadRequest(f"{measure.field} is no number: {measure.reduction} needs one", param=measure.field)
+    if measure.reduction in {"sum", "mean"} and measure.field in _MOMENTS:
+        raise BadRequest(f"{measure.reduction} of {measure.field}: moments cannot be added", param=measure.field)
+
+
+def _count_parts(where: Filter, depth: int) -> int:
+    """How many filters and values there are; each is checked."""
+    if depth > MOST_NESTING:
+        raise BadRequest(f"filters stand in each other more than {MOST_NESTING} deep", param="where")
+    match where:
+        case Every() | Either():
+            return 1 + sum(_count_parts(each, depth + 1) for each in where.filters)
+        case Not():
+            return 1 + _count_parts(where.filter, depth + 1)
+        case OneOf():
+            for value in where.values:
+                _check_value(where.field, value)
+            _type_of(where.field)
+            return 1 + len(where.values)
+        case Compare():
+            _check_value(where.field, where.value)
+        case StartsWith():
+            if _type_of(where.field) != "text":
+                raise BadRequest(f"{where.field} is no text: it starts with nothing", param=where.field)
+        case Tagged() | Noted() | Said():
+            pass
+    return 1
+
+
+def _check_value(field: str, value: str | int) -> None:
+    wanted = _TYPES[_type_of(field)]
+    if type(value) is not wanted:
+        raise BadRequest(f"{field} is compared with {value!r}: it needs a value of type {wanted.__name__}", param=field)
+    if isinstance(value, int) and not -MOST_INTEGER <= value <= MOST_INTEGER:
+        raise BadRequest(f"{field} is compared with {value}: numbers have 64 bits", param=field)
+
+
+def _type_of(field: str) -> FieldType:
+    kind = FIELDS.get(field)
+    if kind is None:
+        raise BadRequest(f"spans have no field {field!r}: there are {', '.join(FIELDS)}", param=field[:100])
+    return kind

@@ -1,0 +1,112 @@
+"""Pages of spans and traces. A page's keys are found first; only then is anything read that is shown of them."""
+
+import sqlite3
+from typing import Any, Final, cast
+
+from msgspec import json
+
+from switchgear.engines.sqlite_spans.questions import Bound, Condition, condition_of, within
+from switchgear.engines.sqlite_spans.selective import is_selective
+from switchgear.engines.sqlite_spans.summary import unpack
+from switchgear.kernel.errors import BadRequest
+from switchgear.kernel.query import Find, Found, SpanRow, TraceRow
+
+_ROW: Final = """
+SELECT t.trace_id, s.span_id, s.parent_id, s.name, s.kind, s.started_ns, s.ended_ns - s.started_ns AS duration_ns,
+    s.status, coalesce(s.status_message, '') AS status_message, coalesce(s.model, '') AS model,
+    coalesce(s.provider, '') AS provider, coalesce(s.user, '') AS user, coalesce(s.session, '') AS session,
+    s.input_tokens, s.output_tokens, s.cost_nano_usd, coalesce(s.cost_source, '') AS cost_source,
+    coalesce(s.first_token_ns, 0) AS first_token_ns, s.counted,
+    (SELECT count(*) FROM spans c WHERE c.trace = s.trace AND c.parent_id = s.span_id) AS child_count,
+    coalesce(s.input_preview, '') AS input_preview, coalesce(s.output_preview, '') AS output_preview, s.tags
+FROM spans s JOIN traces t ON t.id = s.trace WHERE s.id = ?
+"""
+
+
+def found_spans(connection: sqlite3.Connection, question: Find) -> Found:
+    """A page of spans."""
+    condition = within(question.window, question.where)
+    down = "DESC" if question.newest_first else "ASC"
+    if question.after:
+        less = "<" if question.newest_first else ">"
+        started_ns, trace_id, span_id = _place(question.after, 3)
+        condition.sql += f" AND s.started_ns {less}= ? AND (s.started_ns, t.trace_id, s.span_id) {less} (?, ?, ?)"
+        condition.bound += [started_ns, started_ns, trace_id, span_id]
+    # CROSS JOIN: the traces are only looked up, so that the order of the spans' index can be used.
+    keys = connection.execute(
+        f"SELECT s.id FROM spans s CROSS JOIN traces t ON t.id = s.trace WHERE {condition.sql} "
+        f"ORDER BY s.started_ns {down}, t.trace_id {down}, s.span_id {down} LIMIT ?",
+        (*condition.bound, question.limit + 1),
+    ).fetchall()
+    rows = [_span_row(connection, key) for (key,) in keys[: question.limit]]
+    more = len(keys) > question.limit
+    last = rows[-1] if rows else None
+    after = f"{last.started_ns}.{last.trace_id}.{last.span_id}" if last is not None and more else ""
+    return Found(spans=tuple(rows), after=after)
+
+
+def found_traces(connection: sqlite3.Connection, question: Find) -> Found:
+    """A page of traces."""
+    condition = _traces_within(connection, question)
+    down = "DESC" if question.newest_first else "ASC"
+    if question.after:
+        less = "<" if question.newest_first else ">"
+        started_ns, trace_id = _place(question.after, 2)
+        condition.sql += f" AND (t.started_ns, t.trace_id) {less} (?, ?)"
+        condition.bound += [started_ns, trace_id]
+    rows = connection.execute(
+        f"SELECT t.trace_id, t.summary FROM traces t WHERE {condition.sql} "
+        f"ORDER BY t.started_ns {down}, t.trace_id {down} LIMIT ?",
+        (*condition.bound, question.limit + 1),
+    ).fetchall()
+    traces: list[TraceRow] = [unpack(summary).row(trace_id) for trace_id, summary in rows[: question.limit]]
+    more = len(rows) > question.limit
+    after = f"{traces[-1].started_ns}.{traces[-1].trace_id}" if more else ""
+    return Found(traces=tuple(traces), after=after)
+
+
+def _traces_within(connection: sqlite3.Connection, question: Find) -> Condition:
+    window, where = question.window, question.where
+    found = Condition(
+        "t.project = (SELECT p.id FROM projects p WHERE p.name = ?) AND t.started_ns < ? AND t.last_started_ns >= ?",
+        [window.project, window.until_ns, window.since_ns],
+    )
+    if where is not None and is_selective(connection, window.project, where):
+        fitting = within(window, where)
+        join = "spans s JOIN traces t ON t.id = s.trace" if "t.trace_id" in fitting.sql else "spans s"
+        found.sql += f" AND t.id IN (SELECT s.trace FROM {join} WHERE {fitting.sql})"
+        found.bound += fitting.bound
+        return found
+    inner: list[Bound] = [window.since_ns, window.until_ns]
+    exists = "EXISTS (SELECT 1 FROM spans s WHERE s.trace = t.id AND s.started_ns >= ? AND s.started_ns < ?"
+    if where is None:
+        # The first span of a trace that began within the window is within it.
+        found.sql += f" AND (t.started_ns >= ? OR {exists}))"
+        found.bound += [window.since_ns, *inner]
+        return found
+    condition = condition_of(where, window.project)
+    found.sql += f" AND {exists} AND {condition.sql})"
+    found.bound += [*inner, *condition.bound]
+    return found
+
+
+def _span_row(connection: sqlite3.Connection, number: int) -> SpanRow:
+    cursor = connection.execute(_ROW, (number,))
+    told: dict[str, Any] = dict(zip((each[0] for each in cursor.description), cursor.fetchone(), strict=True))
+    told["counted"] = bool(told["counted"])
+    told["tags"] = json.decode(told["tags"], type=tuple[str, ...]) if told["tags"] else ()
+    return SpanRow(**told)
+
+
+def _place(cursor: str, parts: int) -> tuple[Any, ...]:
+    """Raises BadRequest."""
+    told = cursor.split(".")
+    try:
+        if len(told) != parts:
+            raise ValueError
+        started_ns = int(told[0])
+    except ValueError:
+        raise BadRequest("the cursor is none that a page gave: begin without one", param="after") from None
+    if abs(started_ns) >= 2**63:
+        raise BadRequest("the cursor is none that a page gave: begin without one", param="after")
+    return cast("tuple[Any, ...]", (started_ns, *told[1:]))

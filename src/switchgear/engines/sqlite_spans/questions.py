@@ -1,0 +1,130 @@
+"""Filters as SQL conditions on ``spans s`` joined with ``traces t``; every value is bound."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from switchgear.engines.sqlite_spans.columns import TEXTS
+from switchgear.engines.sqlite_spans.facets import note_label, tag_label
+from switchgear.kernel.query import (
+    FIELDS,
+    Compare,
+    Either,
+    Every,
+    Filter,
+    Not,
+    Noted,
+    OneOf,
+    Said,
+    StartsWith,
+    Tagged,
+    Window,
+)
+from switchgear.kernel.span_words import words
+
+Bound = str | int | float
+_SPECIAL: Final = {
+    "trace_id": "t.trace_id",
+    "duration_ns": "(s.ended_ns - s.started_ns)",
+    "first_token_ns": "coalesce(s.first_token_ns, 0)",
+}
+_ABSENT: Final = ("input_tokens", "output_tokens", "cost_nano_usd")
+_SAID: Final = (
+    "s.id IN (SELECT l.span FROM links l WHERE l.content IN (SELECT w.rowid FROM words w WHERE w.words MATCH ?))"
+)
+_PROJECT: Final = "(SELECT p.id FROM projects p WHERE p.name = ?)"
+# Nothing here refers to the row that is looked at, so that it is found once for the whole question.
+_LABELLED: Final = f"s.id IN (SELECT l.span FROM labels l WHERE l.project = {_PROJECT} AND l.label = ?)"
+_OF_TRACE: Final = f"s.trace IN (SELECT f.id FROM traces f WHERE f.project = {_PROJECT} AND f.trace_id = ?)"
+
+
+@dataclass(slots=True)
+class Condition:
+    """A piece of SQL with what is bound to it, in order."""
+
+    sql: str
+    bound: list[Bound] = field(default_factory=list[Bound])
+
+
+def value_of(name: str) -> str:
+    """The SQL of a field's value: text is never NULL."""
+    if name in _SPECIAL:
+        return _SPECIAL[name]
+    # The question was checked: the name is one of FIELDS, which are columns.
+    assert name in FIELDS
+    return f"coalesce(s.{name}, '')" if name in TEXTS else f"s.{name}"
+
+
+def measured_value_of(name: str) -> str:
+    """The SQL of a field as measures see it: NULL where nothing was told, or where it counts elsewhere."""
+    if name in _ABSENT:
+        return f"CASE WHEN s.counts THEN s.{name} END"
+    return "s.first_token_ns" if name == "first_token_ns" else value_of(name)
+
+
+def within(window: Window, where: Filter | None) -> Condition:
+    """The spans of a window that fit."""
+    found = Condition(
+        f"s.project = {_PROJECT} AND s.started_ns >= ? AND s.started_ns < ?",
+        [window.project, window.since_ns, window.until_ns],
+    )
+    if where is not None:
+        condition = condition_of(where, window.project)
+        found.sql += f" AND {condition.sql}"
+        found.bound += condition.bound
+    return found
+
+
+def condition_of(where: Filter, project: str) -> Condition:
+    """The SQL of one filter; never NULL."""
+    match where:
+        case Compare():
+            return _comparison(where, project)
+        case OneOf():
+            return _one_of(where)
+        case StartsWith():
+            # A prefix as bytes: LIKE would ignore case.
+            value = value_of(where.field)
+            return Condition(f"substr({value}, 1, ?) = ?", [len(where.prefix), where.prefix])
+        case Tagged():
+            return Condition(_LABELLED, [project, tag_label(where.name)])
+        case Noted():
+            return Condition(_LABELLED, [project, note_label(where.key, where.value)])
+        case Said():
+            return _all_of([Condition(_SAID, [f'"{word}"']) for word in words(where.text)], " AND ", "1")
+        case Every():
+            return _all_of([condition_of(each, project) for each in where.filters], " AND ", "1")
+        case Either():
+            return _all_of([condition_of(each, project) for each in where.filters], " OR ", "0")
+        case Not():
+            inner = condition_of(where.filter, project)
+            return Condition(f"NOT {inner.sql}", inner.bound)
+
+
+def _all_of(conditions: list[Condition], joint: str, of_none: str) -> Condition:
+    if not conditions:
+        return Condition(of_none)
+    sql = joint.join(condition.sql for condition in conditions)
+    return Condition(f"({sql})", [value for condition in conditions for value in condition.bound])
+
+
+def _comparison(where: Compare, project: str) -> Condition:
+    name, value = where.field, where.value
+    if name == "trace_id" and where.op == "==":
+        # The trace's number is what spans are indexed by.
+        return Condition(_OF_TRACE, [project, value])
+    if name in TEXTS and where.op == "==":
+        return Condition(f"(s.{name} IS NOT NULL AND s.{name} = ?)", [value]) if value else Condition(f"s.{name} IS NULL")
+    if where.op == "!=":
+        return Condition(f"{value_of(name)} IS NOT ?", [value])
+    sql = f"{value_of(name)} {'=' if where.op == '==' else where.op} ?"
+    return Condition(f"coalesce({sql}, 0)" if name in _ABSENT else sql, [value])
+
+
+def _one_of(where: OneOf) -> Condition:
+    if not where.values:
+        return Condition("0")
+    marks = ", ".join("?" * len(where.values))
+    sql = f"{value_of(where.field)} IN ({marks})"
+    if where.field in TEXTS and "" not in where.values:
+        sql = f"(s.{where.field} IS NOT NULL AND s.{where.field} IN ({marks}))"
+    return Condition(f"coalesce({sql}, 0)" if where.field in _ABSENT else sql, list(where.values))

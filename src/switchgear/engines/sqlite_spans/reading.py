@@ -1,0 +1,124 @@
+"""Spans put together again from the places where they lie."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, cast
+
+from msgspec import json, msgpack
+
+from switchgear.engines.sqlite_spans.columns import TEXTS
+from switchgear.engines.sqlite_spans.packing import Details, decoded_details, span_events, unpacked, usage_of
+from switchgear.kernel.chat import Usage
+from switchgear.kernel.span import Content, Span
+
+_CORE: Final = ("span_id", "parent_id", "name", "kind", "status", "started_ns", "ended_ns")
+_COLUMNS: Final = (
+    "id", "counts", *_CORE, "counted", "first_token_ns", "input_tokens", "output_tokens", "cost_nano_usd", *TEXTS,
+    "tags", "input_preview", "output_preview",
+)  # fmt: skip
+_SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM spans WHERE trace = ?"
+_MOST_BOUND: Final = 500
+_MAPPINGS: Final = msgpack.Decoder(dict[str, object])
+
+
+class Kept:
+    """A span with what the store knows of it."""
+
+    __slots__ = ("counts", "details", "number", "span")
+
+    def __init__(self, number: int, span: Span, *, counts: bool, details: Details | None = None) -> None:
+        self.number = number
+        self.span = span
+        self.counts = counts
+        self.details = details
+
+
+def trace_number(connection: sqlite3.Connection, project: str, trace_id: str) -> tuple[int, int] | None:
+    """The numbers of a project and of its trace."""
+    found = connection.execute(
+        "SELECT p.id, t.id FROM projects p JOIN traces t ON t.project = p.id WHERE p.name = ? AND t.trace_id = ?",
+        (project, trace_id),
+    ).fetchone()
+    return cast("tuple[int, int] | None", found)
+
+
+def bare_spans(
+    connection: sqlite3.Connection, trace: int, names: tuple[str, str], span_ids: Sequence[str] | None = None
+) -> Iterator[Kept]:
+    """All spans of a trace, or some of them, as far as their columns tell; ``names``: of the project and the trace."""
+    for bound in [None] if span_ids is None else _portions(span_ids):
+        some = "" if bound is None else f" AND span_id IN ({', '.join('?' * len(bound))})"
+        for row in connection.execute(_SELECT + some, (trace, *(bound or ()))):
+            told = dict(zip(_COLUMNS, row, strict=True))
+            yield Kept(told["id"], _bare(told, names), counts=bool(told["counts"]))
+
+
+def whole_spans(
+    connection: sqlite3.Connection, trace: int, names: tuple[str, str], span_ids: Sequence[str] | None = None
+) -> Iterator[Kept]:
+    """The same with all that belongs to them."""
+    for kept in bare_spans(connection, trace, names, span_ids):
+        (data,) = connection.execute("SELECT data FROM details WHERE span = ?", (kept.number,)).fetchone()
+        details = decoded_details(data)
+        kept.details = details
+        kept.span = _whole(connection, kept.span, details)
+        yield kept
+
+
+def _bare(told: dict[str, Any], names: tuple[str, str]) -> Span:
+    input_tokens, output_tokens = told["input_tokens"], told["output_tokens"]
+    texts: dict[str, Any] = {name: text for name in TEXTS if (text := told[name]) is not None}
+    return Span(
+        project=names[0],
+        trace_id=names[1],
+        counted=bool(told["counted"]),
+        first_token_ns=told["first_token_ns"] or 0,
+        usage=None if input_tokens is None else Usage(input=input_tokens, output=output_tokens),
+        cost_nano_usd=told["cost_nano_usd"],
+        tags=json.decode(told["tags"], type=tuple[str, ...]) if told["tags"] else (),
+        input=Content(preview=told["input_preview"] or ""),
+        output=Content(preview=told["output_preview"] or ""),
+        **{name: told[name] for name in _CORE},
+        **texts,
+    )
+
+
+def _whole(connection: sqlite3.Connection, span: Span, details: Details) -> Span:
+    parts = dict(_parts(connection, details.contents()))
+    resource = parts.get(details.resource)
+    changed: dict[str, Any] = {name: getattr(span, name) for name in Span.__struct_fields__}
+    changed |= {
+        "usage": usage_of(details.usage),
+        "cost_nano_usd": details.cost_nano_usd,
+        "metadata": details.metadata,
+        "attributes": details.attributes,
+        "resource": {} if resource is None else decoded_mapping(resource),
+        "events": span_events(details.events),
+        "input": Content(
+            parts=tuple(parts[number] for number in details.input),
+            is_messages=details.input_is_messages,
+            preview=span.input.preview,
+        ),
+        "output": Content(
+            parts=tuple(parts[number] for number in details.output),
+            is_messages=details.output_is_messages,
+            preview=span.output.preview,
+        ),
+    }
+    return Span(**changed)
+
+
+def decoded_mapping(data: bytes) -> dict[str, object]:
+    return _MAPPINGS.decode(data)
+
+
+def _parts(connection: sqlite3.Connection, numbers: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+    for bound in _portions(list(numbers)):
+        marks = ", ".join("?" * len(bound))
+        for number, data in connection.execute(f"SELECT id, data FROM contents WHERE id IN ({marks})", bound):
+            yield number, unpacked(data)
+
+
+def _portions(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for at in range(0, len(items), _MOST_BOUND):
+        yield items[at : at + _MOST_BOUND]

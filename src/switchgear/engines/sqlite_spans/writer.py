@@ -1,0 +1,167 @@
+"""The thread that writes: whatever waits becomes one transaction, and is answered after it is on the disk."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from switchgear.engines.sqlite_spans.dooming import doomed_traces
+from switchgear.engines.sqlite_spans.failures import failures
+from switchgear.engines.sqlite_spans.sketch import merged
+from switchgear.engines.sqlite_spans.writing import Writing
+from switchgear.kernel.query import Doomed
+from switchgear.kernel.span import Span
+
+_MOST_SPANS: Final = 5_000
+"""In one transaction, unless one request alone has more."""
+
+
+@dataclass(slots=True, eq=False)
+class _Write:
+    spans: Sequence[Span]
+    replace: bool
+    done: "Future[int]" = field(default_factory=lambda: Future[int]())
+
+
+@dataclass(slots=True, eq=False)
+class _Delete:
+    doomed: Doomed
+    done: "Future[int | None]" = field(default_factory=lambda: Future[int | None]())
+
+
+class _Stop:
+    """Nothing more is to be done."""
+
+
+class Writer:
+    """Owns the connection that writes."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        connection.create_function("merged", 2, merged, deterministic=True)
+        self._connection = connection
+        self._path = path
+        self._writing = Writing(connection)
+        self._waiting: SimpleQueue[_Write | _Delete | _Stop] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="spans-write", daemon=True)
+        self._thread.start()
+
+    def write(self, spans: Sequence[Span], *, replace: bool) -> "Future[int]":
+        """How many were new, once they are on the disk; OSError."""
+        request = _Write(spans, replace)
+        self._waiting.put(request)
+        return request.done
+
+    def delete(self, doomed: Doomed) -> "Future[int | None]":
+        """How many spans of some traces are gone; None when there was none left."""
+        request = _Delete(doomed)
+        self._waiting.put(request)
+        return request.done
+
+    def close(self) -> None:
+        """Finish all that waits, then close the file."""
+        self._waiting.put(_Stop())
+        self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        following: _Write | _Delete | _Stop | None = None
+        while not isinstance(request := following or self._waiting.get(), _Stop):
+            if isinstance(request, _Delete):
+                following = None
+                self._delete(request)
+            else:
+                batch, following = self._batch(request)
+                self._write(batch)
+
+    def _batch(self, first: _Write) -> "tuple[list[_Write], _Write | _Delete | _Stop | None]":
+        """All writes that wait, up to a bound, and what else was met on the way."""
+        batch, count = [first], len(first.spans)
+        while count < _MOST_SPANS:
+            try:
+                waiting = self._waiting.get_nowait()
+            except Empty:
+                break
+            if not isinstance(waiting, _Write):
+                return batch, waiting
+            batch.append(waiting)
+            count += len(waiting.spans)
+        return batch, None
+
+    def _delete(self, request: _Delete) -> None:
+        try:
+            with self._transaction():
+                traces = doomed_traces(self._connection, request.doomed)
+                count = self._writing.delete(traces) if traces else None
+                self._writing.finish()
+        except Exception as error:  # noqa: BLE001 - the thread outlives whatever a request holds
+            _fail([request], error)
+        else:
+            _answer(request, count)
+
+    def _write(self, batch: list[_Write]) -> None:
+        """All in one transaction; where a request is at fault and not the disk, each in one of its own."""
+        try:
+            with self._transaction():
+                counts = [count for run in _runs(batch) for count in self._written(run)]
+                self._writing.finish()
+        except OSError as error:
+            _fail(batch, error)
+        except Exception as error:  # noqa: BLE001 - the thread outlives whatever a request holds
+            if len(batch) == 1:
+                _fail(batch, error)
+                return
+            for request in batch:
+                self._write([request])
+        else:
+            for request, count in zip(batch, counts, strict=True):
+                _answer(request, count)
+
+    def _written(self, run: list[_Write]) -> list[int]:
+        return self._writing.write([request.spans for request in run], replace=run[0].replace)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with failures(self._path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._writing.forget()
+                # SQLite itself undoes a transaction for which there was no room.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+
+def _runs(batch: list[_Write]) -> Iterator[list[_Write]]:
+    """Neighbours that can be written as one."""
+    run: list[_Write] = []
+    for request in batch:
+        if run and (request.replace or run[-1].replace):
+            yield run
+            run = []
+        run.append(request)
+    if run:
+        yield run
+
+
+def _fail(requests: Sequence[_Write | _Delete], error: Exception) -> None:
+    for request in requests:
+        if request.done.set_running_or_notify_cancel():
+            request.done.set_exception(error)
+
+
+def _answer(request: _Write | _Delete, count: int | None) -> None:
+    # Who asked may have gone away meanwhile.
+    if not request.done.set_running_or_notify_cancel():
+        return
+    if isinstance(request, _Delete):
+        request.done.set_result(count)
+    else:
+        request.done.set_result(count or 0)

@@ -1,0 +1,221 @@
+"""One transaction's work: spans into every table that answers questions about them, and out of them again."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+from msgspec import json
+
+from switchgear.engines.sqlite_spans.columns import INSERT, Value, row_of
+from switchgear.engines.sqlite_spans.contents import Contents
+from switchgear.engines.sqlite_spans.counting import Counting
+from switchgear.engines.sqlite_spans.facets import Facets, labels_of
+from switchgear.engines.sqlite_spans.packing import Details, Packer, encoded, events_of, usage_numbers
+from switchgear.engines.sqlite_spans.reading import Kept, bare_spans, whole_spans
+from switchgear.engines.sqlite_spans.rollups import Rollups
+from switchgear.engines.sqlite_spans.summary import Summary, new_summary, pack, unpack
+from switchgear.kernel.span import Span
+
+Name = tuple[str, str]
+"""Of a trace: its project, and its own id."""
+_DELETED_AT_ONCE: Final = 500
+_UPSERT_TRACE: Final = (
+    "INSERT INTO traces (id, project, trace_id, started_ns, last_started_ns, ended_ns, summary) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET started_ns = excluded.started_ns, "
+    "last_started_ns = excluded.last_started_ns, ended_ns = excluded.ended_ns, summary = excluded.summary"
+)
+
+
+class Writing:
+    """Spans in and out, on the writer's connection, within a transaction that the caller begins and ends."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._contents = Contents(connection)
+        self._rollups = Rollups()
+        self._facets = Facets()
+        self._packer = Packer()
+        self._counting = Counting(connection, self._rollups)
+        self._projects: dict[str, int] = {}
+        self._next_trace = 0
+        self._next_span = 0
+        self._spans: list[tuple[Value, ...]] = []
+        self._details: list[tuple[int, bytes]] = []
+        self._links: list[tuple[int, int]] = []
+        self._labels: list[tuple[int, int, int]] = []
+        self._traces: list[tuple[Value, ...]] = []
+
+    def forget(self) -> None:
+        """Drop all that is not in the tables: the transaction was undone."""
+        self._contents.forget()
+        self._rollups.forget()
+        self._facets.forget()
+        self._projects.clear()
+        self._next_trace = self._next_span = 0
+        for rows in (self._spans, self._details, self._links, self._labels, self._traces):
+            rows.clear()
+
+    def write(self, requests: Sequence[Sequence[Span]], *, replace: bool) -> list[int]:
+        """How many of each request's spans were new."""
+        traces: dict[Name, dict[str, tuple[int, Span]]] = {}
+        for owner, spans in enumerate(requests):
+            for span in spans:
+                trace = traces.setdefault((span.project, span.trace_id), {})
+                if replace or span.span_id not in trace:
+                    trace[span.span_id] = (owner, span)
+        new = [0] * len(requests)
+        for name, fresh in traces.items():
+            for owner in self._write_trace(name, fresh, replace=replace):
+                new[owner] += 1
+        self._bring_into_tables()
+        return new
+
+    def finish(self) -> None:
+        """What is written once for all requests of a transaction."""
+        self._rollups.write(self._connection)
+        self._facets.write(self._connection)
+
+    def delete(self, traces: Iterable[tuple[int, int, Name]]) -> int:
+        """Delete whole traces (numbers of project and trace, and names); rollups stay. How many spans."""
+        count = 0
+        for project, trace, name in traces:
+            unused: set[int] = set()
+            for span_ids in self._portions_of(trace):
+                for kept in list(whole_spans(self._connection, trace, name, span_ids)):
+                    unused |= self._take_out(project, kept)
+                count += len(span_ids)
+            self._connection.execute("DELETE FROM traces WHERE id = ?", (trace,))
+            self._contents.drop_unused(project, unused)
+        return count
+
+    def _write_trace(self, name: Name, fresh: dict[str, tuple[int, Span]], *, replace: bool) -> list[int]:
+        """Owners of the spans that were new."""
+        project = self._project(name[0])
+        row = self._connection.execute(
+            "SELECT id, summary FROM traces WHERE project = ? AND trace_id = ?", (project, name[1])
+        ).fetchone()
+        trace = self._trace_number() if row is None else int(row[0])
+        summary = None if row is None else unpack(row[1])
+        owners = [owner for owner, _ in fresh.values()]
+        if summary is not None:
+            known = self._known(trace, fresh)
+            owners = [owner for span_id, (owner, _) in fresh.items() if span_id not in known]
+            if replace and known:
+                summary = self._take_out_some(project, trace, name, known)
+            elif known:
+                fresh = {span_id: told for span_id, told in fresh.items() if span_id not in known}
+        spans = {span_id: span for span_id, (_, span) in fresh.items()}
+        if not spans:
+            return owners
+        summary = summary or new_summary(next(iter(spans.values())))
+        counting = self._counting.of_trace(project, trace, name, summary) if row else None
+        outdone = self._counting.outdone_among(spans, counting)
+        for span in spans.values():
+            self._add(project, trace, span, summary, counts=span.counted and span.span_id not in outdone)
+        self._keep_trace(project, trace, name, summary)
+        return owners
+
+    def _add(self, project: int, trace: int, span: Span, summary: Summary, *, counts: bool) -> None:
+        number = self._span_number()
+        details = self._details_of(project, span)
+        self._spans.append((number, *row_of(span, project, trace, counts=counts)))
+        self._details.append((number, self._packer.packed(encoded(details))))
+        self._links += [(content, number) for content in details.contents()]
+        if span.tags or span.metadata:
+            self._labels += [(project, label, number) for label in labels_of(span)]
+        summary.add(span, counts=counts)
+        self._rollups.add(project, span, 1, counts=counts)
+        self._facets.add(project, span, 1)
+
+    def _details_of(self, project: int, span: Span) -> Details:
+        keep = self._contents.keep
+        return Details(
+            name=keep(project, json.encode(span.name)),
+            resource=keep(project, encoded(span.resource), spoken=False) if span.resource else 0,
+            usage=usage_numbers(span.usage),
+            input=tuple([keep(project, part) for part in span.input.parts]),
+            output=tuple([keep(project, part) for part in span.output.parts]),
+            input_is_messages=span.input.is_messages,
+            output_is_messages=span.output.is_messages,
+            metadata=span.metadata,
+            attributes=span.attributes,
+            events=events_of(span),
+            cost_nano_usd=span.cost_nano_usd,
+        )
+
+    def _take_out(self, project: int, kept: Kept) -> set[int]:
+        """Take a span out of all tables but rollups and its trace's summary; contents that it referred to."""
+        details = kept.details
+        assert details is not None
+        contents = details.contents()
+        execute, number = self._connection.execute, kept.number
+        execute("DELETE FROM spans WHERE id = ?", (number,))
+        execute("DELETE FROM details WHERE span = ?", (number,))
+        links = [(content, number) for content in contents]
+        self._connection.executemany("DELETE FROM links WHERE content = ? AND span = ?", links)
+        labels = [(project, label, number) for label in labels_of(kept.span)]
+        gone = "DELETE FROM labels WHERE project = ? AND label = ? AND span = ?"
+        self._connection.executemany(gone, labels)
+        self._facets.add(project, kept.span, -1)
+        return contents
+
+    def _take_out_some(self, project: int, trace: int, name: Name, span_ids: Sequence[str]) -> Summary | None:
+        """Take spans out of everything; the summary of what is left, None of nothing."""
+        unused: set[int] = set()
+        taken = list(whole_spans(self._connection, trace, name, span_ids))
+        for kept in taken:
+            unused |= self._take_out(project, kept)
+            self._rollups.add(project, kept.span, -1, counts=kept.counts)
+        self._counting.of_trace(project, trace, name, None).let_parents_count(kept.span for kept in taken)
+        self._contents.drop_unused(project, unused)
+        summary: Summary | None = None
+        for kept in bare_spans(self._connection, trace, name):
+            summary = summary or new_summary(kept.span)
+            summary.add(kept.span, counts=kept.counts)
+        return summary
+
+    def _known(self, trace: int, span_ids: Iterable[str]) -> list[str]:
+        execute = self._connection.execute
+        find = "SELECT 1 FROM spans WHERE trace = ? AND span_id = ?"
+        return [span_id for span_id in span_ids if execute(find, (trace, span_id)).fetchone()]
+
+    def _portions_of(self, trace: int) -> Iterator[list[str]]:
+        """Ids of all spans of a trace, some at a time; each portion must be gone before the next is asked for."""
+        some = "SELECT span_id FROM spans WHERE trace = ? LIMIT ?"
+        while found := self._connection.execute(some, (trace, _DELETED_AT_ONCE)).fetchall():
+            yield [span_id for (span_id,) in found]
+
+    def _keep_trace(self, project: int, trace: int, name: Name, summary: Summary) -> None:
+        times = (summary.started_ns, summary.last_started_ns, summary.ended_ns)
+        self._traces.append((trace, project, name[1], *times, pack(summary)))
+
+    def _bring_into_tables(self) -> None:
+        execute: Callable[..., object] = self._connection.executemany
+        execute(INSERT, self._spans)
+        execute("INSERT INTO details (span, data) VALUES (?, ?)", self._details)
+        execute("INSERT INTO links (content, span) VALUES (?, ?)", self._links)
+        execute("INSERT INTO labels (project, label, span) VALUES (?, ?, ?)", self._labels)
+        execute(_UPSERT_TRACE, self._traces)
+        self._contents.write()
+        for rows in (self._spans, self._details, self._links, self._labels, self._traces):
+            rows.clear()
+
+    def _project(self, name: str) -> int:
+        known = self._projects.get(name)
+        if known is None:
+            self._connection.execute("INSERT OR IGNORE INTO projects (name) VALUES (?)", (name,))
+            (known,) = self._connection.execute("SELECT id FROM projects WHERE name = ?", (name,)).fetchone()
+            self._projects[name] = int(known)
+        return int(known)
+
+    def _trace_number(self) -> int:
+        self._next_trace = (self._next_trace or self._last("traces")) + 1
+        return self._next_trace
+
+    def _span_number(self) -> int:
+        self._next_span = (self._next_span or self._last("spans")) + 1
+        return self._next_span
+
+    def _last(self, table: str) -> int:
+        (last,) = self._connection.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()
+        return int(last)
