@@ -1,15 +1,29 @@
 """The trace store on SQLite: the contract, and what is its own."""
 
+import errno
+import sqlite3
+import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from math import ceil
 from pathlib import Path
+from subprocess import PIPE, Popen
 from tempfile import TemporaryDirectory
+from typing import Final
 
+import numpy as np
 import pytest
 
 from switchgear.engines.sqlite_spans import SqliteSpans
+from switchgear.engines.sqlite_spans.schema import bring_forward
 from switchgear.kernel.ports import TraceStore
-from switchgear.testing.trace_store_contract import Opener, TraceStoreContract
+from switchgear.kernel.query import Aggregate, Doomed, Find, Measure, Said, Window
+from switchgear.kernel.span import Content
+from switchgear.testing.trace_store_contract import ALL, Opener, TraceStoreContract
+from switchgear.testing.trace_store_samples import BEGIN_NS, MINUTE_NS, sample
+
+WRITER: Final = Path(__file__).with_name("span_writer.py")
+COUNT: Final = Measure(reduction="count")
 
 
 @asynccontextmanager
@@ -32,3 +46,107 @@ class TestSqliteSpans(TraceStoreContract):
                     yield store
 
         return fresh
+
+
+async def test_a_conversation_takes_space_as_it_grows_and_not_as_its_square(tmp_path: Path) -> None:
+    sizes: list[int] = []
+    for turns in (25, 50):
+        path = tmp_path / f"{turns}.db"
+        random = np.random.default_rng(1)
+        messages = [b'"%s"' % random.bytes(2_000).hex().encode() for _ in range(turns)]
+        async with opened(path) as store:
+            for turn in range(turns):
+                await store.write([sample(1, turn, input=Content(parts=tuple(messages[: turn + 1])))])
+            last = await store.read("p", f"{1:032x}", [f"{turns - 1:016x}"])
+            assert last[0].input.parts == tuple(messages)
+        sizes.append(_pages(path, "contents"))
+    assert sizes[1] < 2.2 * sizes[0]
+
+
+async def test_a_kill_loses_nothing_that_was_acknowledged_and_doubles_nothing(tmp_path: Path) -> None:
+    path, first, acknowledged = tmp_path / "traces.db", 0, set[str]()
+    for kill in range(3):
+        with Popen([sys.executable, str(WRITER), str(path), str(first)], stdout=PIPE) as process:  # noqa: ASYNC220
+            assert process.stdout is not None
+            for _ in range(5 + 3 * kill):
+                told = process.stdout.readline()
+            process.kill()
+            rest = process.stdout.read()
+        last = int((told + rest).split()[-1])
+        acknowledged |= {f"{number:016x}" for number in range(first, last)}
+        async with opened(path) as store:
+            groups = await store.aggregate(Aggregate(window=ALL, by=("span_id",), measures=(COUNT,), limit=10_000))
+            assert {group.values[0] for group in groups} >= acknowledged
+            assert {group.measures for group in groups} == {(1,)}
+            rolled = Window(project="p", since_ns=0, until_ns=BEGIN_NS + MINUTE_NS)
+            assert (await store.aggregate(Aggregate(window=rolled, measures=(COUNT,))))[0].measures == (len(groups),)
+        first = last + 24
+
+
+async def test_a_full_disk_changes_nothing_and_writes_go_on_when_there_is_room(tmp_path: Path) -> None:
+    async with opened(tmp_path / "traces.db") as store:
+        await store.write([sample(1, 1)])
+        writer = store._writer
+        assert writer is not None
+        (pages,) = writer._connection.execute("PRAGMA page_count").fetchone()
+        writer._connection.execute(f"PRAGMA max_page_count = {pages}")
+        large = Content(parts=(b'"%s"' % np.random.default_rng(1).bytes(100_000).hex().encode(),))
+        with pytest.raises(OSError, match="full") as caught:
+            await store.write([sample(1, 2, input=large), sample(2, 3)])
+        assert caught.value.errno == errno.ENOSPC
+        assert [row.span_count for row in (await store.find(Find(window=ALL, of="traces"))).traces] == [1]
+        writer._connection.execute(f"PRAGMA max_page_count = {pages * 100}")
+        assert await store.write([sample(1, 2, input=large), sample(2, 3)]) == 2
+        assert sum(row.span_count for row in (await store.find(Find(window=ALL, of="traces"))).traces) == 3
+
+
+async def test_a_newer_file_and_another_programs_are_refused(tmp_path: Path) -> None:
+    for setting, told in (("user_version = 99", "version 99"), ("application_id = 7", "another program")):
+        path = tmp_path / setting[:4]
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"PRAGMA {setting}")
+        with pytest.raises(OSError, match=told):
+            await SqliteSpans(path).start()
+
+
+def test_a_file_is_brought_forward_by_the_steps_that_it_has_not_seen(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as connection:
+        bring_forward(connection, tmp_path, ("CREATE TABLE one (a);",))
+        bring_forward(connection, tmp_path, ("CREATE TABLE one (a);", "CREATE TABLE two (a);"))
+        with pytest.raises(sqlite3.Error):
+            bring_forward(connection, tmp_path, ("", "", "CREATE TABLE three (a);", "nonsense;"))
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master ORDER BY name")]
+        assert tables == ["one", "three", "two"]
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+
+
+async def test_nothing_of_a_deleted_user_is_left_in_any_table(tmp_path: Path) -> None:
+    path = tmp_path / "traces.db"
+    async with opened(path) as store:
+        told = Content(parts=(b'"a zebra said so"',))
+        await store.write([sample(1, 1, user="zebra", tags=("zebra",), metadata={"who": "zebra"}, input=told)])
+        assert await store.delete(Doomed(project="p", user="zebra")) == 1
+        assert (await store.find(Find(window=ALL, where=Said(text="zebra")))).spans == ()
+    with closing(sqlite3.connect(path)) as connection:
+        for table in ("spans", "details", "contents", "content_names", "links", "labels", "facets", "traces"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+
+
+async def test_quantiles_of_rollups_are_within_a_hundredth(tmp_path: Path) -> None:
+    lengths = [int(1.01**n * 1000) for n in range(1000)]
+    async with opened(tmp_path / "traces.db") as store:
+        for at in range(0, 1000, 100):
+            some = lengths[at : at + 100]
+            spans = [sample(1, at + n, ended_ns=BEGIN_NS + at + n + length) for n, length in enumerate(some)]
+            await store.write(spans)
+        window = Window(project="p", since_ns=BEGIN_NS, until_ns=BEGIN_NS + MINUTE_NS)
+        for q in (0.0, 0.5, 0.95, 0.99, 1.0):
+            measure = Measure(reduction="quantile", field="duration_ns", q=q, approximate=True)
+            (group,) = await store.aggregate(Aggregate(window=window, measures=(measure,)))
+            true = lengths[max(ceil(q * 1000), 1) - 1]
+            assert group.measures[0] == pytest.approx(true, rel=0.0101)
+
+
+def _pages(path: Path, table: str) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute(f"SELECT sum(length(data)) FROM {table}").fetchone()[0])

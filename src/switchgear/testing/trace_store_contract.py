@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from switchgear.kernel.chat import Usage
@@ -52,6 +52,8 @@ ALL = Window(project="p", since_ns=0, until_ns=2**62)
 _RANDOM = settings(
     deadline=None,
     max_examples=25,
+    # An example takes files and threads: to make a failing one smaller would take minutes.
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors, HealthCheck.too_slow],
 )
 
@@ -185,9 +187,7 @@ class TraceStoreContract:
     async def test_cyclic_parents_hang_nothing(self, opener: Opener) -> None:
         async with opener() as store:
             ids = [f"{n:016x}" for n in range(3)]
-            cycle = [
-                sample(1, n, kind="llm", parent_id=ids[(n + 1) % 3], usage=Usage(input=1)) for n in range(3)
-            ]
+            cycle = [sample(1, n, kind="llm", parent_id=ids[(n + 1) % 3], usage=Usage(input=1)) for n in range(3)]
             await store.write(cycle)
             await store.write([sample(2, 9, parent_id=f"{9:016x}", kind="llm", usage=Usage(input=1))])
             await store.write(cycle[:1], replace=True)

@@ -43,8 +43,8 @@ _BUCKET_NS: Final[Mapping[Bucket, int]] = {
 }
 _PAID: Final = ("input_tokens", "output_tokens", "cost_nano_usd")
 _CORE: Final = (
-    "trace_id", "span_id", "parent_id", "name", "kind", "started_ns", "duration_ns", "status", "status_message", "model",
-    "provider", "user", "session", "cost_nano_usd", "cost_source", "first_token_ns", "counted", "tags",
+    "trace_id", "span_id", "parent_id", "name", "kind", "started_ns", "duration_ns", "status", "status_message",
+    "model", "provider", "user", "session", "cost_nano_usd", "cost_source", "first_token_ns", "counted", "tags",
 )  # fmt: skip
 
 
@@ -178,10 +178,7 @@ def fits(span: Span, where: Filter) -> bool:
     """Whether a span passes a filter."""
     match where:
         case Compare():
-            value = value_of(span, where.field)
-            if where.op == "!=":
-                return value != where.value
-            return value is not None and _OPERATIONS[where.op](value, where.value)
+            return _compares(value_of(span, where.field), where)
         case OneOf():
             return value_of(span, where.field) in where.values
         case StartsWith():
@@ -198,6 +195,12 @@ def fits(span: Span, where: Filter) -> bool:
             return any(fits(span, each) for each in where.filters)
         case Not():
             return not fits(span, where.filter)
+
+
+def _compares(value: Any, where: Compare) -> bool:
+    if where.op == "!=":
+        return value != where.value
+    return value is not None and _OPERATIONS[where.op](value, where.value)
 
 
 def reduced(measure: Measure, ordered: list[Any]) -> float:

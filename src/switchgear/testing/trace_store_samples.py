@@ -29,7 +29,17 @@ BEGIN_NS: Final = 1_699_920_000_000_000_000
 """A midnight of UTC."""
 _TEXTS: Final = ("", "a", "A", "ab", "größe", "x'y\"%_")
 _WORDS: Final = ("alpha", "Beta", "größe", "x1")
-_TEXT_FIELDS: Final = ("user", "model", "provider", "session", "environment", "key", "prompt_name", "trace_name", "name")
+_TEXT_FIELDS: Final = (
+    "user",
+    "model",
+    "provider",
+    "session",
+    "environment",
+    "key",
+    "prompt_name",
+    "trace_name",
+    "name",
+)
 _NUMBER_FIELDS: Final = (
     "duration_ns", "first_token_ns", "input_tokens", "output_tokens", "cost_nano_usd", "started_ns", "ended_ns",
 )  # fmt: skip
@@ -71,7 +81,8 @@ def _spans() -> st.SearchStrategy[Span]:
         parent_id=st.sampled_from(("", *_IDS)),
         kind=st.sampled_from(("llm", "llm", "chain", "embedding")),
         status=st.sampled_from(("ok", "error", "unset")),
-        usage=st.none() | st.builds(Usage, input=st.integers(0, 9), cache_read=st.integers(0, 3), output=st.integers(0, 9)),
+        usage=st.none()
+        | st.builds(Usage, input=st.integers(0, 9), cache_read=st.integers(0, 3), output=st.integers(0, 9)),
         cost_nano_usd=st.none() | st.integers(0, 1000),
         cost_source=st.sampled_from(("", "unknown", "computed")),
         first_token_ns=st.sampled_from((0, 0, 5, 70)),
@@ -80,7 +91,7 @@ def _spans() -> st.SearchStrategy[Span]:
         metadata=st.dictionaries(st.sampled_from("kl"), text, max_size=1),
         input=_contents(),
         output=_contents(),
-        **{name: text for name in _TEXT_FIELDS},
+        **dict.fromkeys(_TEXT_FIELDS, text),
     )  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
@@ -97,7 +108,9 @@ def _filters() -> st.SearchStrategy[Filter]:
         st.builds(Compare, field=numbers, op=operations, value=number),
         st.builds(Compare, field=st.just("counted"), op=st.sampled_from(("==", "!=")), value=st.booleans()),
         st.builds(Compare, field=st.just("trace_id"), op=operations, value=st.sampled_from((*_TRACES, "z"))),
-        st.builds(Compare, field=st.sampled_from(("parent_id", "span_id")), op=operations, value=st.sampled_from(("", *_IDS))),
+        st.builds(
+            Compare, field=st.sampled_from(("parent_id", "span_id")), op=operations, value=st.sampled_from(("", *_IDS))
+        ),
         st.builds(OneOf, field=texts, values=st.lists(text, max_size=3).map(tuple)),
         st.builds(OneOf, field=numbers, values=st.lists(number, max_size=3).map(tuple)),
         st.builds(StartsWith, field=texts, prefix=text),

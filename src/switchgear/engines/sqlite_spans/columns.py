@@ -28,7 +28,7 @@ COLUMNS: Final = {
     "cost_nano_usd": "INTEGER",
     "counted": "INTEGER NOT NULL",
     "counts": "INTEGER NOT NULL",
-    **{name: "TEXT" for name in TEXTS},
+    **dict.fromkeys(TEXTS, "TEXT"),
     "tags": "TEXT",
     "input_preview": "TEXT",
     "output_preview": "TEXT",

@@ -20,7 +20,9 @@ _PARENT: Final = "SELECT counts FROM spans WHERE trace = ? AND span_id = ? AND k
 class TraceCounting:
     """The spans of one trace that the store has already."""
 
-    def __init__(self, connection: sqlite3.Connection, rollups: Rollups, numbers: tuple[int, int], name: tuple[str, str]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, rollups: Rollups, numbers: tuple[int, int], name: tuple[str, str]
+    ) -> None:
         self._connection = connection
         self._rollups = rollups
         self._project, self._trace = numbers

@@ -35,9 +35,7 @@ def arranged(question: Aggregate, table: Table, ranks: Mapping[tuple[Value, ...]
     places = {values: place for place, values in enumerate(ordered[: question.limit])}
     kept = [(places[values], bucket, values) for values, bucket in table if values in places]
     kept.sort(key=lambda line: (line[0], line[1] or 0))
-    return [
-        Group(values=values, bucket_ns=bucket, measures=tuple(table[values, bucket])) for _, bucket, values in kept
-    ]
+    return [Group(values=values, bucket_ns=bucket, measures=tuple(table[values, bucket])) for _, bucket, values in kept]
 
 
 def typed_values(by: Sequence[str], row: Sequence[Any]) -> tuple[Value, ...]:

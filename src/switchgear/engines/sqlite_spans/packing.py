@@ -65,7 +65,9 @@ def usage_numbers(usage: Usage | None) -> tuple[int, ...] | None:
 def usage_of(numbers: tuple[int, ...] | None) -> Usage | None:
     if numbers is None:
         return None
-    return Usage(**cast("dict[str, int]", {**dict(zip(USAGE_FIELDS, numbers, strict=False)), "estimated": bool(numbers[-1])}))
+    return Usage(
+        **cast("dict[str, int]", {**dict(zip(USAGE_FIELDS, numbers, strict=False)), "estimated": bool(numbers[-1])})
+    )
 
 
 def encoded(value: object) -> bytes:

@@ -113,7 +113,9 @@ def _comparison(where: Compare, project: str) -> Condition:
         # The trace's number is what spans are indexed by.
         return Condition(_OF_TRACE, [project, value])
     if name in TEXTS and where.op == "==":
-        return Condition(f"(s.{name} IS NOT NULL AND s.{name} = ?)", [value]) if value else Condition(f"s.{name} IS NULL")
+        return (
+            Condition(f"(s.{name} IS NOT NULL AND s.{name} = ?)", [value]) if value else Condition(f"s.{name} IS NULL")
+        )
     if where.op == "!=":
         return Condition(f"{value_of(name)} IS NOT ?", [value])
     sql = f"{value_of(name)} {'=' if where.op == '==' else where.op} ?"

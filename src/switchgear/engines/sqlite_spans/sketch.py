@@ -52,7 +52,9 @@ def quantile(sketches: Iterable[bytes], q: float) -> int | None:
     return 0 if bucket == _NOUGHT else round(2 * _GAMMA**bucket / (_GAMMA + 1))
 
 
-def _counted(sketches: Iterable[bytes]) -> tuple["np.ndarray[tuple[int], np.dtype[np.int64]]", "np.ndarray[tuple[int], np.dtype[np.int64]]"]:
+def _counted(
+    sketches: Iterable[bytes],
+) -> tuple["np.ndarray[tuple[int], np.dtype[np.int64]]", "np.ndarray[tuple[int], np.dtype[np.int64]]"]:
     """Buckets in order, and how many values each has."""
     pairs = np.frombuffer(b"".join(sketches), dtype="<i4").reshape(-1, 2).astype(np.int64)
     buckets, places = np.unique(pairs[:, 0], return_inverse=True)

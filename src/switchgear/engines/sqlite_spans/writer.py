@@ -25,13 +25,13 @@ _MOST_SPANS: Final = 5_000
 class _Write:
     spans: Sequence[Span]
     replace: bool
-    done: "Future[int]" = field(default_factory=lambda: Future[int]())
+    done: "Future[int]" = field(default_factory=Future[int])
 
 
 @dataclass(slots=True, eq=False)
 class _Delete:
     doomed: Doomed
-    done: "Future[int | None]" = field(default_factory=lambda: Future[int | None]())
+    done: "Future[int | None]" = field(default_factory=Future[int | None])
 
 
 class _Stop:

@@ -67,6 +67,9 @@ class Writing:
         for name, fresh in traces.items():
             for owner in self._write_trace(name, fresh, replace=replace):
                 new[owner] += 1
+            if replace:
+                # What the next trace gives up is looked for in the tables.
+                self._bring_into_tables()
         self._bring_into_tables()
         return new
 
