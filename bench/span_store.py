@@ -41,7 +41,7 @@ class Spans:
     def __init__(self) -> None:
         draw = np.random.default_rng(1)
         letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
-        self.words = ["".join(draw.choice(letters, size)) for size in draw.integers(3, 10, 6_000)]
+        self.words = ["".join(map(str, draw.choice(letters, int(size)))) for size in draw.integers(3, 10, 6_000)]
         self._long = [self._text(draw, 110) for _ in range(TEXTS)]
         self._short = [self._text(draw, 60) for _ in range(TEXTS)]
 
@@ -130,9 +130,7 @@ async def measure(count: int) -> list[Bar]:
         store, spans = SqliteSpans(path), Spans()
         await store.start()
         mean_us, best_us = await fill(store, spans, count)
-        say(
-            f"{count:,} spans: {mean_us:.0f} us CPU each (best tenth {best_us:.0f}), {path.stat().st_size / count:,.0f} B"
-        )
+        say(f"{count:,} spans: {mean_us:.0f} us CPU (best tenth {best_us:.0f}), {path.stat().st_size / count:,.0f} B")
         bars = [Bar("CPU for each span, us", 100, mean_us)]
         for name, (question, bar) in questions(spans, count).items():
             found_ms = await best_ms(lambda question=question: store.find(question))

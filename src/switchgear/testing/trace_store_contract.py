@@ -167,7 +167,8 @@ class TraceStoreContract:
         async with opener() as store:
             await store.write([sample(n % 3, n, started_ns=BEGIN_NS + n // 4) for n in range(50)])
             for newest_first in (True, False):
-                seen, after = [], ""
+                seen: list[tuple[int, str, str]] = []
+                after = ""
                 while True:
                     question = Find(window=ALL, limit=7, newest_first=newest_first, after=after)
                     page = await store.find(question)

@@ -68,11 +68,15 @@ def _contents() -> st.SearchStrategy[Content]:
     return st.builds(Content, parts=st.lists(part, max_size=2).map(tuple), preview=st.sampled_from(("", "p")))
 
 
+def _lasting(duration: int, started_ns: int, **told: Any) -> Span:
+    return Span(started_ns=started_ns, ended_ns=started_ns + duration, **told)
+
+
 def _spans() -> st.SearchStrategy[Span]:
     text = st.sampled_from(_TEXTS)
     started = st.sampled_from(_MOMENTS).map(lambda moment: BEGIN_NS + moment)
     return st.builds(
-        lambda duration, started_ns, **told: Span(started_ns=started_ns, ended_ns=started_ns + duration, **told),
+        _lasting,
         duration=st.sampled_from((0, 1, 7, 1_000_000, 2 * MINUTE_NS)),
         started_ns=started,
         project=st.sampled_from(("p", "p", "p", "q")),

@@ -2,7 +2,7 @@
 
 import errno
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ _PRIMARY: Final = 0xFF
 
 
 @contextmanager
-def failures(path: Path) -> Iterator[None]:
+def failures(path: Path) -> Generator[None]:
     """Raises OSError where the engine failed, BadRequest where a question is beyond it."""
     try:
         yield

@@ -1,7 +1,7 @@
 """Bytes as they lie in the file: made small by zstd where that helps, and what a span has beside its columns."""
 
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import zstandard
 from msgspec import Struct, msgpack
@@ -66,7 +66,7 @@ def usage_of(numbers: tuple[int, ...] | None) -> Usage | None:
     if numbers is None:
         return None
     return Usage(
-        **cast("dict[str, int]", {**dict(zip(USAGE_FIELDS, numbers, strict=False)), "estimated": bool(numbers[-1])})
+        **cast("dict[str, Any]", {**dict(zip(USAGE_FIELDS, numbers, strict=False)), "estimated": bool(numbers[-1])})
     )
 
 

@@ -49,7 +49,7 @@ def bare_spans(
     for bound in [None] if span_ids is None else _portions(span_ids):
         some = "" if bound is None else f" AND span_id IN ({', '.join('?' * len(bound))})"
         for row in connection.execute(_SELECT + some, (trace, *(bound or ()))):
-            told = dict(zip(_COLUMNS, row, strict=True))
+            told: dict[str, Any] = dict(zip(map(str, _COLUMNS), row, strict=True))
             yield Kept(told["id"], _bare(told, names), counts=bool(told["counts"]))
 
 

@@ -116,7 +116,8 @@ class Rollups:
         if known is not None:
             return known
         found = connection.execute(_FIND_SERIES, (project, *dimensions)).fetchone()
-        series = found[0] if found else connection.execute(_ADD_SERIES, (project, *dimensions)).lastrowid
+        added = None if found else connection.execute(_ADD_SERIES, (project, *dimensions)).lastrowid
+        series = int(found[0]) if found else int(added or 0)
         if len(self._series) >= _MOST_KNOWN_SERIES:
             self._series.clear()
         self._series[project, dimensions] = series

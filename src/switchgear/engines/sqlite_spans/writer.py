@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -125,7 +125,7 @@ class Writer:
         return self._writing.write([request.spans for request in run], replace=run[0].replace)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self) -> Generator[None]:
         with failures(self._path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
