@@ -20,6 +20,7 @@ from switchgear.kernel.errors import BadRequest, Internal, SwitchgearError
 from switchgear.kernel.ids import Ids
 from switchgear.kernel.pipeline import Next
 from switchgear.kernel.reply import Headers, Reply
+from switchgear.kernel.trace_context import read_context
 
 Forward = Callable[[Request], Awaitable[Reply]]
 
@@ -190,6 +191,9 @@ class Gateway:
             tunnels=request.upload is not None and request.upload.endless,
         )
         call.defect = defect
+        parent = request.headers.get(b"traceparent")
+        if parent is not None:
+            call.trace = read_context(parent, request.headers.get(b"tracestate", b""))
         return call
 
     def _error_reply(self, endpoint: Endpoint, call_id: str, error: SwitchgearError) -> Reply:

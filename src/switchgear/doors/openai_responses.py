@@ -199,6 +199,7 @@ async def _answer(call: Call, deployment: Deployment, plan: Plan, entry: Attempt
     target = replace(plan.target, method=method, path=path)
     provider = deployment.connected.provider
     extra = provider.forwarded_headers(call.headers) if provider.forwards else ()
+    extra = (*extra, *call.trace_headers(entry))
     upstream = await deployment.connected.transport.send(target, b"", deployment.timers, extra)
     entry.status = upstream.status
     if upstream.status < _FIRST_OTHER_STATUS and _is_stream(upstream, plan):

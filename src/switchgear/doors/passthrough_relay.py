@@ -45,7 +45,7 @@ async def _ask(
     call: Call, errand: Errand, account: Account, timers: Timers
 ) -> tuple[UpstreamReply, SwitchgearError | None]:
     """One try: the answer, and what it amounts to where it is an error."""
-    extra = headers_up(errand.way, call.headers)
+    extra = headers_up(errand.way, call, account.entry)
     transport = errand.way.connected.transport
     try:
         upstream = await transport.send(errand.target, errand.upload or call.body, timers, extra)

@@ -5,7 +5,7 @@ what chooses the provider.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Final
 from unicodedata import normalize
 from urllib.parse import parse_qsl, quote, unquote, unquote_plus
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from switchgear.kernel.call import Call
 from switchgear.kernel.errors import BadRequest
+from switchgear.kernel.record import Attempt
 from switchgear.kernel.upstream import Target
 from switchgear.routing.passthrough import PROVIDER_HEADER, Way
 
@@ -85,14 +86,15 @@ def wanted_provider(call: Call) -> str:
     return next(iter(named), "")
 
 
-def headers_up(way: Way, headers: Mapping[bytes, bytes]) -> tuple[tuple[str, str], ...]:
-    """The client's headers that go on, without those that the provider sets itself."""
-    provider = way.connected.provider
+def headers_up(way: Way, call: Call, entry: Attempt) -> tuple[tuple[str, str], ...]:
+    """The client's headers that go on, without those that the provider sets itself; its trace goes on below ``entry``."""
+    provider, headers = way.connected.provider, call.headers
     own = {name for name, _ in way.root.headers}
     names = (*_UP, *way.also_up)
     sent = {name: headers[name.encode()].decode("latin-1") for name in names if name.encode() in headers}
     if provider.forwards:
         sent |= dict(provider.forwarded_headers(headers))
+    sent |= dict(call.trace_headers(entry))
     return tuple((name, value) for name, value in sent.items() if name not in own)
 
 

@@ -81,7 +81,7 @@ async def _shake_hands(call: Call, errand: Errand, transport: Tunnels, random_bi
     """The upstream's agreement, and the subprotocol that it chose."""
     key = b64encode(random_bits(128).to_bytes(16, "big"))
     offered = [each for each in _protocols(call.headers) if not each.startswith(KEY_PROTOCOL)]
-    extra = [*headers_up(errand.way, call.headers), ("sec-websocket-version", "13")]
+    extra = [*headers_up(errand.way, call, call.attempts[-1]), ("sec-websocket-version", "13")]
     extra.append(("sec-websocket-key", key.decode()))
     if offered:
         extra.append((_PROTOCOL.decode(), ", ".join(offered)))

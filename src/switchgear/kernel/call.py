@@ -5,11 +5,13 @@ from typing import TypeVar
 
 from msgspec import UNSET, Raw, Struct, UnsetType, structs
 
+from switchgear.kernel.capture import CaptureRules
 from switchgear.kernel.chat import Chat
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.errors import Internal, SwitchgearError
 from switchgear.kernel.labels import KNOWN, NONE, PROPERTY, Labels, labels_of
-from switchgear.kernel.record import Attempt
+from switchgear.kernel.record import Attempt, Wait
+from switchgear.kernel.trace_context import TraceContext, onward, span_id_of
 from switchgear.kernel.upload import Upload
 
 T = TypeVar("T")
@@ -64,10 +66,19 @@ def model_allowed(allowed: tuple[str, ...], model: str) -> bool:
 class Snapshot:
     """One immutable version of all that the data plane needs to know: a part for each slice that asks."""
 
-    __slots__ = ("_parts", "is_limited", "version")
+    __slots__ = ("_parts", "capture", "is_limited", "version")
 
-    def __init__(self, version: str, parts: Mapping[type, object], *, is_limited: bool = False) -> None:
+    def __init__(
+        self,
+        version: str,
+        parts: Mapping[type, object],
+        *,
+        is_limited: bool = False,
+        capture: CaptureRules | None = None,
+    ) -> None:
         self.version = version
+        self.capture = capture
+        """What is kept of what calls say; None: nothing of any."""
         self.is_limited = is_limited
         """Whether calls fall under limits: those of one that has none do not pass the stage that looks."""
         self._parts = dict(parts)
@@ -129,6 +140,14 @@ class Call(Struct, kw_only=True, eq=False):
     defect: SwitchgearError | None = None
     """What was found wrong with the request before the pipeline began."""
     attempts: list[Attempt] = []
+    trace: TraceContext | None = None
+    """Where it stands in its caller's trace; None: it came with none, and is a trace of its own."""
+    authenticated_ns: int = 0
+    """From the start of the call to the first look at its limits, of a call that has some."""
+    limited_ns: int = 0
+    """The same to their word."""
+    waits: tuple[Wait, ...] = ()
+    """For places at deployments' gates."""
     early_head_ns: int = 0
     """Nanoseconds from the start of the call to the head of its stream, where that went out before any answer."""
     recorded: bool = False
@@ -168,6 +187,27 @@ class Call(Struct, kw_only=True, eq=False):
                 labels = NONE
             self._labels = labels
         return labels
+
+    @property
+    def kept_bytes(self) -> int:
+        """How much is kept of what it says, and as much of what it is answered; 0: nothing.
+
+        Of a stranger nothing is kept, nor of a copy.
+        """
+        rules, caller = self.snapshot.capture, self.caller
+        if rules is None or caller is None or self.shadow_of or rules.level(caller.project) == "none":
+            return 0
+        return rules.max_bytes
+
+    def trace_headers(self, entry: Attempt) -> tuple[tuple[str, str], ...]:
+        """What tells an upstream that its work is part of the caller's trace, below the span that ``entry`` becomes.
+
+        Empty where the call came with no trace.
+        """
+        if self.trace is None:
+            return ()
+        entry.span_id = span_id_of(self.id, len(self.attempts))
+        return onward(self.trace, entry.span_id)
 
     def read(self, body: bytes) -> Chat:
         """The canonical form of another body for the same call. Raises BadRequest or UnsupportedField."""

@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from switchgear.kernel.capture import CaptureLevel
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.pricing import CostReason, CostState
 
@@ -67,6 +68,17 @@ class Attempt(Struct, kw_only=True, omit_defaults=True):
     upstream_id: str = ""
     dropped: tuple[str, ...] = ()
     """Fields of the request that the deployment's ``drop`` left out."""
+    span_id: str = ""
+    """Which span the upstream was told to stand below; empty where the call came with no trace."""
+
+
+class Wait(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """For a place at a deployment's gate."""
+
+    deployment: str
+    began_ns: int
+    """From the start of the call."""
+    duration_ns: int
 
 
 class CallRecord(Struct, kw_only=True, omit_defaults=True):
@@ -115,3 +127,26 @@ class CallRecord(Struct, kw_only=True, omit_defaults=True):
     """The id of the call that this one is a copy of; nobody saw its answer."""
     gateway: str = ""
     """Which gateway process wrote the record."""
+    trace_id: str = ""
+    """The trace that the call came with; empty: its own id is the trace's."""
+    parent_span_id: str = ""
+    """The caller's span in it."""
+    authenticated_ns: int = 0
+    """From the start of the call to the first look at its limits; 0 where it has none."""
+    limited_ns: int = 0
+    """The same to their word."""
+    waits: tuple[Wait, ...] = ()
+
+
+class CapturedRecord(CallRecord, kw_only=True, omit_defaults=True):
+    """A finished call with what it said: whoever reads only a CallRecord passes over the rest, and does not keep it."""
+
+    capture: CaptureLevel = "none"
+    dialect: str = ""
+    """Of both bodies; empty: they are no dialect's."""
+    request_body: bytes = b""
+    request_cut: bool = False
+    """There was more of it."""
+    answer_body: bytes = b""
+    """Of a stream: its frames."""
+    answer_cut: bool = False

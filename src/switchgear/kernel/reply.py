@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from switchgear.kernel.capture import KeptFrames
 from switchgear.kernel.chat import Event
 from switchgear.kernel.errors import SwitchgearError
 
@@ -78,6 +79,8 @@ class Reply(Struct, eq=False):
     frames: Frames | None = None
     streamed_bytes: int = 0
     """Of the frames, when the outcome is settled."""
+    kept: KeptFrames | None = None
+    """What is kept of the frames, where the call wants that and who makes them sees to it."""
     opaque: bool = False
     """The body is of no dialect: its own headers describe it, and nothing may be put among its bytes."""
     cut: SwitchgearError | None = None

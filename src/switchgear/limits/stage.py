@@ -73,6 +73,8 @@ class Limit:
             # Nobody knows whether it was made.
             _run(self._counters.settle(call.id))
             raise
+        call.authenticated_ns = now_ns - call.started_wall_ns
+        call.limited_ns = self._clock.wall_ns() - call.started_wall_ns
         self._look(call, held, standings, now_ns)
         try:
             reply = await next(call)

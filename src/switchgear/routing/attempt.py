@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 from msgspec import Struct, structs
 
 from switchgear.kernel.call import Call
+from switchgear.kernel.capture import KeptFrames
 from switchgear.kernel.chat import Chat, Completion, Start, Usage
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.dialect import StreamOptions, Tally, Untelling
@@ -24,6 +25,7 @@ from switchgear.routing.credentials import classified
 from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.frames import Relaying, StreamBody, Translating, no_content
 from switchgear.routing.health import Health
+from switchgear.routing.kept import Keeping, to_keep
 from switchgear.routing.places import in_the_clients_words
 from switchgear.routing.retry_after import retry_after_seconds
 from switchgear.routing.telling import Telling
@@ -202,6 +204,8 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         target = plan.stream_target if call.stream else plan.target
         if target.sign is not None:
             extra = (*extra, *target.sign(target.path, body))
+        if call.trace is not None:
+            extra = (*extra, *call.trace_headers(entry))
         sending = deployment.connected.transport.send(target, body, timers, extra)
         limit = timers.first_token_seconds if call.stream else None
         upstream = await (sending if limit is None else _within(limit, sending))
@@ -264,9 +268,10 @@ async def _read(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog
     streamed = call.dialect.family == "chat"
     if streamed and event_stream:
         if call.stream:
-            frames = _stream_body(call, plan, upstream, log)
+            kept = None if call.snapshot.capture is None else to_keep(call, log.telling)
+            frames = _stream_body(call, plan, upstream, log, kept)
             await frames.start(timers.first_token_seconds, log.seconds())
-            reply = Reply(200, headers, frames=frames)
+            reply = Reply(200, headers, frames=frames, kept=kept)
             frames.bind(reply)
             return reply
         return await _fold_stream(call, plan, upstream, log, headers)
@@ -309,7 +314,9 @@ async def _read_refusal(plan: Plan, upstream: UpstreamReply) -> UpstreamError:
     return plan.dialect.read_error(upstream.status, body, retry_after_seconds(upstream.headers))
 
 
-def _stream_body(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog) -> StreamBody:
+def _stream_body(
+    call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLog, kept: KeptFrames | None
+) -> StreamBody:
     telling = log.telling
     if telling is not None and log.asked is None:
         log.asked = call.chat()
@@ -322,6 +329,7 @@ def _stream_body(call: Call, plan: Plan, upstream: UpstreamReply, log: AttemptLo
         converter = Relaying(plan.dialect, plan.dialect.relay(options), end_mark)
     else:
         converter = Translating(plan.dialect.events(), call.dialect.writer(options), log, end_mark)
+    converter = converter if kept is None else Keeping(converter, kept)
     return StreamBody(upstream, log, plan.dialect.splitter(), converter)
 
 
@@ -350,7 +358,10 @@ def _tell_as_stream(call: Call, plan: Plan, body: bytes, log: AttemptLog, header
     translation = Translating(plan.dialect.events(), call.dialect.writer(_stream_options(call, log)), log, b"")
     raw = translation.write(events)
     log.close(translation.tally)
-    reply = Reply(200, headers, frames=WholeAsStream(raw, events))
+    kept = to_keep(call, None)
+    if kept is not None:
+        kept.add(raw)
+    reply = Reply(200, headers, frames=WholeAsStream(raw, events), kept=kept)
     reply.streamed_bytes = len(raw)
     reply.settle()
     return reply

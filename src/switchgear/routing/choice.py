@@ -7,6 +7,7 @@ from msgspec import Struct
 from switchgear.kernel.call import Call
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.ids import RandomBits
+from switchgear.kernel.record import Wait
 from switchgear.routing.affinity import Bindings, conversation
 from switchgear.routing.balance import BALANCERS, unqueued
 from switchgear.routing.deployment import Deployment, Plan
@@ -56,3 +57,15 @@ def choose(alias: Alias, free: Sequence[Deployment], now_ns: int, binding: bytes
     if binding is not None:
         return means.bindings.pick(alias.name, binding, free, now_ns)
     return BALANCERS[alias.policy.balance](unqueued(free, now_ns), now_ns, means.random_bits)
+
+
+async def wait_for_place(
+    call: Call, deployment: Deployment, clock: Clock, priority: int, longest_seconds: float
+) -> None:
+    """Wait at a deployment's gate, and have the record tell how long. Raises what the gate raises."""
+    began_ns = clock.monotonic_ns()
+    try:
+        await deployment.health.gate.wait(priority, longest_seconds)
+    finally:
+        waited_ns, since_ns = clock.monotonic_ns() - began_ns, began_ns - call.started_monotonic_ns
+        call.waits += (Wait(deployment=deployment.name, began_ns=since_ns, duration_ns=waited_ns),)

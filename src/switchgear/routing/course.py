@@ -27,7 +27,7 @@ from switchgear.routing.attempt import Manner, attempt
 from switchgear.routing.balance import by_tier
 from switchgear.routing.budget import Budget
 from switchgear.routing.causes import AGAIN, COUNTED, ELSEWHERE, ONLY_DECLARED, cause_of
-from switchgear.routing.choice import Means, binding_of, choose, first_choice
+from switchgear.routing.choice import Means, binding_of, choose, first_choice, wait_for_place
 from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.failures import Failed, all_rest, latest, none_able, worst
 from switchgear.routing.hedge import Race, Racing
@@ -249,7 +249,8 @@ class Course:
                 if not found.health.admits(now_ns):
                     continue
             if found.health.gate.is_full:
-                await found.health.gate.wait(self._wishes.priority, max(self._seconds_left(), _SHORTEST_SECONDS))
+                longest = max(self._seconds_left(), _SHORTEST_SECONDS)
+                await wait_for_place(self._call, found, self._means.clock, self._wishes.priority, longest)
                 if not found.health.admits(self._means.clock.monotonic_ns()):
                     found.health.gate.give_back()
                     continue

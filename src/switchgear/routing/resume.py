@@ -45,7 +45,7 @@ class ResumedFrames:
 
     def reply(self) -> Reply:
         """The reply that stands for all of them."""
-        self._outer = Reply(self._inner.status, self._inner.headers, frames=self)
+        self._outer = Reply(self._inner.status, self._inner.headers, frames=self, kept=self._inner.kept)
         self._follow(self._inner)
         return self._outer
 

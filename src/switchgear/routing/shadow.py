@@ -45,6 +45,9 @@ class Shadows:
             attempts=[],
             answer_id="",
             pinned="",
+            authenticated_ns=0,
+            limited_ns=0,
+            waits=(),
         )
         self._under_way[shadow.to] += 1
         task = asyncio.get_running_loop().create_task(self._follow(copy, shadow.to))

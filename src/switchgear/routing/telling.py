@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
 
+from switchgear.kernel.capture import KeptFrames
 from switchgear.kernel.chat import (
     ChoiceStop,
     Delta,
@@ -40,6 +41,7 @@ class Telling:
         "_writer",
         "finished",
         "is_plain",
+        "kept",
         "started",
     )
 
@@ -54,6 +56,8 @@ class Telling:
         self.started = False
         self.finished = False
         """The answer's finish was told; at most its end mark is missing."""
+        self.kept: KeptFrames | None = None
+        """What is kept of the answer, whoever goes on with it."""
         self.is_plain = True
         """Nothing but one text was told: another model can go on with it."""
 

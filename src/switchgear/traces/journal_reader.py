@@ -55,11 +55,12 @@ class JournalReader:
     reader, which begins where the last commit stood.
     """
 
-    def __init__(self, directory: Path, offsets: Offsets) -> None:
+    def __init__(self, directory: Path, offsets: Offsets, kind: type[CallRecord] = CallRecord) -> None:
+        """``kind`` CapturedRecord: records with what calls said, which is else passed over."""
         self._directory = directory
         self._offsets = offsets
         self._position = dict(offsets.load())
-        self._reader = SegmentReader()
+        self._reader = SegmentReader(kind)
         self._log = logging.getLogger("switchgear.journal")
         self._read_records = 0
         self.damages: list[Damage] = []

@@ -69,8 +69,9 @@ class SegmentReader:
 
     __slots__ = ("_decode",)
 
-    def __init__(self) -> None:
-        self._decode = Decoder(CallRecord).decode
+    def __init__(self, kind: type[CallRecord] = CallRecord) -> None:
+        """``kind`` CapturedRecord: with what calls said, which is else passed over."""
+        self._decode = Decoder(kind).decode
 
     def scan(self, path: Path, offset: int, max_bytes: int) -> Scan:
         """The records from ``offset`` on, up to ``max_bytes`` of them, but at least one. FileNotFoundError."""
@@ -219,7 +220,7 @@ def _first_entry_bytes(data: bytes) -> int:
 
 def mended(record: CallRecord) -> CallRecord:
     """The record with lone surrogates as question marks and numbers within 64 bits: outsiders can say anything."""
-    return convert(_mended_value(to_builtins(record)), CallRecord)
+    return convert(_mended_value(to_builtins(record, builtin_types=(bytes,))), type(record))
 
 
 def _mended_value(value: object) -> object:

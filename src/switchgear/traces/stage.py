@@ -8,8 +8,9 @@ from switchgear.kernel.call import Call, Caller
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import Overloaded, SwitchgearError
 from switchgear.kernel.pipeline import Next, Stage
-from switchgear.kernel.record import CallRecord, Outcome
+from switchgear.kernel.record import CallRecord, CapturedRecord, Outcome
 from switchgear.kernel.reply import Frame, Frames, Reply
+from switchgear.traces.captured import keep, watch
 
 _CLIENT_GONE: Final = 499
 """The status recorded for a client that left before it was answered, as nginx writes it."""
@@ -126,7 +127,7 @@ class Record:
             error = reply.error
             outcome = "ok" if error is None else "failed"
             text = "" if error is None else f"{error.code}: {error.message}"
-            self._write(call, reply.status, outcome, text, answer_bytes=len(reply.body) or reply.streamed_bytes)
+            self._write(call, reply.status, outcome, text, reply=reply)
             await self._safe()
         else:
             self._write_at_end(call, reply)
@@ -141,33 +142,47 @@ class Record:
     def _write_at_end(self, call: Call, reply: Reply) -> None:
         first_byte_ns = self._clock.monotonic_ns() - call.started_monotonic_ns
         status = reply.status
+        if call.snapshot.capture is not None:
+            watch(call, reply)
 
         def ended(error: SwitchgearError | None, *, cancelled: bool) -> None:
             outcome: Outcome = "failed" if error is not None else "cancelled" if cancelled else "ok"
             text = "" if error is None else f"{error.code}: {error.message}"
-            self._write(call, status, outcome, text, first_byte_ns, answer_bytes=reply.streamed_bytes)
+            self._write(call, status, outcome, text, first_byte_ns, reply=reply)
 
         reply.on_end(ended)
 
     def _write(
-        self, call: Call, status: int, outcome: Outcome, error: str, first_byte_ns: int = 0, *, answer_bytes: int = 0
+        self,
+        call: Call,
+        status: int,
+        outcome: Outcome,
+        error: str,
+        first_byte_ns: int = 0,
+        reply: Reply | None = None,
     ) -> None:
         self.open.pop(call.id, None)
         call.recorded = True
-        record = self.record_of(call, status, outcome, error)
+        rules = call.snapshot.capture
+        record = self.record_of(call, status, outcome, error, CallRecord if rules is None else CapturedRecord)
         record.first_byte_ns = first_byte_ns or record.duration_ns
-        record.response_bytes = answer_bytes
+        if reply is not None:
+            record.response_bytes = len(reply.body) or reply.streamed_bytes
+        if rules is not None and isinstance(record, CapturedRecord):
+            keep(record, call, rules, reply)
         self._append(record)
         if self._count is not None:
             self._count(record)
 
-    def record_of(self, call: Call, status: int, outcome: Outcome, error: str) -> CallRecord:
+    def record_of(
+        self, call: Call, status: int, outcome: Outcome, error: str, kind: type[CallRecord] = CallRecord
+    ) -> CallRecord:
         """What is to be remembered of a call, as it stands."""
         duration_ns = self._clock.monotonic_ns() - call.started_monotonic_ns
         head = call.head
         labels = call.labels()
         caller = call.caller or _NOBODY
-        return CallRecord(
+        record = kind(
             id=call.id,
             started_ns=call.started_wall_ns,
             door=call.door,
@@ -195,6 +210,13 @@ class Record:
             shadow_of=call.shadow_of,
             gateway=self._gateway,
         )
+        if call.limited_ns:
+            record.authenticated_ns, record.limited_ns = call.authenticated_ns, call.limited_ns
+        if call.waits:
+            record.waits = call.waits
+        if call.trace is not None:
+            record.trace_id, record.parent_span_id = call.trace.trace_id, call.trace.parent_span_id
+        return record
 
 
 if TYPE_CHECKING:
