@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from switchgear.app.capture import capture_rules
 from switchgear.app.catalogue import Catalogue
 from switchgear.app.installed import Installed
 from switchgear.app.keys import ring_of
@@ -71,7 +72,8 @@ def build_snapshot(config: Config, version: str, outside: Outside) -> Snapshot:
     limited = planner(config, table, catalogue)
     if limited is not None:
         parts[Planner] = limited
-    return Snapshot(prices.marked(version), parts, is_limited=limited is not None)
+    is_limited = limited is not None
+    return Snapshot(prices.marked(version), parts, is_limited=is_limited, capture=capture_rules(config))
 
 
 def _lanes(config: Config, outside: Outside) -> dict[str, tuple[Connected, ...]]:

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from switchgear.config.names import HIDDEN, Name
 from switchgear.config.routing import ModelName
 from switchgear.config.secret import Secret
+from switchgear.config.traces import ProjectTraces
 
 HASH_PREFIX: Final = "sha256:"
 HASH: Final = r"^sha256:[0-9a-f]{64}$"
@@ -35,6 +36,7 @@ class ProjectEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     description: Description = ""
     organisation: Annotated[Name | None, Meta(description="Who owns it.")] = None
     disabled: Annotated[bool, Meta(description="Refuse every key that belongs to it.")] = False
+    traces: Annotated[ProjectTraces, Meta(description="What its spans keep.")] = ProjectTraces()
 
 
 class TeamEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,10 +1,19 @@
-"""Spans: where they are kept."""
+"""Spans: where they are kept, and what they keep of what calls say."""
 
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from switchgear.kernel.capture import CaptureLevel
+
 DEFAULT_PATH: Final = "./switchgear-data/traces.db"
+Capture = Annotated[
+    CaptureLevel,
+    Meta(
+        description="What spans keep of what calls say: nothing (`none`), the first 200 characters each way "
+        "(`previews`), or all messages (`full`)."
+    ),
+]
 
 
 class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -18,3 +27,19 @@ class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "control process. A change takes a restart.",
         ),
     ] = DEFAULT_PATH
+    capture: Capture = "none"
+    max_capture_bytes: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            le=4 * 1024 * 1024,
+            description="How much of a request's body is kept, and as much of its answer; what is longer is cut, and "
+            "its span says so.",
+        ),
+    ] = 262_144
+
+
+class ProjectTraces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a project wants otherwise."""
+
+    capture: Annotated[CaptureLevel | None, Meta(description="In place of `traces.capture`.")] = None

@@ -87,7 +87,7 @@ def wanted_provider(call: Call) -> str:
 
 
 def headers_up(way: Way, call: Call, entry: Attempt) -> tuple[tuple[str, str], ...]:
-    """The client's headers that go on, without those that the provider sets itself; its trace goes on below ``entry``."""
+    """The client's headers that go on, without those that the provider sets itself; its trace, below ``entry``."""
     provider, headers = way.connected.provider, call.headers
     own = {name for name, _ in way.root.headers}
     names = (*_UP, *way.also_up)

@@ -192,10 +192,10 @@ class Call(Struct, kw_only=True, eq=False):
     def kept_bytes(self) -> int:
         """How much is kept of what it says, and as much of what it is answered; 0: nothing.
 
-        Of a stranger nothing is kept, nor of a copy.
+        Of a stranger nothing is kept.
         """
         rules, caller = self.snapshot.capture, self.caller
-        if rules is None or caller is None or self.shadow_of or rules.level(caller.project) == "none":
+        if rules is None or caller is None or rules.level(caller.project) == "none":
             return 0
         return rules.max_bytes
 

@@ -36,6 +36,7 @@ from switchgear.kernel.clock import Clock, SystemClock
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.ids import Ids, seeded_bits
 from switchgear.kernel.limit_report import LimitReport, merged_limits
+from switchgear.kernel.ports import TraceStore
 from switchgear.ledger.service import Ledger
 from switchgear.processes.bookkeeping import Bookkeeper
 from switchgear.processes.bookkeeping import identity as identity_of_journal
@@ -50,9 +51,11 @@ from switchgear.processes.open_calls import keep_burying
 from switchgear.processes.options import ControlOptions, read_options
 from switchgear.processes.reports import living_reports
 from switchgear.processes.signals import stop_event
+from switchgear.processes.span_keeping import SpanKeeper, forget
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.routing.report import Word, word
 from switchgear.upstream.client import HttpTransport
+from switchgear.wire.registry import discover as dialects
 
 _STANDS_BACK = 10
 """Steps of niceness behind the gateways of the same machine."""
@@ -207,6 +210,8 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     serving = loop.create_task(server.serve())
     rounds = (follower.run(), file.follow(), parts.feeding.run(), books.run(), keep_burying(journal, clock))
     following = [loop.create_task(each) for each in rounds]
+    spans: TraceStore | None = None  # there is no store yet that outlives its process
+    following.append(loop.create_task(_spans_kept(journal, spans, clock, file)))
     if work.runner is not None and file.config.batches is not None:
         following.append(loop.create_task(work.runner.run()))
     while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
@@ -222,6 +227,17 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     await parts.spans.aclose()
     await database.aclose()
     return 0
+
+
+async def _spans_kept(journal: Path, store: TraceStore | None, clock: Clock, file: _File) -> None:
+    """Keep the spans of calls until cancelled, where there is a store."""
+    if store is None:
+        forget(journal)
+        return
+    keeper = SpanKeeper(
+        journal, store, clock, dialects(), lambda: {name: entry.kind for name, entry in file.config.providers.items()}
+    )
+    await keeper.run()
 
 
 async def _batches(parts: _Parts, options: ControlOptions, transport: HttpTransport, ids: Ids) -> BatchWork:
