@@ -32,7 +32,7 @@ class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Meta(
             ge=1024,
-            le=4 * 1024 * 1024,
+            le=1024 * 1024,
             description="How much of a request's body is kept, and as much of its answer; what is longer is cut, and "
             "its span says so.",
         ),

@@ -1,6 +1,6 @@
 """What is kept of what calls say: nothing, its first words, or all of it, as each project wants."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -23,26 +23,34 @@ class CaptureRules(Struct, frozen=True, kw_only=True):
 
 
 class KeptFrames:
-    """The frames of a stream as they went out, up to a bound: whole ones, none decoded."""
+    """The frames of a stream as they went out, whole ones and none decoded, until they reach a bound."""
 
-    __slots__ = ("_pieces", "_room_bytes", "cut")
+    __slots__ = ("_max_bytes", "raw")
 
     def __init__(self, max_bytes: int) -> None:
-        self._pieces: list[bytes] = []
-        self._room_bytes = max_bytes
-        self.cut = False
-        """Whether some of them are missing."""
+        self._max_bytes = max_bytes
+        self.raw = bytearray()
+
+    @property
+    def cut(self) -> bool:
+        """Whether some of them may be missing."""
+        return len(self.raw) >= self._max_bytes
 
     def add(self, raw: bytes) -> None:
-        """Keep what comes next."""
-        if self.cut:
-            return
-        self._room_bytes -= len(raw)
-        if self._room_bytes < 0:
-            self.cut = True
-        else:
-            self._pieces.append(raw)
+        """Keep what comes next, unless the bound is reached."""
+        if len(self.raw) < self._max_bytes:
+            self.raw += raw
 
-    def joined(self) -> bytes:
-        """All of them."""
-        return b"".join(self._pieces)
+    def watching(self, convert: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+        """``convert``, of which all that it gives is kept."""
+        kept, max_bytes = self.raw, self._max_bytes
+        extend = kept.extend
+
+        def converted(frames: bytes) -> bytes:
+            # In line, because this runs for every frame of a stream.
+            out = convert(frames)
+            if len(kept) < max_bytes:
+                extend(out)
+            return out
+
+        return converted

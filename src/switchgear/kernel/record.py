@@ -148,5 +148,6 @@ class CapturedRecord(CallRecord, kw_only=True, omit_defaults=True):
     request_cut: bool = False
     """There was more of it."""
     answer_body: bytes = b""
-    """Of a stream: its frames."""
+    answer_frames: bytes = b""
+    """In its place, of a stream: compressed with zstd."""
     answer_cut: bool = False

@@ -3,8 +3,6 @@
 from switchgear.kernel.call import Call
 from switchgear.kernel.capture import KeptFrames
 from switchgear.kernel.dialect import Tally
-from switchgear.kernel.errors import SwitchgearError
-from switchgear.kernel.reply import Frame
 from switchgear.routing.frames import Converter
 from switchgear.routing.telling import Telling
 
@@ -24,27 +22,13 @@ def to_keep(call: Call, telling: Telling | None) -> KeptFrames | None:
 
 
 class Keeping:
-    """A converter of which all that it gives to the client is kept."""
+    """A converter of which all that it gives to the client is kept, but for the gateway's own words on a failure."""
 
-    __slots__ = ("_converter", "_kept", "tally")
+    __slots__ = ("at_end", "convert", "failure", "frame", "tally")
 
     def __init__(self, converter: Converter, kept: KeptFrames) -> None:
         self.tally: Tally = converter.tally
-        self._converter = converter
-        self._kept = kept
-
-    def convert(self, frames: bytes) -> bytes:
-        out = self._converter.convert(frames)
-        self._kept.add(out)
-        return out
-
-    def at_end(self) -> bytes:
-        out = self._converter.at_end()
-        self._kept.add(out)
-        return out
-
-    def failure(self, error: SwitchgearError) -> bytes:
-        return self._converter.failure(error)
-
-    def frame(self, raw: bytes) -> Frame:
-        return self._converter.frame(raw)
+        self.convert = kept.watching(converter.convert)
+        self.at_end = converter.at_end
+        self.failure = converter.failure
+        self.frame = converter.frame

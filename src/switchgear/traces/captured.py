@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from zstandard import ZstdCompressor
+
 from switchgear.kernel.call import Call
 from switchgear.kernel.capture import CaptureRules, KeptFrames
 from switchgear.kernel.record import CapturedRecord
@@ -9,6 +11,8 @@ from switchgear.kernel.reply import Frame, Frames, Headers, Reply
 
 _READABLE: Final = (b"application/json", b"text/event-stream")
 _SWITCHING: Final = 101
+_FASTEST: Final = -1
+"""Frames repeat their envelope: a twentieth is left at any level, and writing the rest would cost more than this."""
 
 
 class _Watched:
@@ -43,25 +47,37 @@ def watch(call: Call, reply: Reply) -> None:
     reply.frames = _Watched(reply.frames, reply.kept)
 
 
-def keep(record: CapturedRecord, call: Call, rules: CaptureRules, reply: Reply | None) -> None:
-    """Put what the call said, and what it was answered, into its record."""
-    max_bytes = call.kept_bytes
-    if not max_bytes or call.caller is None:
-        return
-    record.capture = rules.level(call.caller.project)
-    body = call.body
-    record.request_cut = len(body) > max_bytes
-    record.request_body = body[:max_bytes] if record.request_cut else body
-    if reply is None:
-        record.dialect = call.dialect.name
-        return
-    record.dialect = "" if reply.opaque else call.dialect.name
-    kept, answer = reply.kept, reply.body
-    if kept is not None:
-        record.answer_body, record.answer_cut = kept.joined(), kept.cut
-    else:
-        record.answer_cut = len(answer) > max_bytes
-        record.answer_body = answer[:max_bytes] if record.answer_cut else answer
+class Keeper:
+    """Puts what calls said, and what they were answered, into their records."""
+
+    __slots__ = ("_compress",)
+
+    def __init__(self) -> None:
+        self._compress = ZstdCompressor(level=_FASTEST).compress
+
+    def keep(self, record: CapturedRecord, call: Call, rules: CaptureRules, reply: Reply | None) -> None:
+        """What the rules want of a call that is over."""
+        caller = call.caller
+        level = "none" if caller is None else rules.level(caller.project)
+        if level == "none":
+            return
+        max_bytes, body = rules.max_bytes, call.body
+        record.capture = level
+        if len(body) > max_bytes:
+            record.request_cut, body = True, body[:max_bytes]
+        record.request_body = body
+        if reply is None:
+            record.dialect = call.dialect.name
+            return
+        if not reply.opaque:
+            record.dialect = call.dialect.name
+        kept, answer = reply.kept, reply.body
+        if kept is not None:
+            record.answer_frames, record.answer_cut = self._compress(kept.raw), kept.cut
+            return
+        if len(answer) > max_bytes:
+            record.answer_cut, answer = True, answer[:max_bytes]
+        record.answer_body = answer
 
 
 def _is_readable(headers: Headers) -> bool:

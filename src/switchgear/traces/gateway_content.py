@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from msgspec import DecodeError, Raw, json
+from zstandard import ZstdDecompressor, ZstdError
 
 from switchgear.kernel.chat import Completion, Failure, Message
 from switchgear.kernel.dialect import Dialect
@@ -17,6 +18,7 @@ from switchgear.traces.genai_messages import message_json, text_of
 CUT_REQUEST: Final = "capture: the request is over traces.max_capture_bytes"
 CUT_ANSWER: Final = "capture: the answer is over traces.max_capture_bytes"
 _LONGEST_CHARACTER_BYTES: Final = 4
+_MOST_BYTES: Final = 64 * 1024 * 1024
 _Read = Callable[[Dialect, bytes], Content]
 
 
@@ -25,6 +27,7 @@ class ContentReader:
 
     def __init__(self, dialects: Mapping[str, Dialect]) -> None:
         self._dialects = dialects
+        self._decompress = ZstdDecompressor().decompress
 
     def said(self, record: CapturedRecord) -> Said:
         """What is to be kept with the call's span; nothing that a client or an upstream wrote makes this fail."""
@@ -32,11 +35,17 @@ class ContentReader:
             return SILENT
         dialect = self._dialects.get(record.dialect)
         asked = _read(_request, dialect, record.request_body)
-        answered = _read(_answer, dialect, record.answer_body)
+        answered = _read(_answer, dialect, self._unpacked(record.answer_frames) or record.answer_body)
         if record.capture == "previews":
             asked, answered = Content(preview=asked.preview), Content(preview=answered.preview)
         cuts = ((record.request_cut, CUT_REQUEST), (record.answer_cut, CUT_ANSWER))
         return Said(input=asked, output=answered, findings=tuple(finding for is_cut, finding in cuts if is_cut))
+
+    def _unpacked(self, frames: bytes) -> bytes:
+        try:
+            return self._decompress(frames, max_output_size=_MOST_BYTES) if frames else b""
+        except ZstdError:
+            return b""
 
 
 def _read(read: _Read, dialect: Dialect | None, body: bytes) -> Content:

@@ -10,7 +10,7 @@ from switchgear.kernel.errors import Overloaded, SwitchgearError
 from switchgear.kernel.pipeline import Next, Stage
 from switchgear.kernel.record import CallRecord, CapturedRecord, Outcome
 from switchgear.kernel.reply import Frame, Frames, Reply
-from switchgear.traces.captured import keep, watch
+from switchgear.traces.captured import Keeper, watch
 
 _CLIENT_GONE: Final = 499
 """The status recorded for a client that left before it was answered, as nginx writes it."""
@@ -89,13 +89,14 @@ class Record:
     Raises Overloaded while the journal cannot be written and its policy is to refuse.
     """
 
-    __slots__ = ("_append", "_clock", "_count", "_flushed", "_gateway", "_journal", "open")
+    __slots__ = ("_append", "_clock", "_count", "_flushed", "_gateway", "_journal", "_keep", "open")
 
     def __init__(self, journal: Journal, clock: Clock, gateway: str, counter: Counter | None = None) -> None:
         self._journal = journal
         self._append = journal.append
         self._clock = clock
         self._gateway = gateway
+        self._keep = Keeper().keep
         self._count = counter.count if counter is not None else None
         self._flushed: Callable[[], Awaitable[None]] | None = None
         self.open: dict[str, Call] = {}
@@ -169,7 +170,7 @@ class Record:
         if reply is not None:
             record.response_bytes = len(reply.body) or reply.streamed_bytes
         if rules is not None and isinstance(record, CapturedRecord):
-            keep(record, call, rules, reply)
+            self._keep(record, call, rules, reply)
         self._append(record)
         if self._count is not None:
             self._count(record)
