@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import DecodeError, Raw, json
 from zstandard import ZstdDecompressor, ZstdError
 
-from switchgear.kernel.chat import Completion, Failure, Message
+from switchgear.kernel.chat import Completion, Done, Failure, Message
 from switchgear.kernel.dialect import Dialect
 from switchgear.kernel.fold import fold
 from switchgear.kernel.record import CapturedRecord
@@ -98,7 +98,7 @@ def _folded(dialect: Dialect, frames: bytes) -> Completion:
     """A stream as far as it was kept."""
     reader = dialect.events()
     events = [*reader.feed(frames), *reader.close()]
-    return fold(event for event in events if not isinstance(event, Failure))
+    return fold([*(event for event in events if not isinstance(event, Failure | Done)), Done()])
 
 
 def _value(value: bytes, text: str) -> Content:
