@@ -19,6 +19,7 @@ HEADINGS = {
     "SingleSignOnEntry": "`console.single_sign_on`",
     "OrganisationEntry": "`organisations.<name>`",
     "ProjectEntry": "`projects.<name>`",
+    "ProjectTraces": "`projects.<name>.traces`",
     "TeamEntry": "`teams.<name>`",
     "UserEntry": "`users.<name>`",
     "ServiceAccountEntry": "`service_accounts.<name>`",
