@@ -1,5 +1,7 @@
 """Keeping what a stream says while it is made: before its last frame goes out, for then its record is written."""
 
+from collections.abc import Callable
+
 from switchgear.kernel.call import Call
 from switchgear.kernel.capture import KeptFrames
 from switchgear.kernel.dialect import Tally
@@ -28,7 +30,7 @@ class Keeping:
 
     def __init__(self, converter: Converter, kept: KeptFrames) -> None:
         self.tally: Tally = converter.tally
-        self.convert = kept.watching(converter.convert)
+        self.convert: Callable[[bytes], bytes] = kept.watching(converter.convert)
         self.at_end = converter.at_end
         self.failure = converter.failure
         self.frame = converter.frame

@@ -82,13 +82,11 @@ def _last_said(messages: Sequence[Message]) -> str:
 def _answer(dialect: Dialect, body: bytes) -> Content:
     if dialect.family == "count_tokens":
         return NOTHING
-    answer: object = dialect.read_reply(body) if body.lstrip()[:1] in (b"{", b"[") else _folded(dialect, body)
+    answer: Completion | Embeddings | Ranking = dialect.read_reply(body) if body.lstrip()[:1] in (b"{", b"[") else _folded(dialect, body)
     if isinstance(answer, Embeddings):
         return NOTHING  # vectors say nothing to people, and are large
     if isinstance(answer, Ranking):
         return _value(json.encode(answer.results), "")
-    if not isinstance(answer, Completion):
-        return _as_it_came(body)
     parts = tuple(message_json("assistant", each.parts, each.finish or "") for each in answer.choices)
     first = text_of(answer.choices[0].parts) if answer.choices else ""
     return Content(parts=parts, is_messages=True, preview=_preview(first))
