@@ -1,11 +1,11 @@
 """What types cannot say: entries that must agree with each other."""
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
 
+from switchgear.config.alert_checks import AlertChecks
 from switchgear.config.batches import BatchesEntry, zone
 from switchgear.config.card_checks import CardChecks
 from switchgear.config.console_checks import ConsoleChecks
@@ -14,6 +14,7 @@ from switchgear.config.document import problem_at
 from switchgear.config.identity import Key
 from switchgear.config.identity_checks import IdentityChecks
 from switchgear.config.limit_checks import LimitChecks
+from switchgear.config.loopback import is_loopback
 from switchgear.config.model import Config, ModelEntry, ProviderEntry
 from switchgear.config.passthrough_checks import PassThroughChecks
 from switchgear.config.problems import Problem, shown, suggestion
@@ -40,14 +41,6 @@ NEEDS_KEY: Final = (
 _WITH_A_SERVER: Final = ("http", "https")
 NEEDS_URL: Final = "'redis' needs the server's address: add `url: ${REDIS_URL}`"
 NEEDS_FILES: Final = "'memory' is one gateway's own, and there are more (server.workers); choose 'files' or 'redis'"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach ``host``; a name other than ``localhost`` is taken for reachable."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def needs_key(config: Config) -> bool:
@@ -101,6 +94,7 @@ class Checks:
         yield from RoutingChecks(self._config, self._written).problems()
         yield from ConsoleChecks(self._config, self._written).problems()
         yield from LimitChecks(self._config, self._written).problems()
+        yield from AlertChecks(self._config, self._written).problems()
         yield from IdentityChecks(self._config, self._written).problems()
         yield from CardChecks(self._config, self._written).problems()
         yield from PassThroughChecks(self._config, self._written, self._kinds).problems()

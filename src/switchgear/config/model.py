@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from switchgear.config.alerts import AlertsEntry
 from switchgear.config.batches import WINDOW, BatchesEntry
 from switchgear.config.console import Console
 from switchgear.config.control import Control
@@ -276,6 +277,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         BatchesEntry | None, Meta(description="Batches that Switchgear itself runs; left out: they are passed through.")
     ] = None
     traces: Annotated[Traces, Meta(description="Spans, and where they are kept.")] = Traces()
+    alerts: Annotated[AlertsEntry, Meta(description="Rules over spans and budgets, and whom they tell.")] = AlertsEntry()
     console: Annotated[Console, Meta(description="The console, for people in a browser.")] = Console()
     organisations: Annotated[
         Mapping[Name, OrganisationEntry], Meta(description="Organisations by name: they own projects.")
