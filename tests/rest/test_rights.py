@@ -20,6 +20,7 @@ from tests.management import SOURCES, application, as_, bind, client, management
 
 FOREIGNER = "user:eve"
 SPECS = {
+    "alert-rules": {"project": "a", "measure": "calls", "above": 5},
     "bindings": {"subject": "user:eve", "role": "viewer", "project": "a"},
     "keys": {"project": "a"},
     "limits": {"scope": {"project": "a"}, "per": "minute", "requests": 5},
@@ -34,7 +35,13 @@ SPECS = {
     "users": {"teams": ["a-team"]},
 }
 """Of every kind, something that belongs to project a, or to everybody."""
-WORDS = {"revert": {"version": 1}, "rotate": {}, "stage": {"stage": "production"}, "secrets": {"value": "v"}}
+WORDS = {
+    "revert": {"version": 1},
+    "rotate": {},
+    "stage": {"stage": "production"},
+    "secrets": {"value": "v"},
+    "silences": {"why": "because", "project": "a", "for_seconds": 60},
+}
 """What is said where no object is."""
 
 

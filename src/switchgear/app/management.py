@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct, field
 
+from switchgear.app.alert_rules import alert_rule_routes
 from switchgear.app.asker import asker_of
 from switchgear.app.database import ControlDatabase
 from switchgear.app.identity.api import identity_routes
@@ -32,6 +33,8 @@ from switchgear.rest.resource import Resource
 from switchgear.rest.resource_routes import resource_routes
 from switchgear.rest.route import Answer, Asked, Route
 from switchgear.traces.api import trace_routes
+from switchgear.traces.alerts.api import alert_routes
+from switchgear.traces.alerts.service import Alerts
 
 _MAX_CALLS: Final = 1000
 
@@ -85,10 +88,16 @@ def routes(sources: Sources, management: Management) -> tuple[Route, ...]:
         *identity_routes(management.identity, management.file),
         *ledger_routes(),
         *batch_routes(management.clock.wall_ns),
+        *alert_rule_routes(management.identity.objects, management.declared, management.file),
+        *alert_routes(_alerts(management)),
         *audit_routes(),
         *trace_routes(sources.spans),
         *_of_calls(sources),
     )
+
+
+def _alerts(management: Management) -> Alerts:
+    return Alerts(management.ids, management.clock.wall_ns, lambda: management.declared().alerts.receivers)
 
 
 def api(sources: Sources, management: Management) -> Api:

@@ -51,8 +51,9 @@ class Binding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return Place(organisation=self.organisation, project=self.project, team=self.team)
 
 
-_ENGINEERED: Final = ("alias", "batch", "key", "limit", "model", "price", "prompt", "provider")
+_ENGINEERED: Final = ("alert", "alert_rule", "alias", "batch", "key", "limit", "model", "price", "prompt", "provider")
 _VIEWED: Final = (
+    *("alert", "alert_rule"),
     *("alias", "batch", "binding", "call", "key", "ledger", "limit", "model", "organisation", "price", "project"),
     *("prompt", "provider", "role", "route", "service_account", "statement", "team", "traces", "user"),
 )
@@ -61,13 +62,10 @@ BUILT_IN: Final[Mapping[str, Role]] = {
     OWNER: Role(description="Everything, and making others owners.", allow=("*:*",)),
     "admin": Role(description="Everything but making owners.", allow=tuple(f"*:{action}" for action in ACTIONS)),
     "engineer": Role(
-        description="Reads everything; models, providers, prices, keys, limits, prompts and batches are theirs.",
+        description="Reads everything; models, providers, prices, keys, limits, prompts, batches, alerts are theirs.",
         allow=(
             "*:read",
-            *(
-                f"{resource}:*"
-                for resource in ("model", "alias", "provider", "price", "key", "limit", "prompt", "batch")
-            ),
+            *(f"{resource}:*" for resource in _ENGINEERED),
         ),
     ),
     "analyst": Role(description="Reads and exports everything.", allow=("*:read", "*:export")),

@@ -7,6 +7,7 @@ from typing import ParamSpec
 
 import typer
 
+from switchgear.cli.alerts import AlertHistoryOptions, ListAlertsOptions, SilenceOptions, TryReceiverOptions
 from switchgear.cli.audit import AuditListOptions, AuditVerifyOptions
 from switchgear.cli.batch import check_batch
 from switchgear.cli.batches import CancelBatchOptions, ListBatchesOptions, ShowBatchOptions
@@ -80,7 +81,7 @@ def application() -> typer.Typer:
     app.command("chat")(reporting(chat))
     app.command("version")(reporting(version))
     groups = (_add_key_makers, _add_identity, _add_users, _add_batches, _add_limits, _add_traces)
-    for add in (*groups, _add_prices, _add_models, _add_database, _add_audit, _add_ledger, _add_imports):
+    for add in (*groups, _add_alerts, _add_prices, _add_models, _add_database, _add_audit, _add_ledger, _add_imports):
         add(app)
     return app
 
@@ -106,6 +107,16 @@ def _add_traces(app: typer.Typer) -> None:
     traces.command("search")(reporting(deferred(SearchTracesOptions, "switchgear.cli.trace_answers:search")))
     traces.command("show")(reporting(deferred(ShowTraceOptions, "switchgear.cli.trace_answers:show")))
     app.add_typer(traces, name="traces")
+
+
+def _add_alerts(app: typer.Typer) -> None:
+    alerts = _group("alerts", "Alerts: how they stand, what they went through, who was told.")
+    answers = "switchgear.cli.alert_answers"
+    alerts.command("list")(reporting(deferred(ListAlertsOptions, f"{answers}:list_alerts")))
+    alerts.command("history")(reporting(deferred(AlertHistoryOptions, f"{answers}:history")))
+    alerts.command("silence")(reporting(deferred(SilenceOptions, f"{answers}:silence")))
+    alerts.command("test")(reporting(deferred(TryReceiverOptions, f"{answers}:try_receiver")))
+    app.add_typer(alerts, name="alerts")
 
 
 def _add_limits(app: typer.Typer) -> None:

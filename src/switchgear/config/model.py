@@ -278,6 +278,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
     traces: Annotated[Traces, Meta(description="Spans, and where they are kept.")] = Traces()
     alerts: Annotated[AlertsEntry, Meta(description="Rules over spans and budgets, and whom they tell.")] = AlertsEntry()
+    alerts: Annotated[AlertsEntry, Meta(description="Rules over spans and budgets, and who is told.")] = AlertsEntry()
     console: Annotated[Console, Meta(description="The console, for people in a browser.")] = Console()
     organisations: Annotated[
         Mapping[Name, OrganisationEntry], Meta(description="Organisations by name: they own projects.")

@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from msgspec import Struct
 
 from switchgear.app.asker import asker_of, gateway_of
+from switchgear.app.alerts import AlertParts, NoSpans, alert_runner
+from switchgear.app.asker import gateway_of
 from switchgear.app.batches import BatchWork, batch_work
 from switchgear.app.console import Console, Doorstep, console
 from switchgear.app.control import control
@@ -54,6 +56,7 @@ from switchgear.processes.signals import stop_event
 from switchgear.processes.span_keeping import SpanKeeper, forget
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.routing.report import Word, word
+from switchgear.traces.alerts.jobs import Runner as AlertRunner
 from switchgear.upstream.client import HttpTransport
 from switchgear.wire.registry import discover as dialects
 
@@ -212,6 +215,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     following = [loop.create_task(each) for each in rounds]
     spans: TraceStore | None = None  # there is no store yet that outlives its process
     following.append(loop.create_task(_spans_kept(journal, spans, clock, file)))
+    following.append(loop.create_task((await _alerts(parts, line_transport, management.ids)).run()))
     if work.runner is not None and file.config.batches is not None:
         following.append(loop.create_task(work.runner.run()))
     while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
@@ -254,6 +258,27 @@ async def _batches(parts: _Parts, options: ControlOptions, transport: HttpTransp
     parts.journal.mkdir(parents=True, exist_ok=True, mode=0o700)
     owner = "" if send is None else await asyncio.to_thread(identity_of_journal, parts.journal)
     return batch_work(parts.database, lambda: parts.file.config, parts.clock, ids, send, owner)
+
+
+async def _alerts(parts: _Parts, transport: HttpTransport, ids: Ids) -> AlertRunner:
+    """Who looks at rules and tells receivers. Raises OSError when the journal has no identity and can be given none."""
+    journal, clock = parts.journal, parts.clock
+
+    def limits() -> list[LimitReport]:
+        told = word(living_reports(journal), clock.wall_ns())
+        if not told.reports:
+            raise FileNotFoundError("no gateway tells how its limits stand")
+        return _limits(told)
+
+    made = AlertParts(
+        database=parts.database,
+        objects=parts.people.objects,
+        config=lambda: parts.file.config,
+        clock=clock,
+        ids=ids,
+        owner=await asyncio.to_thread(identity_of_journal, journal),
+    )
+    return alert_runner(made, transport, NoSpans(), limits)
 
 
 def _management(parts: _Parts, path: str | None) -> Management:

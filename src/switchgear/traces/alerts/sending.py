@@ -71,14 +71,14 @@ class Sending:
             status=outcome.status,
             error=outcome.error,
         )
-        is_over = outcome.sent or not outcome.again or number >= MOST_TRIES
+        is_over = outcome.sent or not outcome.again or number - kept.replayed >= MOST_TRIES
         async with self._database.write() as connection:
             await store.add_try(connection, tried)
             if is_over:
                 state = "sent" if outcome.sent else "failed"
                 await store.change_notice(connection, kept.id, state=state, ended_ns=now_ns)
             else:
-                pause_ns = round(pause_seconds(number, outcome.after_seconds) * NANOSECONDS)
+                pause_ns = round(pause_seconds(number - kept.replayed, outcome.after_seconds) * NANOSECONDS)
                 await store.change_notice(connection, kept.id, next_ns=now_ns + pause_ns)
         if not outcome.sent:
             fate = "given up" if is_over else "tried again"

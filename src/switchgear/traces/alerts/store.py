@@ -59,6 +59,7 @@ class KeptNotice(Struct, frozen=True, kw_only=True):
     episode: str
     state: NoticeState
     tries: int
+    replayed: int
     next_ns: int
     ended_ns: int
     body: str
@@ -166,6 +167,7 @@ async def add_notice(connection: AsyncConnection, notice: Notice, receiver: str,
         "episode": notice.episode,
         "state": "waiting",
         "tries": 0,
+        "replayed": 0,
         "next_ns": now_ns,
         "ended_ns": 0,
         "body": json.encode(notice).decode(),

@@ -52,13 +52,16 @@ NOTICES: Final = Table(
     Column("id", Text, primary_key=True),
     _number("at_ns"),
     *map(_text, ("rule", "labels", "project", "receiver", "event", "episode", "state")),
-    Column("tries", Integer, nullable=False),
+    *(Column(name, Integer, nullable=False) for name in ("tries", "replayed")),
     *map(_number, ("next_ns", "ended_ns")),
     _text("body"),
     Index("alert_notices_state", "state", "id"),
     Index("alert_notices_episode", "episode"),
 )
-"""One thing that one receiver is to be told. ``state``: ``waiting``, then ``sent`` or ``failed``."""
+"""One thing that one receiver is to be told. ``state``: ``waiting``, then ``sent`` or ``failed``.
+
+``replayed``: how many tries there had been when somebody last wanted it told once more.
+"""
 
 TRIES: Final = Table(
     "alert_tries",

@@ -71,6 +71,8 @@ class Watch:
             rules = await self._rules(connection)
             standings = await store.standings(connection)
             silences = await store.silences_in_force(connection, now_ns)
+        if not rules and not standings:
+            return True
         found = await self._look(rules, standings, silences, now_ns)
         async with self._database.write() as connection:
             if not await store.take_turn(connection, lease, self._owner, now_ns + pace.lease_ns):

@@ -52,6 +52,7 @@ def _make_notices() -> None:
         *_number("at_ns"),
         *_text("rule", "labels", "project", "receiver", "event", "episode", "state"),
         sa.Column("tries", sa.Integer, nullable=False),
+        sa.Column("replayed", sa.Integer, nullable=False),
         *_number("next_ns", "ended_ns"),
         *_text("body"),
     )
