@@ -66,8 +66,10 @@ class NewSilence(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rule: Annotated[Named, Meta(description="Only this rule; empty: all.")] = ""
     labels: Annotated[Named, Meta(description="Only these labels, `model=small`; a `*` at the end: any such.")] = ""
     project: Annotated[Named, Meta(description="Only this project's; empty: all of the installation.")] = ""
-    until: Annotated[str | None, Meta(max_length=64, description="A moment, as 2026-11-26T18:00:00Z.")] = None
-    for_seconds: Annotated[int | None, Meta(ge=1, le=_LONGEST_SECONDS)] = None
+    until: Annotated[
+        Annotated[str, Meta(max_length=64)] | None, Meta(description="A moment, as 2026-11-26T18:00:00Z.")
+    ] = None
+    for_seconds: Annotated[int, Meta(ge=1, le=_LONGEST_SECONDS)] | None = None
 
     def wish(self, now_ns: int) -> Wish:
         """The same with its end worked out. Raises Refused."""
