@@ -31,7 +31,7 @@ class Runner:
         self._sending = sending
         self._pace = pace
         self._clock = clock
-        self._pause_seconds = pause_seconds
+        self.pause_seconds = pause_seconds
         self._looked_ns: int | None = None
         self._failing = False
         self.log = logging.getLogger("switchgear.alerts")
@@ -40,7 +40,7 @@ class Runner:
         """Look and tell until cancelled."""
         while True:
             await self._round()
-            await asyncio.sleep(self._pause_seconds)
+            await asyncio.sleep(self.pause_seconds)
 
     async def _round(self) -> None:
         try:
