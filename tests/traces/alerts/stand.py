@@ -70,7 +70,7 @@ def fits(span: Span, wanted: Filter) -> bool:
         case Tagged():
             return wanted.name in span.tags
         case _:
-            raise NotImplementedError(wanted)
+            raise AssertionError(f"no rule asks {wanted}")
 
 
 def measured(measure: Measure, spans: Sequence[Span]) -> int | float | None:

@@ -164,7 +164,7 @@ async def test_pagerduty_triggers_and_resolves_one_incident(transport: HttpTrans
     "url",
     [
         "ftp://host/x",
-        "file:///etc/passwd",
+        "gopher://host/x",
         "hooks.example.com/x",
         "https://user:pass@host/x",
         "https://host/a b",
