@@ -57,6 +57,7 @@ from switchgear.processes.span_keeping import SpanKeeper, forget
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.routing.report import Word, word
 from switchgear.traces.alerts.jobs import Runner as AlertRunner
+from switchgear.traces.alerts.measuring import Asked
 from switchgear.upstream.client import HttpTransport
 from switchgear.wire.registry import discover as dialects
 
@@ -213,9 +214,8 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     serving = loop.create_task(server.serve())
     rounds = (follower.run(), file.follow(), parts.feeding.run(), books.run(), keep_burying(journal, clock))
     following = [loop.create_task(each) for each in rounds]
-    spans: TraceStore | None = None  # there is no store yet that outlives its process
-    following.append(loop.create_task(_spans_kept(journal, spans, clock, file)))
-    following.append(loop.create_task((await _alerts(parts, line_transport, management.ids)).run()))
+    following.append(loop.create_task(_spans_kept(journal, parts.spans.store, clock, file)))
+    following.append(loop.create_task((await _alerts(parts, line_transport, management.ids, parts.spans.store)).run()))
     if work.runner is not None and file.config.batches is not None:
         following.append(loop.create_task(work.runner.run()))
     while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
@@ -260,7 +260,7 @@ async def _batches(parts: _Parts, options: ControlOptions, transport: HttpTransp
     return batch_work(parts.database, lambda: parts.file.config, parts.clock, ids, send, owner)
 
 
-async def _alerts(parts: _Parts, transport: HttpTransport, ids: Ids) -> AlertRunner:
+async def _alerts(parts: _Parts, transport: HttpTransport, ids: Ids, spans: Asked) -> AlertRunner:
     """Who looks at rules and tells receivers. Raises OSError when the journal has no identity and can be given none."""
     journal, clock = parts.journal, parts.clock
 
@@ -278,7 +278,7 @@ async def _alerts(parts: _Parts, transport: HttpTransport, ids: Ids) -> AlertRun
         ids=ids,
         owner=await asyncio.to_thread(identity_of_journal, journal),
     )
-    return alert_runner(made, transport, NoSpans(), limits)
+    return alert_runner(made, transport, spans, limits)
 
 
 def _management(parts: _Parts, path: str | None) -> Management:

@@ -4,15 +4,15 @@ from collections.abc import AsyncGenerator
 
 import httpx
 import pytest
-from msgspec import convert
 
 from switchgear.app.alert_rules import rules_in_force
 from switchgear.app.database import ControlDatabase
 from switchgear.config import Config
 from switchgear.config.alerts import AlertRuleEntry, AlertsEntry, ReceiverEntry
 from switchgear.config.secret import Secret
-from switchgear.kernel.query import Compare, Every
+from switchgear.kernel.query import Compare, Every, StartsWith
 from switchgear.rest.objects import Objects
+from switchgear.traces.alerts.rule import Spans
 from tests.management import application, as_, bind, client
 from tests.traces.alerts.stand import Stand, rule, spans
 
@@ -153,11 +153,9 @@ async def test_rules_of_the_database_are_looked_at_beside_those_of_the_file(
     async with database.read() as connection:
         found = await rules_in_force(Objects(stand.clock), lambda: DECLARED)(connection)
     assert [(one.name, one.project, one.receivers) for one in found] == [("of-file", "", ()), ("mine", "a", ("here",))]
-    measure = convert(found[0].measure, type(found[0].measure))
-    assert measure.where == Compare(field="kind", value="llm")
-    kept = found[1].measure
-    assert isinstance(kept, type(measure))
-    assert isinstance(kept.where, Every)
+    wheres = [one.measure.where for one in found if isinstance(one.measure, Spans)]
+    of_models = Compare(field="kind", value="llm")
+    assert wheres == [of_models, Every(filters=(of_models, StartsWith(field="model", prefix="sm")))]
     assert found[1].condition == "tokens of 300 s above 10"
 
 
