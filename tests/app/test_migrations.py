@@ -18,9 +18,13 @@ from switchgear.config.control import Control
 from switchgear.kernel.errors import ConfigError
 from switchgear.ledger import tables as of_ledger
 from switchgear.rest import tables as of_objects
+from switchgear.traces import tables as of_traces
 from switchgear.traces.alerts import tables as of_alerts
 
-OWNED = (of_objects.METADATA, of_accounts.METADATA, of_ledger.METADATA, of_batches.METADATA, of_alerts.METADATA)
+OWNED = (
+    *(of_objects.METADATA, of_accounts.METADATA, of_ledger.METADATA, of_batches.METADATA),
+    *(of_alerts.METADATA, of_traces.METADATA),
+)
 """A slice with tables of its own adds one here and a revision in ``migrations/versions``."""
 
 

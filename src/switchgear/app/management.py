@@ -35,6 +35,7 @@ from switchgear.rest.route import Answer, Asked, Route
 from switchgear.traces.api import trace_routes
 from switchgear.traces.alerts.api import alert_routes
 from switchgear.traces.alerts.service import Alerts
+from switchgear.traces.scores.api import score_routes
 
 _MAX_CALLS: Final = 1000
 
@@ -90,6 +91,7 @@ def routes(sources: Sources, management: Management) -> tuple[Route, ...]:
         *batch_routes(management.clock.wall_ns),
         *alert_rule_routes(management.identity.objects, management.declared, management.file),
         *alert_routes(_alerts(management)),
+        *score_routes(management.clock, management.ids),
         *audit_routes(),
         *trace_routes(sources.spans),
         *_of_calls(sources),

@@ -1,0 +1,42 @@
+"""The doors of other tracing tools put together: Langfuse, LangSmith and Phoenix, into the intake of all spans."""
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from msgspec import Struct
+
+from switchgear.app.database import ControlDatabase
+from switchgear.kernel.clock import Clock
+from switchgear.kernel.ids import Ids, secret_hex
+from switchgear.kernel.ports import TraceStore
+from switchgear.traces.doors import langfuse, langsmith, phoenix
+from switchgear.traces.doors.asking import Surroundings
+from switchgear.traces.doors.entrance import Entrance
+from switchgear.traces.intake import Intake
+from switchgear.traces.media import Media
+
+
+class ToolDoors(Struct, frozen=True, kw_only=True):
+    """What they work with."""
+
+    database: ControlDatabase
+    intake: Intake
+    store: TraceStore
+    entrance: Entrance
+    clock: Clock
+    ids: Ids
+    media_folder: Path
+
+
+def tool_doors(parts: ToolDoors) -> tuple[APIRouter, ...]:
+    """All of their routes."""
+    surroundings = Surroundings(
+        database=parts.database,
+        intake=parts.intake,
+        store=parts.store,
+        entrance=parts.entrance,
+        clock=parts.clock,
+        ids=parts.ids,
+    )
+    media = Media(parts.database, parts.media_folder, parts.clock, secret_hex)
+    return (langfuse.router(surroundings, media), langsmith.router(surroundings), phoenix.router(surroundings))

@@ -1,0 +1,113 @@
+"""What the doors of other tracing tools have in common: what a body says, and how a request is refused."""
+
+import json as standard_json
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from fastapi import Request
+from fastapi.responses import Response
+from msgspec import MsgspecError, Struct, json
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from switchgear.kernel.clock import Clock
+from switchgear.kernel.errors import BadRequest, SwitchgearError
+from switchgear.kernel.ids import Ids
+from switchgear.kernel.ports import Database, TraceStore
+from switchgear.traces.doors.entrance import Entrance
+from switchgear.traces.intake import Intake, Origin
+from switchgear.traces.scores.store import Scores
+from switchgear.wire.inflate import UnknownEncoding
+
+Handler = Callable[[Request, Origin], Awaitable[Response]]
+Routes = tuple[tuple[str, str, Handler], ...]
+"""Methods, paths and what answers there."""
+Read = TypeVar("Read")
+JSON_TYPE: Final = "application/json"
+_GATEWAY_ORIGIN: Final = "x-switchgear-gateway-origin"
+
+
+class Surroundings(Struct, frozen=True, kw_only=True):
+    """What the doors work with."""
+
+    database: Database[AsyncConnection]
+    intake: Intake
+    store: TraceStore
+    entrance: Entrance
+    clock: Clock
+    ids: Ids
+
+    @property
+    def scores(self) -> Scores:
+        """Of all projects."""
+        return Scores(self.database, self.clock)
+
+    def answering(self, door: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """``handler`` for senders that may come in, with its refusals told as their SDKs read them."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handler(request, self.entrance.origin(request, door))
+            except SwitchgearError as error:
+                return refusal(error)
+            except OSError:
+                return refusal(_Unavailable("what is kept about traces cannot be reached now", retry_after_seconds=1))
+
+        return answer
+
+    async def body(self, request: Request, read: Callable[[bytes], Read]) -> Read:
+        """What ``read`` makes of the body. Raises BadRequest, BodyTooLarge, Overloaded."""
+        async with self.entrance.body(request) as raw:
+            try:
+                return await self.entrance.read(raw, request.headers.get("content-encoding", ""), read)
+            except UnknownEncoding as error:
+                raise BadRequest(str(error)) from None
+
+    async def json(self, request: Request) -> object:
+        """The body as JSON. Raises as :meth:`body` does."""
+        return await self.body(request, read_json)
+
+
+class _Unavailable(SwitchgearError):
+    """The database or the store does not answer."""
+
+    status = 503
+    code = "unavailable"
+
+
+def read_json(raw: bytes) -> object:
+    """JSON as SDKs write it, Python's NaN and infinities included, which become null. Raises BadRequest."""
+    try:
+        return json.decode(raw)
+    except (MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return json.decode(json.encode(standard_json.loads(raw, parse_constant=_nothing)))
+    except (ValueError, RecursionError, MsgspecError, TypeError):
+        raise BadRequest("the body is not JSON") from None
+
+
+def _nothing(_: str) -> None:
+    """What JSON has no word for."""
+
+
+def answer(body: object, status: int = 200) -> Response:
+    """An answer in JSON."""
+    return Response(json.encode(body), status, media_type=JSON_TYPE)
+
+
+def refusal(error: SwitchgearError) -> Response:
+    """Why a request is refused: each SDK reads another member of it."""
+    headers: dict[str, str] = {}
+    if error.retry_after_seconds is not None:
+        headers["retry-after"] = str(max(1, round(error.retry_after_seconds)))
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    told = {"message": error.message, "error": error.message, "detail": error.message, "code": error.code}
+    return Response(json.encode(told), error.status, headers, JSON_TYPE)
+
+
+def own_address(request: Request) -> str:
+    """Where the client finds us, for links that it is to follow; a gateway's word counts on its socket alone."""
+    if request.client is None or not request.client.host:
+        return request.headers.get(_GATEWAY_ORIGIN, "http://localhost:4000")
+    return str(request.base_url).rstrip("/")

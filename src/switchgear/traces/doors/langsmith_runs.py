@@ -1,0 +1,223 @@
+"""LangSmith's runs as spans, by the ids and in the attributes that its own exporter of OpenTelemetry gives them.
+
+So a run that comes both ways (``LANGSMITH_TRACING_MODE=hybrid``) is one span.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final, cast
+from uuid import UUID
+
+from msgspec import json
+
+from switchgear.kernel.errors import BadRequest
+from switchgear.kernel.span import SpanEvent, SpanStatus, ToldSpan
+from switchgear.traces.doors.reading import as_text, moment_ns, text
+from switchgear.traces.drafts import Draft, Fields, Word, object_in
+
+RANKS: Final[Mapping[str, int]] = {"post": 0, "patch": 1}
+"""What a patch says counts more, also where it comes first."""
+_OPERATIONS: Final[Mapping[str, str]] = {
+    "llm": "chat",
+    "tool": "execute_tool",
+    "embedding": "embeddings",
+    "chain": "chain",
+    "retriever": "retrieval",
+    "prompt": "prompt",
+    "parser": "parser",
+}
+_ORDER: Final = re.compile(r"(\d{8})T(\d{6})(\d{6})Z([0-9a-fA-F-]{36})")
+_DETAILS: Final[Mapping[str, str]] = {
+    "cache_read": "gen_ai.usage.cache_read.input_tokens",
+    "cache_creation": "gen_ai.usage.cache_creation.input_tokens",
+}
+_WORDS: Final[Mapping[str, str]] = {
+    "session_id": "langsmith.trace.session_id",
+    "session_name": "langsmith.trace.session_name",
+    "reference_example_id": "langsmith.run.reference_example_id",
+    "dotted_order": "langsmith.run.dotted_order",
+}
+_CONTENTS: Final[Mapping[str, str]] = {
+    "inputs": "gen_ai.prompt",
+    "outputs": "gen_ai.completion",
+    "attachments": "langsmith.run.attachments",
+}
+_SETTINGS: Final[Mapping[str, str]] = {
+    "max_tokens": "gen_ai.request.max_tokens",
+    "temperature": "gen_ai.request.temperature",
+    "top_p": "gen_ai.request.top_p",
+    "frequency_penalty": "gen_ai.request.frequency_penalty",
+    "presence_penalty": "gen_ai.request.presence_penalty",
+}
+
+
+def trace_of(run: Mapping[str, object]) -> str:
+    """The UUID of a run's trace: as it says, or as its order says, or its own where it is the first. Empty: unknown."""
+    if said := text(run, "trace_id"):
+        return _uuid(said)
+    if order := _order(run):
+        return order[0][1]
+    return "" if text(run, "parent_run_id") else _uuid(text(run, "id"))
+
+
+def span_id_of(run_id: str) -> str:
+    """The id of a run's span: the first half of its UUID."""
+    digits = UUID(run_id).hex
+    # W3C knows no id of zeros alone.
+    return digits[:16] if digits[:16] != "0" * 16 else digits[16:]
+
+
+def read_run(act: str, fields: Fields) -> Word:
+    """What a request says of a run. Raises BadRequest."""
+    trace = trace_of(fields)
+    if act == "post" and not trace:
+        raise BadRequest(f"run {fields['id']} has a parent, and says neither trace_id nor dotted_order")
+    return Word(id=str(fields["id"]), trace=trace, fields=fields, rank=RANKS[act])
+
+
+def read_span(draft: Draft) -> ToldSpan | None:
+    """The span that a run is as far as it is known; None while it is not known when it began, or in which trace."""
+    run = draft.fields
+    order = _order(run)
+    started_ns = moment_ns(run.get("start_time")) or (order[-1][0] if order else None)
+    if not started_ns or not draft.trace:
+        return None
+    ended_ns = moment_ns(run.get("end_time"))
+    parent = text(run, "parent_run_id") or (order[-2][1] if len(order) > 1 else "")
+    error = text(run, "error")
+    status: SpanStatus = "error" if error else "unset" if ended_ns is None else "ok"
+    return ToldSpan(
+        trace_id=UUID(draft.trace).hex,
+        span_id=span_id_of(draft.id),
+        parent_id=span_id_of(parent) if parent and _uuid(parent) else "",
+        name=text(run, "name") or "unnamed run",
+        started_ns=started_ns,
+        # While it runs it takes no time: its end takes this one's place.
+        ended_ns=max(ended_ns or started_ns, started_ns),
+        status=status,
+        status_message=error,
+        attributes=_attributes(draft.id, run, is_over=ended_ns is not None),
+        events=_events(run),
+        scope_name="langsmith",
+        scope_version=text(object_in(object_in(run, "extra"), "runtime"), "sdk_version"),
+    )
+
+
+def is_pending(run: Mapping[str, object]) -> bool:
+    """Whether it has not ended yet."""
+    return moment_ns(run.get("end_time")) is None
+
+
+def _attributes(run_id: str, run: Fields, *, is_over: bool) -> dict[str, object]:
+    extra = object_in(run, "extra")
+    metadata = object_in(extra, "metadata")
+    kind = text(run, "run_type") or "chain"
+    found: dict[str, object] = {
+        "langsmith.span.kind": kind,
+        "langsmith.trace.name": text(run, "name"),
+        "langsmith.run.id": run_id,
+        "gen_ai.operation.name": _OPERATIONS.get(kind, kind),
+    }
+    if not is_over:
+        found["langsmith.run.pending"] = True
+    words = {attribute: text(run, name) for name, attribute in _WORDS.items()}
+    found |= {attribute: value for attribute, value in words.items() if value}
+    noted = {name: value for name, value in metadata.items() if name != "usage_metadata"}
+    found |= {f"langsmith.metadata.{name}": _plain(value) for name, value in noted.items()}
+    if tags := [tag for tag in _listed(run.get("tags")) if isinstance(tag, str)]:
+        found["langsmith.span.tags"] = ", ".join(tags)
+    contents = {attribute: run.get(name) for name, attribute in _CONTENTS.items()}
+    found |= {attribute: as_text(value) for attribute, value in contents.items() if value is not None}
+    if kind == "tool":
+        found["gen_ai.tool.name"] = text(run, "name")
+    return {**found, **_of_model(extra, metadata, run), **_of_usage(run, metadata)}
+
+
+def _of_model(extra: Fields, metadata: Fields, run: Fields) -> dict[str, object]:
+    settings = {**object_in(extra, "invocation_params"), **object_in(metadata, "invocation_params")}
+    inputs, outputs = object_in(run, "inputs"), object_in(run, "outputs")
+    asked = text(metadata, "ls_model_name") or text(settings, "model", "model_name")
+    if isinstance(inputs.get("messages"), list):
+        asked = asked or text(inputs, "model")
+    words = {
+        "gen_ai.request.model": asked,
+        "gen_ai.response.model": text(outputs, "model"),
+        "gen_ai.system": text(metadata, "ls_provider"),
+    }
+    found: dict[str, object] = {name: value for name, value in words.items() if value}
+    for name, attribute in _SETTINGS.items():
+        value = metadata.get(f"ls_{name}", settings.get(name))
+        if isinstance(value, int | float):
+            found[attribute] = value
+    if settings.get("tools"):
+        found["gen_ai.tool.definitions"] = as_text(settings["tools"])
+    return found
+
+
+def _of_usage(run: Fields, metadata: Fields) -> dict[str, object]:
+    usage = _usage_in(run.get("outputs")) or object_in(metadata, "usage_metadata")
+    counts = {
+        "gen_ai.usage.input_tokens": usage.get("input_tokens", run.get("prompt_tokens")),
+        "gen_ai.usage.output_tokens": usage.get("output_tokens", run.get("completion_tokens")),
+        "gen_ai.usage.total_tokens": usage.get("total_tokens", run.get("total_tokens")),
+    }
+    details = object_in(usage, "input_token_details")
+    counts |= {attribute: details.get(name) for name, attribute in _DETAILS.items()}
+    counts["gen_ai.usage.reasoning.output_tokens"] = object_in(usage, "output_token_details").get("reasoning")
+    found: dict[str, object] = {name: value for name, value in counts.items() if isinstance(value, int)}
+    for name in ("input_token_details", "output_token_details"):
+        if isinstance(usage.get(name), dict):
+            found[f"gen_ai.usage.{name}"] = as_text(usage[name])
+    return found
+
+
+def _usage_in(outputs: object) -> Fields:
+    """What the outputs say of tokens: beside the answer, in a message of it, or in LangChain's generations."""
+    if not isinstance(outputs, dict):
+        return {}
+    whole = cast("Fields", outputs)
+    generations = _listed(whole.get("generations"))
+    nested = [each for one in generations for each in (_listed(one) or [one])]
+    messages = [object_in(cast("Fields", each), "message") for each in nested if isinstance(each, dict)]
+    members = [cast("Fields", value) for value in whole.values() if isinstance(value, dict)]
+    for place in (whole, *members, *messages):
+        for holder in (place, object_in(place, "kwargs")):
+            if found := object_in(holder, "usage_metadata"):
+                return found
+    return {}
+
+
+def _events(run: Fields) -> tuple[SpanEvent, ...]:
+    found: list[SpanEvent] = []
+    for event in _listed(run.get("events")):
+        fields = cast("Fields", event) if isinstance(event, dict) else {}
+        at_ns = moment_ns(fields.get("time"))
+        if (name := text(fields, "name")) and at_ns:
+            rest = {key: _plain(value) for key, value in fields.items() if key not in ("name", "time")}
+            found.append(SpanEvent(name=name, at_ns=at_ns, attributes=rest))
+    return tuple(found)
+
+
+def _order(run: Mapping[str, object]) -> list[tuple[int, str]]:
+    """When each run began from the trace's first to this one, and its UUID."""
+    found: list[tuple[int, str]] = []
+    for day, second, fraction, run_id in _ORDER.findall(text(run, "dotted_order")):
+        began_ns = moment_ns(f"{day[:4]}-{day[4:6]}-{day[6:]}T{second[:2]}:{second[2:4]}:{second[4:]}.{fraction}")
+        found.append((began_ns or 0, run_id.lower()))
+    return [(began_ns, name) for began_ns, run_id in found if (name := _uuid(run_id))]
+
+
+def _uuid(said: str) -> str:
+    try:
+        return str(UUID(said))
+    except ValueError:
+        return ""
+
+
+def _listed(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
+def _plain(value: object) -> object:
+    """As OpenTelemetry has attributes: what is no text, number or boolean is JSON."""
+    return value if isinstance(value, str | int | float | bool) else json.encode(value).decode()

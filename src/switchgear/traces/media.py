@@ -1,0 +1,176 @@
+"""Pictures, sounds and files that messages refer to: named by what they hold, kept once, seen by their project only."""
+
+import asyncio
+import hashlib
+import hmac
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from switchgear.kernel.clock import Clock
+from switchgear.kernel.errors import BadRequest, BodyTooLarge, Forbidden, NotFound
+from switchgear.kernel.ports import Database
+from switchgear.traces.tables import MEDIA
+
+_TOKEN_BYTES: Final = 24
+_LINK_NS: Final = 3_600_000_000_000
+_SECOND_NS: Final = 1_000_000_000
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """How much may be kept."""
+
+    max_file_bytes: int = 32 * 1024 * 1024
+    max_total_bytes: int = 10 * 1024 * 1024 * 1024
+
+
+class Medium(Struct, frozen=True, kw_only=True):
+    """One of a project."""
+
+    project: str
+    id: str
+    digest: str
+    content_type: str
+    bytes: int
+    token: str
+    """Who has it may bring the bytes."""
+    state: str
+    created_ns: int
+    uploaded_ns: int
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its bytes were brought."""
+        return self.state == "here"
+
+    def link(self, until_ns: int) -> str:
+        """The signature of a link that shows it until then."""
+        return hmac.digest(self.token.encode(), f"read {until_ns}".encode(), "sha256").hex()
+
+
+class Expected(Struct, frozen=True, kw_only=True):
+    """What somebody is going to bring."""
+
+    id: str
+    digest: str
+    """SHA-256, in hexadecimal digits."""
+    content_type: str
+    bytes: int
+
+
+class Media:
+    """Files in ``folder``, told of in the database. All methods raise OSError when either cannot be used."""
+
+    def __init__(
+        self,
+        database: Database[AsyncConnection],
+        folder: Path,
+        clock: Clock,
+        secret_hex: Callable[[int], str],
+        rules: Rules | None = None,
+    ) -> None:
+        self._database = database
+        self._folder = folder
+        self._clock = clock
+        self._secret_hex = secret_hex
+        self.rules = Rules() if rules is None else rules
+
+    async def expect(self, project: str, coming: Expected) -> Medium:
+        """Know of one that is to be brought, or is here already. Raises BodyTooLarge.
+
+        That another project has the same bytes does not bring them here: who wants to see them must have them.
+        """
+        if coming.bytes > self.rules.max_file_bytes:
+            raise BodyTooLarge(f"a file may have {self.rules.max_file_bytes} bytes, and this one has {coming.bytes}")
+        if (known := await self.find(project, coming.id)) is not None:
+            return known
+        medium = Medium(
+            project=project,
+            id=coming.id,
+            digest=coming.digest,
+            content_type=coming.content_type,
+            bytes=coming.bytes,
+            token=self._secret_hex(_TOKEN_BYTES),
+            state="expected",
+            created_ns=self._clock.wall_ns(),
+            uploaded_ns=0,
+        )
+        try:
+            async with self._database.write() as connection:
+                kept = select(func.coalesce(func.sum(MEDIA.c.bytes), 0))
+                if (await connection.execute(kept)).scalar_one() + coming.bytes > self.rules.max_total_bytes:
+                    raise BodyTooLarge(
+                        f"files of traces may take {self.rules.max_total_bytes} bytes, which are used up"
+                    )
+                values = {field: getattr(medium, field) for field in medium.__struct_fields__}
+                await connection.execute(insert(MEDIA).values(**values))
+        except IntegrityError:
+            # Somebody else told of the same one at this moment.
+            return await self._known(project, coming.id)
+        return medium
+
+    async def bring(self, project: str, id: str, token: str, content: bytes) -> None:
+        """Keep the bytes of one that is expected. Raises NotFound, Forbidden or BadRequest."""
+        medium = await self._known(project, id)
+        if not hmac.compare_digest(medium.token.encode(), token.encode()):
+            raise Forbidden("this is not the link that was given for the file")
+        if hashlib.sha256(content).hexdigest() != medium.digest or len(content) != medium.bytes:
+            raise BadRequest("the bytes are not those that were announced: their SHA-256 or their number differs")
+        await asyncio.to_thread(self._write, medium.digest, content)
+        async with self._database.write() as connection:
+            values = {"state": "here", "uploaded_ns": self._clock.wall_ns()}
+            mine = (MEDIA.c.project == project, MEDIA.c.id == id)
+            await connection.execute(update(MEDIA).where(*mine).values(**values))
+
+    async def find(self, project: str, id: str) -> Medium | None:
+        """None where there is none."""
+        asked = select(MEDIA).where(MEDIA.c.project == project, MEDIA.c.id == id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(asked)).mappings().first()
+        return None if row is None else Medium(**row)
+
+    def until_ns(self) -> int:
+        """Until when a link that is made now shows something."""
+        return (self._clock.wall_ns() + _LINK_NS) // _SECOND_NS * _SECOND_NS
+
+    async def shown(self, project: str, id: str, until_ns: int, signature: str) -> tuple[Medium, bytes]:
+        """One with its bytes, by a link. Raises NotFound or Forbidden."""
+        medium = await self._known(project, id)
+        if not hmac.compare_digest(medium.link(until_ns).encode(), signature.encode()):
+            raise Forbidden("the link is not one that was given for the file")
+        if until_ns < self._clock.wall_ns():
+            raise Forbidden("the link is over; ask for a new one")
+        if not medium.is_here:
+            raise NotFound(f"the bytes of file {id[:64]!r} were never brought")
+        return medium, await asyncio.to_thread(self._path(medium.digest).read_bytes)
+
+    async def _known(self, project: str, id: str) -> Medium:
+        medium = await self.find(project, id)
+        if medium is None:
+            raise NotFound(f"there is no file {id[:64]!r}")
+        return medium
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / digest[:2] / digest
+
+    def _write(self, digest: str, content: bytes) -> None:
+        """Under its name when it is on the disk, so that a name never stands for a part."""
+        path = self._path(digest)
+        if path.exists():
+            return
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{self._secret_hex(8)}.new")
+        try:
+            with fresh.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.rename(path)
+        finally:
+            fresh.unlink(missing_ok=True)

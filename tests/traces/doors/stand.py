@@ -1,0 +1,206 @@
+"""The doors of other tools on a server of their own, with an intake that remembers; and their SDKs as programs."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from switchgear.app.asker import asker_of
+from switchgear.app.database import ControlDatabase
+from switchgear.app.tool_doors import ToolDoors, tool_doors
+from switchgear.auth.model import KeyRing, VirtualKey, digest_of, key_ring
+from switchgear.kernel.clock import FrozenClock
+from switchgear.kernel.ids import Ids
+from switchgear.kernel.query import Aggregate, Compare, Doomed, Filter, Find, Found, Group, OneOf, SpanRow
+from switchgear.kernel.span import Content, Span, ToldSpan
+from switchgear.traces.doors.entrance import Entrance
+from switchgear.traces.intake import Origin, Refusal, Taken
+from switchgear.traces.scores.store import Scores
+from tests.management import Counting
+
+ROOT = Path(__file__).resolve().parents[3]
+PROGRAMS = ROOT / "tests" / "e2e" / "sdks"
+KEY = "sk-sg-test-0123456789abcdef0123456789"
+OTHER_KEY = f"{KEY}-other"
+RING = key_ring(
+    [
+        VirtualKey(name="tester", digest=digest_of(KEY), project="blue"),
+        VirtualKey(name="stranger", digest=digest_of(OTHER_KEY), project="red"),
+    ],
+    allow_anonymous_loopback=False,
+)
+
+
+class Remembering:
+    """An intake and a store: spans as they were told, the newest of each id."""
+
+    def __init__(self) -> None:
+        self.told: dict[tuple[str, str, str], ToldSpan] = {}
+        self.origins: list[Origin] = []
+
+    async def take(self, origin: Origin, told: Sequence[ToldSpan], *, replace: bool = False) -> Taken:
+        """Refuse spans that were before the year 2000, as the real one does."""
+        self.origins.append(origin)
+        refused: list[Refusal] = []
+        for place, span in enumerate(told):
+            key = (origin.project, span.trace_id, span.span_id)
+            if span.started_ns < 946_684_800_000_000_000:
+                refused.append(Refusal(place=place, reason="bad_times", message="before the year 2000"))
+            elif replace or key not in self.told:
+                self.told[key] = span
+        return Taken(accepted=len(told) - len(refused), refused=tuple(refused))
+
+    def named(self, name: str, project: str = "blue") -> ToldSpan:
+        """The one span with this name."""
+        (found,) = [span for key, span in self.told.items() if key[0] == project and span.name == name]
+        return found
+
+    async def write(self, spans: Sequence[Span], *, replace: bool = False) -> int:
+        """Nothing writes here but the intake."""
+        return 0
+
+    async def find(self, question: Find) -> Found:
+        """Spans whose texts are as asked; newest first."""
+        keys = [key for key in self.told if key[0] == question.window.project]
+        spans = [_span(key[0], self.told[key]) for key in keys]
+        found = [span for span in spans if question.where is None or _fits(span, question.where)]
+        found.sort(key=lambda span: span.started_ns, reverse=question.newest_first)
+        return Found(spans=tuple(_row(span) for span in found[: question.limit]))
+
+    async def aggregate(self, question: Aggregate) -> list[Group]:
+        """Nothing asks."""
+        return []
+
+    async def read(self, project: str, trace_id: str, span_ids: Sequence[str]) -> list[Span]:
+        """Whole spans."""
+        keys = [(project, trace_id, span_id) for span_id in span_ids]
+        return [_span(project, self.told[key]) for key in keys if key in self.told]
+
+    async def delete(self, doomed: Doomed) -> int:
+        """Nothing does."""
+        return 0
+
+
+class Stand:
+    """What a test holds."""
+
+    def __init__(self, database: ControlDatabase, folder: Path) -> None:
+        self.memory = Remembering()
+        self.clock = FrozenClock(wall_ns=1_800_000_000_000_000_000)
+        self.ring: KeyRing = RING
+        self.doors = ToolDoors(
+            database=database,
+            intake=self.memory,
+            store=self.memory,
+            entrance=Entrance(lambda: self.ring, asker_of, self.clock),
+            clock=self.clock,
+            ids=Ids(self.clock, Counting()),
+            media_folder=folder / "media",
+        )
+        self.doors_scores = Scores(database, self.clock)
+        self.app = FastAPI()
+        for router in tool_doors(self.doors):
+            self.app.include_router(router)
+
+    @asynccontextmanager
+    async def client(self, headers: Mapping[str, str] | None = None) -> AsyncGenerator[httpx.AsyncClient]:
+        """Calls the doors without a socket; defects are answered as in a server."""
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False, client=("127.0.0.1", 50_000))
+        said = {"authorization": f"Bearer {KEY}"} if headers is None else dict(headers)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=said) as made:
+            yield made
+
+
+def _span(project: str, told: ToldSpan) -> Span:
+    def content(name: str) -> Content:
+        value = told.attributes.get(name)
+        return Content(parts=(value.encode(),)) if isinstance(value, str) else Content()
+
+    kept = {name: value for name, value in told.attributes.items() if name not in ("input.value", "output.value")}
+    return Span(
+        project=project,
+        trace_id=told.trace_id,
+        span_id=told.span_id,
+        parent_id=told.parent_id,
+        name=told.name,
+        started_ns=told.started_ns,
+        ended_ns=told.ended_ns,
+        status=told.status,
+        status_message=told.status_message,
+        input=content("input.value"),
+        output=content("output.value"),
+        attributes=kept,
+        events=told.events,
+    )
+
+
+def _row(span: Span) -> SpanRow:
+    return SpanRow(
+        trace_id=span.trace_id,
+        span_id=span.span_id,
+        parent_id=span.parent_id,
+        name=span.name,
+        kind=span.kind,
+        started_ns=span.started_ns,
+        duration_ns=span.duration_ns,
+        status=span.status,
+        status_message=span.status_message,
+        model=span.model,
+        provider=span.provider,
+        user=span.user,
+        session=span.session,
+        input_tokens=None,
+        output_tokens=None,
+        cost_nano_usd=None,
+        cost_source="",
+        first_token_ns=0,
+        counted=True,
+        child_count=0,
+        input_preview="",
+        output_preview="",
+        tags=(),
+    )
+
+
+def _fits(span: Span, where: Filter) -> bool:
+    if isinstance(where, Compare):
+        return getattr(span, where.field) == where.value
+    if isinstance(where, OneOf):
+        return getattr(span, where.field) in where.values
+    return all(_fits(span, each) for each in getattr(where, "filters", ()))
+
+
+@cache
+def sdk_python() -> str:
+    """The Python that has the SDKs; the test is skipped, by name, where they are not set up."""
+    found = subprocess.run(
+        [str(ROOT / "scripts" / "tracing-sdks"), "--where"], capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip()
+
+
+async def run_program(name: str, url: str, **environ: str) -> str:
+    """Run one of ``tests/e2e/sdks`` against ``url``; what it prints."""
+    python = sdk_python()
+    if not python:
+        pytest.skip("needs the SDKs that scripts/tracing-sdks sets up")
+    inherited = {name: value for name in ("HOME", "PATH", "XDG_CACHE_HOME") if (value := os.environ.get(name))}  # noqa: TID251 (of the child)
+    process = await asyncio.create_subprocess_exec(
+        python,
+        str(PROGRAMS / name),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**inherited, "SWITCHGEAR_URL": url, "SWITCHGEAR_KEY": KEY, **environ},
+    )
+    out, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    sys.stderr.write(errors.decode())
+    return out.decode()
