@@ -67,7 +67,10 @@ class ForwardToControl:
         timers = _TIMERS if stand_in is None else _HEALTH_TIMERS
         try:
             upstream = await self._transport.send(
-                target, request.body, timers, (*self._state.headers(), _peer(request), self._client(request))
+                target,
+                request.body,
+                timers,
+                (*self._state.headers(), _peer(request), _own_address(request), self._client(request)),
             )
         except UpstreamError as error:
             if stand_in is not None:
@@ -141,6 +144,13 @@ def _peer(request: Request) -> tuple[str, str]:
     origin = request.headers.get(b"origin")
     own = names_this_machine(host, None if origin is None else origin.decode("latin-1"))
     return ("x-switchgear-gateway-peer", "local" if request.loopback and own and not proxied else "remote")
+
+
+def _own_address(request: Request) -> tuple[str, str]:
+    """Under which address the client finds this gateway, as far as it says so: for links that it is to follow."""
+    scheme = "https" if request.headers.get(b"x-forwarded-proto") == b"https" else "http"
+    host = request.headers.get(b"host", b"localhost").decode("latin-1")
+    return ("x-switchgear-gateway-origin", f"{scheme}://{host}")
 
 
 def _headers(request: Request) -> tuple[tuple[str, str], ...]:

@@ -14,7 +14,7 @@ from switchgear.traces.doors.langfuse_ids import span_id, trace_id
 from switchgear.traces.doors.langfuse_media import PATH as MEDIA_PATH
 from switchgear.traces.doors.langfuse_media import LangfuseMedia
 from switchgear.traces.doors.langfuse_scores import read_score, shown_score, shown_score_v2
-from switchgear.traces.doors.reading import a_list, an_object, moment_ns, text
+from switchgear.traces.doors.reading import a_list, an_object, moment_ns, read_cursor, text
 from switchgear.traces.drafts import Drafts, Word
 from switchgear.traces.intake import Origin
 from switchgear.traces.media import Media
@@ -71,7 +71,7 @@ class _Langfuse:
 
     async def projects(self, request: Request, origin: Origin) -> Response:
         """The one project of the key."""
-        project = {"id": origin.project, "name": origin.project, "metadata": {}}
+        project: dict[str, object] = {"id": origin.project, "name": origin.project, "metadata": {}}
         return answer({"data": [{**project, "organization": {"id": "switchgear", "name": "Switchgear"}}]})
 
     async def ingest(self, request: Request, origin: Origin) -> Response:
@@ -145,7 +145,7 @@ class _Langfuse:
         """Version 3: by cursor."""
         limit = _limit(request, _MOST)
         cursor = request.query_params.get("cursor", "")
-        before = _read_cursor(cursor) if cursor else None
+        before = read_cursor(cursor) if cursor else None
         found = await self._scores.find(_sought(request, origin.project, limit + 1, before))
         page = found[:limit]
         more = f"{page[-1].at_ns}:{page[-1].id}" if len(found) > limit else None
@@ -234,10 +234,3 @@ def _limit(request: Request, most: int) -> int:
 def _number(request: Request, name: str, usual: int, most: int) -> int:
     said = request.query_params.get(name, "")
     return min(int(said), most) if said.isascii() and said.isdigit() and len(said) < 10 else usual
-
-
-def _read_cursor(cursor: str) -> tuple[int, str]:
-    at_ns, _, name = cursor.partition(":")
-    if not (at_ns.isascii() and at_ns.isdigit() and len(at_ns) < 19):
-        raise BadRequest("the cursor is none of this list", param="cursor")
-    return int(at_ns), name

@@ -13,7 +13,7 @@ from switchgear.kernel.errors import BadRequest
 from switchgear.kernel.span import SpanStatus, ToldSpan
 from switchgear.traces.doors.langfuse_ids import first_span_id, span_id, trace_id
 from switchgear.traces.doors.reading import as_text, moment_ns, text
-from switchgear.traces.drafts import Draft, Fields, Word
+from switchgear.traces.drafts import Draft, Fields, Word, object_in
 
 KINDS: Final = (
     *("trace", "observation", "span", "generation", "event", "agent", "tool", "chain", "retriever", "evaluator"),
@@ -147,19 +147,15 @@ def _attributes(fields: Fields, trace: Draft | None) -> dict[str, object]:
 
 def _counts(fields: Fields) -> dict[str, object]:
     """Usage and costs, in the words of today's SDKs."""
-    usage = fields.get("usage")
-    old: Fields = {str(name): value for name, value in usage.items()} if isinstance(usage, dict) else {}
-    details = fields.get("usageDetails")
+    old = object_in(fields, "usage")
     tokens: Fields = {}
     for name, value in old.items():
         if name in ("input", "output", "total") or name in _USAGE:
             tokens[_USAGE.get(name, name)] = value
-    if isinstance(details, dict):
-        tokens = {_USAGE.get(str(name), str(name)): value for name, value in details.items()}
+    if details := object_in(fields, "usageDetails"):
+        tokens = {_USAGE.get(name, name): value for name, value in details.items()}
     costs: Fields = {theirs: old[ours] for ours, theirs in _COSTS.items() if _given(old.get(ours))}
-    said = fields.get("costDetails")
-    if isinstance(said, dict):
-        costs = {str(name): value for name, value in said.items()}
+    costs = object_in(fields, "costDetails") or costs
     found: dict[str, object] = {}
     for name, values in (("usage_details", tokens), ("cost_details", costs)):
         given = {key: value for key, value in values.items() if _given(value)}

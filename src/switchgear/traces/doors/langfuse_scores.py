@@ -9,6 +9,7 @@ from switchgear.kernel.errors import BadRequest
 from switchgear.rest.written import moment
 from switchgear.traces.doors.langfuse_ids import span_id, trace_id
 from switchgear.traces.doors.reading import as_text, moment_ns, number, text
+from switchgear.traces.drafts import object_in
 from switchgear.traces.intake import Origin
 from switchgear.traces.scores.model import DataType, Score, Source, Target, checked
 
@@ -72,9 +73,7 @@ def _target(fields: Mapping[str, object]) -> Target:
 
 def _metadata(fields: Mapping[str, object]) -> str:
     said = fields.get("metadata")
-    members: dict[str, object] = {str(key): value for key, value in said.items()} if isinstance(said, dict) else {}
-    if said is not None and not isinstance(said, dict):
-        members = {"metadata": said}
+    members = {"metadata": said} if said is not None and not isinstance(said, dict) else object_in(fields, "metadata")
     beside = {name: fields[name] for name in _KEPT_BESIDE if fields.get(name)}
     return as_text({**members, **({_BESIDE: beside} if beside else {})})
 
@@ -82,7 +81,8 @@ def _metadata(fields: Mapping[str, object]) -> str:
 def shown_score(score: Score) -> dict[str, object]:
     """A score as version 3 of Langfuse's API shows it, with what version 2 calls differently beside it."""
     metadata = json.decode(score.metadata, type=dict[str, object])
-    beside = metadata.pop(_BESIDE, None)
+    beside = object_in(metadata, _BESIDE)
+    metadata.pop(_BESIDE, None)
     at = moment(score.at_ns)
     value: object = score.text
     if score.data_type == "boolean":
@@ -106,7 +106,7 @@ def shown_score(score: Score) -> dict[str, object]:
         "subject": _subject(score),
         "configId": None,
         "queueId": None,
-        **({str(key): value for key, value in beside.items()} if isinstance(beside, dict) else {}),
+        **beside,
     }
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from switchgear.kernel.errors import BadRequest, NotFound
+from switchgear.kernel.errors import BadRequest, CallerError, NotFound
 from switchgear.rest.written import moment
 from switchgear.traces.doors.asking import Routes, Surroundings, answer
 from switchgear.traces.doors.langsmith_feedback import merged, read_feedback, shown_feedback
@@ -147,7 +147,7 @@ class _LangSmith:
         for fields in said.feedback:
             try:
                 scores.append(await self._score(fields, origin))
-            except BadRequest as error:
+            except CallerError as error:
                 said.refused.append(Refused(name=f"feedback.{text(fields, 'id')}", message=error.message))
         await self._scores.add(scores)
 

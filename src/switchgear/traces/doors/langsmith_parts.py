@@ -92,7 +92,7 @@ def read_form(content_type: str, raw: bytes) -> Said:
         elif kind == "feedback":
             _take_feedback(said, run_id, content)
         elif kind == "attachment":
-            about = {"name": member, "media_type": _media_type(head), "bytes": len(content)}
+            about: dict[str, object] = {"name": member, "media_type": _media_type(head), "bytes": len(content)}
             attached.setdefault(run_id, []).append(about)
         else:
             said.refused.append(Refused(name=f"{kind}.{rest}"[:200], message="parts of this name are not known here"))

@@ -1,7 +1,7 @@
 """Which runs LangSmith's SDK asks for, and how it is shown one."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, cast
 
 from msgspec import Struct
 
@@ -94,7 +94,8 @@ def _session(run: Fields, session_id: SessionId) -> str:
 def _texts(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,) if value else ()
-    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
+    listed = cast("list[object]", value) if isinstance(value, list) else []
+    return tuple(each for each in listed if isinstance(each, str))
 
 
 def _boolean(value: object) -> bool | None:

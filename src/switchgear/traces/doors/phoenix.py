@@ -14,8 +14,10 @@ from switchgear.kernel.span import Span, ToldSpan
 from switchgear.traces.doors.asking import Handler, Routes, Surroundings, answer
 from switchgear.traces.doors.phoenix_annotations import Of, read_annotation, read_note, shown_annotation
 from switchgear.traces.doors.phoenix_spans import read_span, shown_span
-from switchgear.traces.doors.reading import a_list, an_object, moment_ns
+from switchgear.traces.doors.reading import a_list, an_object, moment_ns, read_cursor, text
+from switchgear.traces.drafts import object_in
 from switchgear.traces.intake import Origin
+from switchgear.traces.scores.model import Score
 from switchgear.traces.scores.store import Sought
 
 DOOR: Final = "phoenix"
@@ -118,7 +120,8 @@ class _Phoenix:
             body = an_object(await self._with.json(request), "the body")
             items = a_list(body.get("data"), "the body's member 'data'")
             now_ns = self._with.clock.wall_ns()
-            scores, refused = [], list[str]()
+            scores: list[Score] = []
+            refused: list[str] = []
             for place, item in enumerate(items):
                 try:
                     scores.append(read_annotation(an_object(item, "the annotation"), of, origin, now_ns))
@@ -155,7 +158,7 @@ class _Phoenix:
                 sessions=targets if of == "session" else (),
                 names=query.getlist("include_annotation_names"),
                 limit=_MOST_ANNOTATIONS + 1,
-                before=_read_cursor(query.get("cursor", "")),
+                before=read_cursor(cursor) if (cursor := query.get("cursor", "")) else None,
             )
             found = await self._scores.find(sought)
             page = found[:_MOST_ANNOTATIONS]
@@ -194,14 +197,5 @@ def _where(request: Request) -> Filter | None:
 
 
 def _span_id(item: object) -> str:
-    context = item.get("context") if isinstance(item, dict) else None
-    return str(context.get("span_id", "")) if isinstance(context, dict) else ""
-
-
-def _read_cursor(cursor: str) -> tuple[int, str] | None:
-    if not cursor:
-        return None
-    at_ns, _, name = cursor.partition(":")
-    if not (at_ns.isascii() and at_ns.isdigit() and len(at_ns) < 19):
-        raise BadRequest("the cursor is none of this list", param="cursor")
-    return int(at_ns), name
+    fields = an_object(item, "the span") if isinstance(item, dict) else {}
+    return text(object_in(fields, "context"), "span_id")

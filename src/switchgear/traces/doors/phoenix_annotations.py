@@ -27,7 +27,7 @@ def read_annotation(fields: Mapping[str, object], of: Of, origin: Origin, now_ns
     kind = text(fields, "annotator_kind")
     if kind not in _SOURCES:
         raise BadRequest(f"annotator_kind is one of {', '.join(_SOURCES)}, not {kind[:40]!r}")
-    result = object_in(dict(fields), "result")
+    result = object_in(fields, "result")
     label, value = text(result, "label"), number(result.get("score"))
     explanation = text(result, "explanation")
     data_type: DataType = "categorical" if label else "numeric" if value is not None else "text"
@@ -48,8 +48,8 @@ def _score(
 ) -> Score:
     target, name, identifier = text(fields, f"{of}_id"), text(fields, "name"), text(fields, "identifier")
     data_type, as_number, words = value
-    metadata = {**object_in(dict(fields), "metadata"), **({_BESIDE: {"identifier": identifier}} if identifier else {})}
-    explanation = text(object_in(dict(fields), "result"), "explanation")
+    metadata = {**object_in(fields, "metadata"), **({_BESIDE: {"identifier": identifier}} if identifier else {})}
+    explanation = text(object_in(fields, "result"), "explanation")
     return checked(
         Score(
             project=origin.project,
@@ -75,8 +75,8 @@ def _score(
 def shown_annotation(score: Score) -> dict[str, object]:
     """A score as Phoenix' API shows it."""
     metadata = json.decode(score.metadata, type=dict[str, object])
-    beside = metadata.pop(_BESIDE, None)
-    identifier = beside.get("identifier", "") if isinstance(beside, dict) else ""
+    identifier = text(object_in(metadata, _BESIDE), "identifier")
+    metadata.pop(_BESIDE, None)
     target = {"span": score.span_id, "trace": score.trace_id, "session": score.session}[score.target]
     kind = next(theirs for theirs, ours in _SOURCES.items() if ours == score.source)
     explanation = score.comment or (score.text if score.data_type == "text" else "")

@@ -54,7 +54,7 @@ def flat(attributes: Mapping[str, object], prefix: str = "") -> dict[str, object
             found |= flat(cast("dict[str, object]", value), f"{prefix}{name}.")
         elif isinstance(value, list) and value and all(isinstance(each, dict) for each in cast("list[object]", value)):
             numbered = {str(place): each for place, each in enumerate(cast("list[object]", value))}
-            found |= flat(cast("dict[str, object]", numbered), f"{prefix}{name}.")
+            found |= flat(numbered, f"{prefix}{name}.")
         else:
             found[f"{prefix}{name}"] = json.encode(value).decode() if isinstance(value, dict) else value
     return found

@@ -75,3 +75,11 @@ def _counted_ns(value: float) -> int | None:
 def as_text(value: object) -> str:
     """A text as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.encode(value).decode()
+
+
+def read_cursor(cursor: str) -> tuple[int, str]:
+    """Behind which moment and id a page begins. Raises BadRequest."""
+    at_ns, _, name = cursor.partition(":")
+    if not (at_ns.isascii() and at_ns.isdigit() and len(at_ns) < 20 and int(at_ns) < 1 << 63) or "\0" in name:
+        raise BadRequest("the cursor is none of this list", param="cursor")
+    return int(at_ns), name
