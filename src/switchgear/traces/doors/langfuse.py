@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, cast
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -14,7 +14,7 @@ from switchgear.traces.doors.langfuse_ids import span_id, trace_id
 from switchgear.traces.doors.langfuse_media import PATH as MEDIA_PATH
 from switchgear.traces.doors.langfuse_media import LangfuseMedia
 from switchgear.traces.doors.langfuse_scores import read_score, shown_score, shown_score_v2
-from switchgear.traces.doors.reading import a_list, an_object, moment_ns, read_cursor, text
+from switchgear.traces.doors.reading import a_list, an_object, members, moment_ns, read_cursor, text
 from switchgear.traces.drafts import Drafts, Word
 from switchgear.traces.intake import Origin
 from switchgear.traces.media import Media
@@ -123,7 +123,7 @@ class _Langfuse:
         """Take one score (versions 2 to 4) or a list (version 5)."""
         said = await self._with.json(request)
         many = isinstance(said, list)
-        items = a_list(said, "the body") if many else [an_object(said, "the body")]
+        items: list[object] = a_list(cast("object", said), "the body") if many else [an_object(said, "the body")]
         scores: list[Score] = []
         errors: list[dict[str, object]] = []
         for place, item in enumerate(items):
@@ -193,7 +193,7 @@ class _Told:
 
     def refuses(self, event: object, place: int, error: BadRequest) -> None:
         """It is not."""
-        fields = an_object(event, "the event") if isinstance(event, dict) else {}
+        fields = members(event)
         self._refuse(text(fields, "id") or str(place), error.message)
 
     def refuse_spans(self, reasons: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ from switchgear.kernel.span import Span, ToldSpan
 from switchgear.traces.doors.asking import Handler, Routes, Surroundings, answer
 from switchgear.traces.doors.phoenix_annotations import Of, read_annotation, read_note, shown_annotation
 from switchgear.traces.doors.phoenix_spans import read_span, shown_span
-from switchgear.traces.doors.reading import a_list, an_object, moment_ns, read_cursor, text
+from switchgear.traces.doors.reading import a_list, an_object, members, moment_ns, read_cursor, text
 from switchgear.traces.drafts import object_in
 from switchgear.traces.intake import Origin
 from switchgear.traces.scores.model import Score
@@ -197,5 +197,5 @@ def _where(request: Request) -> Filter | None:
 
 
 def _span_id(item: object) -> str:
-    fields = an_object(item, "the span") if isinstance(item, dict) else {}
+    fields = members(item)
     return text(object_in(fields, "context"), "span_id")

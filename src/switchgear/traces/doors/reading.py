@@ -20,6 +20,11 @@ def an_object(value: object, what: str) -> dict[str, object]:
     return cast("dict[str, object]", value)
 
 
+def members(value: object) -> dict[str, object]:
+    """Those of an object; none of anything else."""
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
 def a_list(value: object, what: str) -> list[object]:
     """Raises BadRequest for what is none."""
     if not isinstance(value, list):
