@@ -41,6 +41,7 @@ WORDS = {
     "stage": {"stage": "production"},
     "secrets": {"value": "v"},
     "silences": {"why": "because", "project": "a", "for_seconds": 60},
+    "scores": {"project": "a", "name": "good", "session": "s-1", "number": 1},
 }
 """What is said where no object is."""
 

@@ -2,7 +2,7 @@
 
 import base64
 import os
-import time
+from threading import Event
 
 from langfuse import Langfuse
 from langfuse.media import LangfuseMedia
@@ -25,7 +25,7 @@ for _ in range(100):
     found = langfuse.api.scores.get_many(limit=10, fields="details,subject").data
     if len(found) == 3:
         break
-    time.sleep(0.05)
+    Event().wait(0.05)
 by_name = {score.name: score for score in found}
 assert by_name["accuracy"].value == 0.75, found
 assert by_name["mood"].value == "glad"

@@ -2,8 +2,8 @@
 
 import contextlib
 import os
-import time
 import uuid
+from threading import Event
 
 os.environ["LANGSMITH_ENDPOINT"] = os.environ["SWITCHGEAR_URL"]
 os.environ["LANGSMITH_API_KEY"] = os.environ["SWITCHGEAR_KEY"]
@@ -42,7 +42,7 @@ for _ in range(100):
     feedback = list(client.list_feedback(run_ids=[RUN]))
     if len(runs) == 3 and feedback and all(run.end_time for run in runs):
         break
-    time.sleep(0.05)
+    Event().wait(0.05)
 assert client.read_run(RUN).outputs == {"output": "1 heard"}, client.read_run(RUN)
 assert feedback[0].score == 0.5
 client.update_feedback(feedback[0].id, score=1)
