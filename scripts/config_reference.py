@@ -13,6 +13,7 @@ HEADINGS = {
     "Control": "`control`",
     "CountersEntry": "`counters`",
     "Secrets": "`secrets`",
+    "MetricsEntry": "`metrics`",
     "BatchesEntry": "`batches`",
     "Traces": "`traces`",
     "AlertsEntry": "`alerts`",

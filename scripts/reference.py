@@ -9,23 +9,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from msgspec.structs import fields, replace
+from msgspec.structs import fields
 
 from switchgear.batches.gauges import exposition as exposition_of_batches
 from switchgear.batches.model import Progress
 from switchgear.kernel import errors
-from switchgear.kernel.chat import Usage
 from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import CallerError, ConfigError, SwitchgearError, UpstreamRefused
 from switchgear.kernel.limit_report import LimitReport
-from switchgear.kernel.record import Attempt, CallRecord
 from switchgear.kernel.upstream import ProviderSettings
 from switchgear.processes.bookkeeping import Standing
+from switchgear.processes.follow import Follower
 from switchgear.providers.kind import Environment, Kind
 from switchgear.providers.registry import discover
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.providers.simulator.script import Parameters
 from switchgear.routing.report import BudgetReport, DeploymentReport, FleetReport, Word
+from switchgear.traces.error_class import CLASSES
+from switchgear.traces.families import Family
 from switchgear.traces.gauges import exposition
 from switchgear.traces.ingest_counts import IngestCounts
 from switchgear.traces.journal import JournalSettings, JournalWriter
@@ -188,10 +189,18 @@ def field_docs(kind: type) -> Mapping[str, str]:
 
 
 def metrics_table() -> str:
-    """Name, type, labels and meaning of each metric that calls give."""
-    meter = Meter()
-    meter.count(_sample_call())
-    return _metrics_in(meter.render())
+    """Name, type, labels and meaning of each metric that calls give under Switchgear's own names."""
+    return _families(family for family in Meter().families() if family.name.startswith("switchgear_"))
+
+
+def gen_ai_metrics_table() -> str:
+    """The same for those under OpenTelemetry's names."""
+    return _families(family for family in Meter().families() if family.name.startswith("gen_ai_"))
+
+
+def error_classes_table() -> str:
+    """Each class of errors that metrics tell."""
+    return table(["class", "what it is"], [[quoted(name), about] for name, about in CLASSES.items()])
 
 
 def journal_metrics_table() -> str:
@@ -204,8 +213,9 @@ def journal_metrics_table() -> str:
         meter.watch(JournalReader(directory, FileOffsets(directory / "docs.offsets")).counts)
         exposition = meter.render()
         writer.close()
+        followed = Follower(directory, SystemClock()).metrics()
     journal = exposition[exposition.index("# HELP switchgear_journal_") :]
-    return _metrics_in(journal)
+    return _metrics_in(journal + followed[followed.index("# HELP switchgear_journal_behind_seconds") :])
 
 
 def deployment_metrics_table() -> str:
@@ -244,31 +254,25 @@ def ledger_metrics_table() -> str:
     return _metrics_in(standing.render())
 
 
+def exposed_metrics() -> set[str]:
+    """The names of all metrics."""
+    tables = (
+        metrics_table(),
+        gen_ai_metrics_table(),
+        deployment_metrics_table(),
+        journal_metrics_table(),
+        batch_metrics_table(),
+        ledger_metrics_table(),
+        span_metrics_table(),
+    )
+    return {name for text in tables for name in re.findall(r"^\| `([^`]+)`", text, re.MULTILINE)}
+
+
 def make_table() -> str:
     """Each target of the Makefile, with its help."""
     makefile = (Path(__file__).resolve().parent.parent / "Makefile").read_text(encoding="utf-8")
     targets = re.findall(r"^([a-z-]+):.*?## (.*)$", makefile, re.MULTILINE)
     return table(["target", "what it does"], [[f"`make {name}`", about] for name, about in targets])
-
-
-def _sample_call() -> CallRecord:
-    usage = Usage(input=1, output=1)
-    told = Attempt(
-        deployment="d",
-        provider="p",
-        model="m",
-        started_ns=0,
-        status=200,
-        duration_ns=1,
-        usage=usage,
-        audio_seconds=1.0,
-        characters=1,
-        cost_nano_usd=1,
-        cost="settled",
-    )
-    unpriced = replace(told, cost="unknown", cost_nano_usd=0)
-    attempts = [told, unpriced]
-    return CallRecord(id="0", started_ns=0, door="openai", operation="chat", model="m", outcome="ok", attempts=attempts)
 
 
 def batch_metrics_table() -> str:
@@ -282,6 +286,13 @@ def span_metrics_table() -> str:
     counts.taken["otlp"] = 1
     counts.refused["otlp", "bad_ids"] = counts.mended["otlp", "no_end"] = counts.turned_away["otlp", "behind"] = 1
     return _metrics_in(counts.exposition())
+
+
+def _families(families: Iterable[Family]) -> str:
+    rows = [
+        [quoted(one.name), one.kind, ", ".join(quoted(label) for label in one.labels), one.about] for one in families
+    ]
+    return table(["metric", "type", "labels", "meaning"], rows)
 
 
 def _metrics_in(exposition: str) -> str:

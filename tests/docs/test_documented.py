@@ -15,12 +15,9 @@ from typer.main import get_command
 
 from scripts.reference import (
     REMEDIES,
-    batch_metrics_table,
     error_classes,
-    journal_metrics_table,
+    exposed_metrics,
     kinds,
-    ledger_metrics_table,
-    span_metrics_table,
 )
 from switchgear.cli import application
 from switchgear.config import schema
@@ -30,6 +27,8 @@ from switchgear.kernel.labels import KNOWN as LABELS
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.providers.simulator.script import Parameters
 from switchgear.routing.wishes import KNOWN as WISHES
+from switchgear.traces.buckets import BUCKETS
+from switchgear.traces.error_class import CLASSES
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "src" / "switchgear"
@@ -174,25 +173,21 @@ def test_every_header_that_says_something_of_a_call_is_documented() -> None:
 
 
 def test_every_metric_is_documented_and_no_other() -> None:
-    source = (SOURCES / "traces" / "meter.py").read_text(encoding="utf-8")
-    shown = set(re.findall(r'"(switchgear_[a-z_]+)"', source))
-    processes = "".join(path.read_text(encoding="utf-8") for path in (SOURCES / "processes").glob("*.py"))
-    if "meter.watch(" in processes:
-        # docs/metrics.md then has a section made by scripts.reference:journal_metrics_table.
-        shown |= first_cells(journal_metrics_table())
-    gauges = (SOURCES / "traces" / "gauges.py").read_text(encoding="utf-8")
-    shown |= set(re.findall(r'"(switchgear_[a-z_0-9]+)"', gauges))
-    shown |= first_cells(ledger_metrics_table())
-    shown |= first_cells(batch_metrics_table())
-    shown |= first_cells(span_metrics_table())
-    assert {name for name in first_cells(page("metrics.md")) if name.startswith("switchgear_")} == shown
+    documented = first_cells(page("metrics.md"))
+    assert {name for name in documented if name.startswith(("switchgear_", "gen_ai_"))} == exposed_metrics()
 
 
-def test_every_bucket_of_tokens_is_documented() -> None:
-    source = (SOURCES / "traces" / "meter.py").read_text(encoding="utf-8")
-    buckets = re.findall(r'"(\w+)"', source.split("_BUCKETS: Final = (")[1].split(")")[0])
-    assert len(buckets) >= 9
-    assert [bucket for bucket in buckets if f"`{bucket}`" not in page("metrics.md")] == []
+def test_every_name_that_looks_like_a_metric_in_the_sources_is_one() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in SOURCES.rglob("*.py"))
+    named = set(re.findall(r'"(switchgear_[a-z_0-9]+(?:_total|_seconds|_nano_usd|_ratio))"', sources))
+    assert len(named) > 30
+    assert named - exposed_metrics() == set()
+
+
+def test_every_bucket_of_tokens_and_every_class_of_errors_is_documented() -> None:
+    text = page("metrics.md")
+    assert len(BUCKETS) >= 9
+    assert [name for name in (*BUCKETS, *CLASSES) if f"`{name}`" not in text] == []
 
 
 # ------------------------------------------------------------------------------------------------ providers, simulator

@@ -6,7 +6,8 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from switchgear.kernel.chat import Usage
-from switchgear.traces.meter import MAX_MODELS, MAX_SERIES, Counts, Meter
+from switchgear.traces.families import MAX_SERIES, Counts
+from switchgear.traces.meter import MAX_VALUES, Meter
 from tests.traces.samples import attempt, drained, reader, record, writer
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -60,6 +61,7 @@ def test_durations_first_bytes_and_overhead_are_histograms_in_seconds() -> None:
     assert value(meter, "switchgear_call_duration_seconds_count", **labels) == 1
     assert value(meter, "switchgear_call_duration_seconds_bucket", **labels, le="0.1") == 0
     assert value(meter, "switchgear_call_duration_seconds_bucket", **labels, le="0.25") == 1
+    assert value(meter, "switchgear_call_duration_seconds_bucket", **labels, le="1.0") == 1
     assert value(meter, "switchgear_call_duration_seconds_bucket", **labels, le="+Inf") == 1
     assert value(meter, "switchgear_first_byte_seconds_sum", **labels) == 0.1
     assert value(meter, "switchgear_overhead_seconds_sum", door="openai") == 0.001
@@ -112,11 +114,11 @@ def test_a_model_that_only_fails_is_told_by_its_name() -> None:
 
 def test_beyond_a_number_of_models_the_rest_is_other() -> None:
     meter = Meter()
-    for number in range(MAX_MODELS + 50):
+    for number in range(MAX_VALUES + 50):
         meter.count(record(number, model=f"m{number}", attempts=[attempt(deployment=f"openai/m{number}")]))
-    assert models(meter) == {f"m{number}" for number in range(MAX_MODELS)} | {"other"}
+    assert models(meter) == {f"m{number}" for number in range(MAX_VALUES)} | {"other"}
     deployments = {dict(labels)["deployment"] for name, labels in samples(meter) if name == "switchgear_attempts_total"}
-    assert len(deployments) == MAX_MODELS + 1
+    assert len(deployments) == MAX_VALUES + 1
 
 
 def test_a_counter_never_has_more_than_a_number_of_series() -> None:

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from switchgear.app.asker import Gateway, gateway_of
 from switchgear.app.management import Management, Sources, api
 from switchgear.console.login import LoginPages
 from switchgear.console.page import Overview, Row, render
 from switchgear.kernel.record import CallRecord
-
-PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+from switchgear.traces.families import CONTENT_TYPES, wanted_form
 
 
 def control(
@@ -62,8 +61,9 @@ def _add_health(app: FastAPI, sources: Sources) -> None:
         return JSONResponse(facts, 200 if ready else 503)
 
     @app.get("/metrics", dependencies=[Depends(local_only)])
-    def metrics() -> Response:
-        return PlainTextResponse(sources.metrics(), media_type=PROMETHEUS)
+    def metrics(accept: Annotated[str, Header()] = "") -> Response:
+        form = wanted_form(accept)
+        return Response(sources.metrics(form), media_type=CONTENT_TYPES[form])
 
     _ = (healthz, readyz, metrics)
 

@@ -36,6 +36,7 @@ from switchgear.traces.api import trace_routes
 from switchgear.traces.alerts.api import alert_routes
 from switchgear.traces.alerts.service import Alerts
 from switchgear.traces.scores.api import score_routes
+from switchgear.traces.families import Form
 
 _MAX_CALLS: Final = 1000
 
@@ -45,7 +46,8 @@ class Sources(Struct, kw_only=True):
 
     version: str
     models: Callable[[], list[str]]
-    metrics: Callable[[], str]
+    metrics: Callable[[Form], str]
+    """For Prometheus."""
     newest: Callable[[int], list[CallRecord]]
     """Finished calls, newest first."""
     routes: Callable[[], Routes]

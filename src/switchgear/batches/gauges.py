@@ -3,7 +3,7 @@
 from typing import Final
 
 from switchgear.batches.model import Progress
-from switchgear.traces.meter import Family
+from switchgear.traces.families import Family
 
 _BATCHES: Final = "Batches that are kept in the control database, by status."
 _LINES: Final = "Their lines, by state: `waiting`, `succeeded`, `errored`, or `unfinished` when the batch ended before."

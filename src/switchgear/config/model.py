@@ -23,6 +23,7 @@ from switchgear.config.identity import (
     UserEntry,
 )
 from switchgear.config.limits import DOLLARS, LimitEntry
+from switchgear.config.metrics import MetricsEntry
 from switchgear.config.names import NAME, Name
 from switchgear.config.routing import (
     FIELD_NAME,
@@ -273,6 +274,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Mapping[Name, LimitEntry], Meta(description="How much may be used and spent, by name of the limit.")
     ] = {}
     secrets: Annotated[Secrets, Meta(description="Secrets that other stores keep.")] = Secrets()
+    metrics: Annotated[MetricsEntry, Meta(description="What `/metrics` tells.")] = MetricsEntry()
     batches: Annotated[
         BatchesEntry | None, Meta(description="Batches that Switchgear itself runs; left out: they are passed through.")
     ] = None

@@ -20,8 +20,8 @@ from switchgear.ledger.reconciling import Proof
 from switchgear.ledger.row import DAY_NS
 from switchgear.ledger.service import Ledger, Unwritable
 from switchgear.processes.counter_proof import CounterProof
+from switchgear.traces.families import Counts, Family
 from switchgear.traces.journal_reader import Batch, JournalReader, records_up_to
-from switchgear.traces.meter import Counts, Family
 from switchgear.traces.offsets import FileOffsets, Position
 
 OFFSETS_FILE: Final = "ledger.offsets"

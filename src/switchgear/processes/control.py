@@ -25,6 +25,7 @@ from switchgear.app.identity.service import Identity, identity
 from switchgear.app.keys import ring_of
 from switchgear.app.listing import routes
 from switchgear.app.management import Management, Sources
+from switchgear.app.metrics import exposed, meter_settings
 from switchgear.app.migrations import upgrade
 from switchgear.app.spans import SpanWork, span_work
 from switchgear.auth.directory import Directory
@@ -193,7 +194,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
         log.error("%s", error)  # noqa: TRY400 (the message is for the operator; a traceback would bury it)
         return 1
     journal, file, clock, database = parts.journal, parts.file, parts.clock, parts.database
-    follower = Follower(journal, clock)
+    follower = Follower(journal, clock, meter_settings(lambda: file.config))
     ledger = Ledger(database, clock)
     books = Bookkeeper(journal, ledger, clock, ready=lambda: upgrade(database))
     books.counters = CounterProof(ledger, lambda: file.config, clock, parts.counted, asyncio.sleep)
@@ -203,7 +204,9 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     sources = Sources(
         version=version("switchgear"),
         models=lambda: _models(file.config),
-        metrics=lambda: follower.metrics() + books.metrics() + work.metrics() + parts.spans.metrics(),
+        metrics=lambda form: exposed(
+            form, follower.metrics(form) + books.metrics() + work.metrics() + parts.spans.metrics()
+        ),
         newest=follower.newest,
         routes=lambda: routes(file.config, word(living_reports(journal), clock.wall_ns())),
         limits=lambda: _limits(word(living_reports(journal), clock.wall_ns())),

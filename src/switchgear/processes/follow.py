@@ -10,26 +10,31 @@ from switchgear.kernel.clock import Clock
 from switchgear.kernel.record import CallRecord
 from switchgear.processes.reports import living_reports
 from switchgear.routing.report import word
+from switchgear.traces.families import Family, Form
 from switchgear.traces.gauges import exposition
-from switchgear.traces.journal_reader import FileOffsets, JournalReader
-from switchgear.traces.meter import Meter
+from switchgear.traces.journal_reader import Batch, FileOffsets, JournalReader
+from switchgear.traces.meter import Meter, Settings
 from switchgear.traces.offsets import Position
 
 _POLL_SECONDS: Final = 0.2
 _KEEP_NS: Final = 1_000_000_000
 """Between two commits of the position: each has the file system commit its journal, and a gateway's store may wait."""
 _REMEMBERED: Final = 1000
+_BEHIND: Final = "How old the calls are that are being counted, while more of them wait in the journal; else 0."
 OFFSETS_FILE: Final = "control.offsets"
 
 
 class Follower:
     """Follows a journal; a restarted control process goes on where the last one stood, counting from zero."""
 
-    def __init__(self, directory: Path, clock: Clock) -> None:
+    def __init__(self, directory: Path, clock: Clock, settings: Settings | None = None) -> None:
         self._directory = directory
         self._monotonic_ns = clock.monotonic_ns
-        self._meter = Meter()
+        self._wall_ns = clock.wall_ns
+        self._meter = Meter(settings)
+        self._behind_ns = 0
         self._meter.show(lambda: exposition(word(living_reports(directory), clock.wall_ns())))
+        self._meter.show(self._standing)
         self._log = logging.getLogger("switchgear.control")
         self._recent: deque[CallRecord] = deque(maxlen=_REMEMBERED)
         self._unkept: Position | None = None
@@ -56,13 +61,23 @@ class Follower:
                 self._meter.count(record)
             self._recent.extend(batch.records)
             self._unkept = batch.position
+        self._behind_ns = self._age_of(batch) if batch is not None and batch.more else 0
         if self._unkept is not None and self._monotonic_ns() - self._kept_ns >= _KEEP_NS:
             await asyncio.to_thread(self._keep, reader)
         return batch is not None and batch.more
 
-    def metrics(self) -> str:
-        """All counts, for Prometheus."""
-        return self._meter.render()
+    def metrics(self, form: Form = "text") -> str:
+        """All counts, for Prometheus; OpenMetrics' form is not finished here."""
+        return self._meter.render(form)
+
+    def _age_of(self, batch: Batch) -> int:
+        """How long ago the last call of a batch ended."""
+        last = batch.records[-1] if batch.records else None
+        return 0 if last is None else max(self._wall_ns() - last.started_ns - last.duration_ns, 0)
+
+    def _standing(self) -> str:
+        family = Family("switchgear_journal_behind_seconds", "gauge", _BEHIND, ())
+        return family.text([family.line((), self._behind_ns / 1e9)])
 
     def newest(self, limit: int) -> list[CallRecord]:
         """The last finished calls, newest first."""

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from switchgear.app.gateway import Keeping, Machinery, gateway, lines_gateway, outside
 from switchgear.app.limits import limits_in
+from switchgear.app.metrics import meter_settings
 from switchgear.app.models import Outside, build_snapshot
 from switchgear.app.state import key_value
 from switchgear.config import Config, ConfigWatcher, Source, config_version, listening, read_environment
@@ -141,7 +142,7 @@ def build(config: Config, options: GatewayOptions) -> Parts:
     sharing = Sharing(out.fleet, ReportFile(Path(config.journal.directory), gateway_id), gateway_id, clock, told)
     meter = None
     if options.control_socket is None:
-        meter = Meter()
+        meter = Meter(meter_settings(lambda: config))
         meter.watch(journal.counts)
         meter.show(lambda: exposition(Word(reports=(sharing.last,))))
     state = GatewayState(snapshots, journal, meter, clock)
@@ -159,7 +160,7 @@ def build(config: Config, options: GatewayOptions) -> Parts:
     if options.lines is not None:
         secret = read_secret(Path(options.lines))
         lines = GatewayServer(lines_gateway(snapshots, spoken, machinery, record, keeping, secret), _bounds(config))
-    sharing.server, sharing.shared_counters = server, counts.shared
+    sharing.server, sharing.shared_counters, sharing.journal = server, counts.shared, journal
     sharing.limits = Standings(lambda: limits_in(snapshots.current), counts.counters, clock, counts.counted)
     return Parts(
         snapshots=snapshots,

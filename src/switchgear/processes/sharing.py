@@ -33,6 +33,16 @@ class Server(Protocol):
     def turned_away(self) -> int: ...
 
 
+class Journal(Protocol):
+    """What writes finished calls down."""
+
+    @property
+    def last_error(self) -> str: ...
+
+    @property
+    def lost_records(self) -> int: ...
+
+
 class Limits(Protocol):
     """What knows how limits stand."""
 
@@ -55,6 +65,7 @@ class Sharing:
         """What was told last."""
         self.server: Server | None = None
         self.shared_counters: PatientCounters | None = None
+        self.journal: Journal | None = None
         self.limits: Limits | None = None
         self._fleet = fleet
         self._file = file
@@ -84,6 +95,10 @@ class Sharing:
         shared = self.shared_counters
         if shared is not None:
             now = structs.replace(now, counters_reachable=shared.reachable, counters_owed=shared.owed)
+        journal = self.journal
+        if journal is not None:
+            failing = bool(journal.last_error)
+            now = structs.replace(now, journal_failing=failing, lost_records=journal.lost_records)
         self.last = structs.replace(now, limits=await self._limits())
         told = self.last if self._is_news(self.last) else None
         failure: OSError | None = None

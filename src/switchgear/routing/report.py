@@ -85,6 +85,10 @@ class FleetReport(Struct, frozen=True, kw_only=True):
     """Whether the counters that gateways share can be asked; its own always can."""
     counters_owed: int = 0
     """Counts and settlements that shared counters have not been told yet."""
+    journal_failing: bool = False
+    """Whether the gateway cannot write finished calls down, or not flush them."""
+    lost_records: int = 0
+    """Finished calls that it could not write down, since it began."""
     limits: tuple[LimitReport, ...] = ()
     """How those stand that calls fell under lately."""
     told_ns: int = 0

@@ -13,7 +13,7 @@ from switchgear.routing.report import (
     merged,
     merged_budgets,
 )
-from switchgear.traces.meter import Family
+from switchgear.traces.families import Family
 
 _Deployment = Callable[[DeploymentReport], float | None]
 
@@ -77,6 +77,16 @@ _GATEWAYS: Final[tuple[tuple[str, str, Callable[[FleetReport], float]], ...]] = 
         "switchgear_counters_owed",
         "Counts and settlements that shared counters have not been told yet.",
         lambda told: told.counters_owed,
+    ),
+    (
+        "switchgear_gateway_journal_failing",
+        "1 while the gateway cannot write finished calls down, or not flush them to the disk.",
+        lambda told: told.journal_failing,
+    ),
+    (
+        "switchgear_gateway_lost_records",
+        "Finished calls that the gateway could not write down, since it began.",
+        lambda told: told.lost_records,
     ),
 )
 _RETRIES: Final = (

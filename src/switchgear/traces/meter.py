@@ -1,37 +1,30 @@
-"""Counts made of records, in Prometheus' text format (version 0.0.4).
+"""Counts made of records: what finished calls, and each try at a deployment, tell.
 
 Labels are bounded, for clients make up names: a model is counted under its own once an upstream has known it and while
 there are few; one that no upstream has known is ``unknown``, one too many ``other``.
 """
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from switchgear.kernel.record import Attempt, CallRecord
+from msgspec import Struct
 
-MAX_MODELS: Final = 200
-MAX_SERIES: Final = 5000
+from switchgear.kernel.record import Attempt, CallRecord
+from switchgear.traces.breakdowns import OVERHEAD_SECONDS, SECONDS, ByKey, ByProcess
+from switchgear.traces.buckets import filled
+from switchgear.traces.call_times import first_token_seconds, output_seconds, overhead_seconds, winner
+from switchgear.traces.error_class import error_class
+from switchgear.traces.families import OTHER, Counts, Form, Histogram, Names, cut_counts
+from switchgear.traces.gen_ai_meter import GenAiMeter
+
+MAX_VALUES: Final = 200
+"""Of one label that users make up, unless the configuration says otherwise."""
 
 _UNKNOWN: Final = "unknown"
-_OTHER: Final = "other"
-
-_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
-_OVERHEAD_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0)
 _OF_LIMITS: Final = "limit "
 """How findings of limits begin."""
-_BUCKETS: Final = (
-    "input",
-    "cache_read",
-    "cache_write_5m",
-    "cache_write_1h",
-    "output",
-    "reasoning",
-    "audio_input",
-    "audio_output",
-    "image_input",
-)
+_TOKEN_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.2, 0.5, 1.0, 2.5)
 
 _JOURNAL: Final[Mapping[str, str]] = {
     "appended_records": "Records written to the journal by this process.",
@@ -44,117 +37,140 @@ _JOURNAL: Final[Mapping[str, str]] = {
     "corrupt_segments": "Segments skipped from a damaged entry on.",
 }
 
-Labels = tuple[str, ...]
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What a meter is to know of the configuration."""
+
+    max_values: int = MAX_VALUES
+    older_gen_ai: Callable[[], bool] = bool
+    """Whether the older GenAI conventions' metrics are told too."""
+    kind_of: Callable[[str], str] = str
+    """The kind of the provider of a name."""
 
 
-class Family:
-    """A metric's name, help and label names, and its lines."""
+class _Calls:
+    """Families with one sample or so for each call."""
 
-    def __init__(self, name: str, kind: str, about: str, labels: Sequence[str]) -> None:
-        self.name = name
-        self._head = f"# HELP {name} {about}\n# TYPE {name} {kind}\n"
-        self._labels = labels
+    def __init__(self) -> None:
+        who = ("door", "model")
+        self.calls = Counts(
+            "switchgear_calls_total", "Finished calls.", ("door", "operation", "model", "status", "outcome")
+        )
+        self.errors = Counts(
+            "switchgear_errors_total", "Calls that ended in an error, by its class.", (*who, "class", "status")
+        )
+        self.duration = Histogram(
+            "switchgear_call_duration_seconds", "From a call's arrival to its end.", who, SECONDS
+        )  # fmt: skip
+        self.first_byte = Histogram(
+            "switchgear_first_byte_seconds", "From a call's arrival to its answer's first byte.", who, SECONDS
+        )
+        self.first_token = Histogram(
+            "switchgear_first_token_seconds", "From a streamed call's arrival to its first token.", who, SECONDS
+        )
+        self.output_token = Histogram(
+            "switchgear_output_token_seconds", "Seconds for each token behind the first, one mean for each streamed "
+            "call.", who, _TOKEN_SECONDS,
+        )  # fmt: skip
+        self.overhead = Histogram(
+            "switchgear_overhead_seconds", "What the gateway added before the first byte.", ("door",), OVERHEAD_SECONDS
+        )
+        self.total_overhead = Histogram(
+            "switchgear_call_overhead_seconds", "Of a call's whole time: what no attempt was under way.", ("door",),
+            OVERHEAD_SECONDS,
+        )  # fmt: skip
+        self.limits = Counts(
+            "switchgear_limited_calls_total", "Calls beyond a limit, by what became of them.", ("limit", "what")
+        )
+        self.rescued = Counts(
+            "switchgear_rescued_calls_total", "Calls answered by an attempt that was not the first, by what made it.",
+            ("model", "why"),
+        )  # fmt: skip
+        self.shadows = Counts(
+            "switchgear_shadow_calls_total", "Copies of calls whose answers nobody saw; in no other count of calls.",
+            ("model", "outcome"),
+        )  # fmt: skip
 
-    def text(self, lines: Iterable[str]) -> str:
-        """The exposition of the family."""
-        return self._head + "".join(lines)
 
-    def line(self, values: Labels, number: float, suffix: str = "", extra: str = "") -> str:
-        """One sample."""
-        pairs = [f'{label}="{_escaped(value)}"' for label, value in zip(self._labels, values, strict=True)]
-        if extra:
-            pairs.append(extra)
-        written = str(int(number)) if number == int(number) else repr(number)
-        labelled = f"{{{','.join(pairs)}}}" if pairs else ""
-        return f"{self.name}{suffix}{labelled} {written}\n"
+class _Attempts:
+    """Families with one sample or so for each attempt."""
 
+    def __init__(self) -> None:
+        self.attempts = Counts(
+            "switchgear_attempts_total", "Tries at deployments.", ("provider", "deployment", "status", "outcome")
+        )
+        self.errors = Counts(
+            "switchgear_attempt_errors_total", "Tries that failed, by their cause.", ("provider", "deployment", "class")
+        )
+        self.second = Counts(
+            "switchgear_second_attempts_total", "Tries that were not a call's first, by what made them.",
+            ("why", "provider", "outcome"),
+        )  # fmt: skip
+        self.cache = Counts(
+            "switchgear_cache_lookups_total", "Answers by whether a cache had some of the call; `provider`: the "
+            "provider's cache of prompts.", ("cache", "model", "result"),
+        )  # fmt: skip
+        self.tokens = Counts("switchgear_tokens_total", "Tokens by bucket.", ("model", "bucket", "estimated"))
+        self.heard = Counts(
+            "switchgear_audio_seconds_total", "Seconds of recordings, where the answer told them.", ("model",)
+        )
+        self.spoken = Counts("switchgear_characters_total", "Characters of text to be spoken.", ("model",))
+        self.cost = Counts(
+            "switchgear_cost_nano_usd_total", "Cost in nano-dollars (1e-9 USD).", ("model", "deployment", "estimated")
+        )
+        self.unpriced = Counts(
+            "switchgear_unpriced_attempts_total", "Attempts that cost nobody knows what.", ("model", "deployment")
+        )
 
-class Counts(Family):
-    """A counter with labels."""
-
-    def __init__(self, name: str, about: str, labels: Sequence[str]) -> None:
-        super().__init__(name, "counter", about, labels)
-        self._series: dict[Labels, float] = {}
-
-    def add(self, values: Labels, amount: float = 1) -> None:
-        """Count; series beyond the bound are folded into ``other``."""
-        if values not in self._series and len(self._series) >= MAX_SERIES:
-            values = (_OTHER,) * len(values)
-        self._series[values] = self._series.get(values, 0) + amount
-
-    def render(self) -> str:
-        """The exposition."""
-        return self.text(self.line(values, number) for values, number in self._series.items())
-
-
-class Histogram(Family):
-    """A histogram with labels and fixed bounds, in seconds."""
-
-    def __init__(self, name: str, about: str, labels: Sequence[str], bounds: Sequence[float]) -> None:
-        super().__init__(name, "histogram", about, labels)
-        self._bounds = bounds
-        self._series: dict[Labels, list[float]] = {}
-
-    def observe(self, values: Labels, seconds: float) -> None:
-        """Count one duration."""
-        if values not in self._series and len(self._series) >= MAX_SERIES:
-            values = (_OTHER,) * len(values)
-        row = self._series.setdefault(values, [0.0] * (len(self._bounds) + 2))
-        row[bisect_left(self._bounds, seconds)] += 1
-        row[-1] += seconds
-
-    def render(self) -> str:
-        """The exposition: cumulative buckets, sum and count."""
-        return self.text(line for values, row in self._series.items() for line in self._lines(values, row))
-
-    def _lines(self, values: Labels, row: Sequence[float]) -> Iterable[str]:
-        total = 0.0
-        for bound, number in zip((*self._bounds, float("inf")), row[:-1], strict=True):
-            total += number
-            written = "+Inf" if bound == float("inf") else f"{bound:g}"
-            yield self.line(values, total, "_bucket", f'le="{written}"')
-        yield self.line(values, row[-1], "_sum")
-        yield self.line(values, total, "_count")
+    def count(self, attempt: Attempt, model: str, deployment: str) -> None:
+        """Take one attempt in, by its bounded names."""
+        self.attempts.add((attempt.provider, deployment, str(attempt.status), attempt.outcome))
+        if attempt.outcome == "failed":
+            kind = attempt.cause or error_class(attempt.error, attempt.status)
+            self.errors.add((attempt.provider, deployment, kind))
+        if attempt.why:
+            self.second.add((attempt.why, attempt.provider, attempt.outcome))
+        if attempt.audio_seconds:
+            self.heard.add((model,), attempt.audio_seconds)
+        if attempt.characters:
+            self.spoken.add((model,), attempt.characters)
+        if attempt.cost == "unknown":
+            self.unpriced.add((model, deployment))
+        elif attempt.cost_nano_usd:
+            estimated = "true" if attempt.cost == "estimated" else "false"
+            self.cost.add((model, deployment, estimated), attempt.cost_nano_usd)
+        usage = attempt.usage
+        if usage is None:
+            return
+        estimated = "true" if usage.estimated else "false"
+        for bucket, tokens in filled(usage):
+            self.tokens.add((model, bucket, estimated), tokens)
+        if not usage.estimated:
+            self.cache.add(("provider", model, "hit" if usage.cache_read else "miss"))
 
 
 class Meter:
     """All metrics that finished calls give, and those of the journals that it is told to watch."""
 
-    def __init__(self) -> None:
-        self._models: set[str] = set()
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings or Settings()
+        self._cut = cut_counts()
+        most = self._settings.max_values
+        self._models = Names("model", most, self._cut)
+        self._deployments = Names("deployment", most, self._cut)
+        self._limit_names = Names("limit", most, self._cut)
         self._journals: list[Callable[[], Mapping[str, int]]] = []
         self._others: list[Callable[[], str]] = []
-        self._calls = Counts(
-            "switchgear_calls_total", "Finished calls.", ("door", "operation", "model", "status", "outcome")
-        )
-        self._duration = Histogram(
-            "switchgear_call_duration_seconds", "From a call's arrival to its end.", ("door", "model"), _SECONDS
-        )
-        self._first_byte = Histogram(
-            "switchgear_first_byte_seconds", "From a call's arrival to its answer's first byte.", ("door", "model"),
-            _SECONDS,
-        )  # fmt: skip
-        self._overhead = Histogram(
-            "switchgear_overhead_seconds", "What the gateway added before the first byte.", ("door",), _OVERHEAD_SECONDS
-        )
-        self._attempts = Counts(
-            "switchgear_attempts_total", "Tries at deployments.", ("provider", "deployment", "status", "outcome")
-        )
-        self._tokens = Counts("switchgear_tokens_total", "Tokens by bucket.", ("model", "bucket", "estimated"))
-        self._heard = Counts(
-            "switchgear_audio_seconds_total", "Seconds of recordings, where the answer told them.", ("model",)
-        )
-        self._spoken = Counts("switchgear_characters_total", "Characters of text to be spoken.", ("model",))
-        self._cost = Counts(
-            "switchgear_cost_nano_usd_total", "Cost in nano-dollars (1e-9 USD).", ("model", "deployment", "estimated")
-        )
-        self._unpriced = Counts(
-            "switchgear_unpriced_attempts_total", "Attempts that cost nobody knows what.", ("model", "deployment")
-        )
+        self._calls = _Calls()
+        self._attempts = _Attempts()
+        self._by_key = ByKey(most, self._cut)
+        self._by_process = ByProcess(self._cut)
+        self._gen_ai = GenAiMeter()
 
-        self._limits = Counts(
-            "switchgear_limited_calls_total", "Calls beyond a limit, by what became of them.", ("limit", "what")
-        )
+    def families(self) -> Sequence[Counts | Histogram]:
+        """All that calls give."""
+        own: list[Counts | Histogram] = [*vars(self._calls).values(), *vars(self._attempts).values()]
+        return (*own, *self._by_key.families(), *self._by_process.families(), *self._gen_ai.families(), self._cut)
 
     def watch(self, counts: Callable[[], Mapping[str, int]]) -> None:
         """Show a journal's counts too: those of a writer, of a reader, or of several together."""
@@ -167,67 +183,71 @@ class Meter:
     def count(self, record: CallRecord) -> None:
         """Take one finished call in."""
         model = self._model(record)
-        self._calls.add((record.door, record.operation, model, str(record.status), record.outcome))
-        self._duration.observe((record.door, model), record.duration_ns / 1e9)
-        self._first_byte.observe((record.door, model), record.first_byte_ns / 1e9)
+        if record.shadow_of:
+            self._calls.shadows.add((model, record.outcome))
+        else:
+            self._count_call(record, model)
+            self._by_key.count(record)
+        older = self._settings.older_gen_ai()
+        for attempt in record.attempts:
+            bounded = model in {_UNKNOWN, OTHER}
+            deployment = model if bounded else self._deployments.of(attempt.deployment)
+            self._attempts.count(attempt, model, deployment)
+            asked = deployment if deployment in {_UNKNOWN, OTHER} else attempt.model
+            self._gen_ai.count(record, attempt, self._settings.kind_of(attempt.provider), asked, older=older)
+
+    def _count_call(self, record: CallRecord, model: str) -> None:
+        calls, trace = self._calls, (record.id, (record.started_ns + record.duration_ns) / 1e9)
+        who = (record.door, model)
+        calls.calls.add((record.door, record.operation, model, str(record.status), record.outcome))
+        if record.outcome in {"refused", "failed"}:
+            calls.errors.add((*who, error_class(record.error, record.status), str(record.status)))
+        calls.duration.observe(who, record.duration_ns / 1e9, trace)
+        calls.first_byte.observe(who, record.first_byte_ns / 1e9)
         for finding in record.findings:
             if finding.startswith(_OF_LIMITS):
                 limit, _, what = finding[len(_OF_LIMITS) :].partition(": ")
-                self._limits.add((limit, what))
-        for attempt in record.attempts:
-            self._count_attempt(attempt, model)
+                calls.limits.add((self._limit_names.of(limit), what))
+        first_token = overhead = None
         if record.outcome == "ok" and record.attempts:
-            waited_ns = sum(attempt.first_byte_ns or attempt.duration_ns for attempt in record.attempts)
-            self._overhead.observe((record.door,), max(record.first_byte_ns - waited_ns, 0) / 1e9)
+            overhead = _overhead_before_first_byte(record)
+            calls.overhead.observe((record.door,), overhead)
+            calls.total_overhead.observe((record.door,), overhead_seconds(record))
+            first_token = self._count_answer(record, who, trace)
+        self._by_process.count(record, first_token, overhead)
 
-    def _count_attempt(self, attempt: Attempt, model: str) -> None:
-        deployment = model if model in {_UNKNOWN, _OTHER} else attempt.deployment
-        self._attempts.add((attempt.provider, deployment, str(attempt.status), attempt.outcome))
-        if attempt.audio_seconds:
-            self._heard.add((model,), attempt.audio_seconds)
-        if attempt.characters:
-            self._spoken.add((model,), attempt.characters)
-        if attempt.cost == "unknown":
-            self._unpriced.add((model, deployment))
-        elif attempt.cost_nano_usd:
-            estimated = "true" if attempt.cost == "estimated" else "false"
-            self._cost.add((model, deployment, estimated), attempt.cost_nano_usd)
-        usage = attempt.usage
-        if usage is None:
-            return
-        estimated = "true" if usage.estimated else "false"
-        for bucket in _BUCKETS:
-            tokens: int = getattr(usage, bucket)
-            if tokens:
-                self._tokens.add((model, bucket, estimated), tokens)
+    def _count_answer(self, record: CallRecord, who: tuple[str, str], trace: tuple[str, float]) -> float | None:
+        """What the attempt tells that answered; the seconds to its first token."""
+        won = winner(record)
+        if won is None:
+            return None
+        if won.why:
+            self._calls.rescued.add((who[1], won.why))
+        first_token = first_token_seconds(record, won)
+        if first_token is not None:
+            self._calls.first_token.observe(who, first_token, trace)
+        told = output_seconds(record, won)
+        if told is not None:
+            self._calls.output_token.observe(who, told[0])
+        return first_token
 
     def _model(self, record: CallRecord) -> str:
         if record.model in self._models or not record.model:
             return record.model
         if not any(_knew_model(attempt) for attempt in record.attempts):
             return _UNKNOWN
-        if len(self._models) >= MAX_MODELS:
-            return _OTHER
-        self._models.add(record.model)
-        return record.model
+        return self._models.of(record.model)
 
-    def render(self) -> str:
-        """Everything, as Prometheus reads it."""
-        families = (
-            self._calls,
-            self._duration,
-            self._first_byte,
-            self._overhead,
-            self._attempts,
-            self._tokens,
-            self._heard,
-            self._spoken,
-            self._cost,
-            self._unpriced,
-            self._limits,
-        )
-        own = "".join(family.render() for family in families) + "".join(self._journal_counts())
-        return own + "".join(exposition() for exposition in self._others)
+    def render(self, form: Form = "text") -> str:
+        """Everything, as Prometheus reads it; with OpenMetrics' exemplars, but not yet in its form."""
+        families = self.families()
+        own = [family.render(exemplars=form == "openmetrics") for family in families[:-1]]
+        cut = cut_counts()
+        cut.take(self._cut)
+        for family in families[:-1]:
+            if family.folded:
+                cut.add((family.name,), family.folded)
+        return "".join((*own, cut.render(), *self._journal_counts(), *(exposition() for exposition in self._others)))
 
     def _journal_counts(self) -> Iterable[str]:
         totals = Counter[str]()
@@ -239,10 +259,11 @@ class Meter:
             yield family.render()
 
 
+def _overhead_before_first_byte(record: CallRecord) -> float:
+    waited_ns = sum(attempt.first_byte_ns or attempt.duration_ns for attempt in record.attempts)
+    return max(record.first_byte_ns - waited_ns, 0) / 1e9
+
+
 def _knew_model(attempt: Attempt) -> bool:
     """Whether the upstream's answer leaves open that the model exists; a wrong model is refused with a 4xx."""
     return not 400 <= attempt.status < 500 or attempt.status in {401, 403, 408, 429}
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
