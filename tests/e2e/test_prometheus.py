@@ -1,4 +1,4 @@
-"""Prometheus scrapes a live server and evaluates our rules; Alertmanager tells of an alert once, and once of its end."""
+"""Prometheus scrapes a live server and evaluates our rules; Alertmanager tells once of an alert and once of its end."""
 
 import asyncio
 import json
@@ -6,7 +6,7 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from urllib.error import URLError
@@ -75,7 +75,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: Sequence[str], log: Path) -> Iterator[None]:
+def running(command: Sequence[str], log: Path) -> Generator[None]:
     """A process of the test's own, for the time of a ``with``."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=log.parent)
