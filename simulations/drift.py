@@ -1,0 +1,231 @@
+"""False alarms and power of the drift monitors, by simulation: ``make simulate`` prints what docs/drift.md quotes."""
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+
+from simulations.windows import (
+    Generator,
+    Source,
+    contaminated,
+    costs,
+    in_sessions,
+    languages,
+    lengths,
+    share_of,
+    texts,
+    topics,
+)
+from switchgear.traces.drift.categories import categories
+from switchgear.traces.drift.discoveries import Control, adjusted
+from switchgear.traces.drift.embedded import mean_distance, mmd
+from switchgear.traces.drift.page_hinkley import PageHinkley, designed
+from switchgear.traces.drift.psi import psi
+from switchgear.traces.drift.result import Plan, Result
+
+SEED: Final = 20_260
+CONTAMINATIONS: Final = (0.03, 0.06, 0.12, 0.25)
+BOTH: Final = (("mean distance", mean_distance), ("MMD", mmd))
+CUSTOMARY_PSI: Final = 0.1
+EACH_SESSION: Final = 5
+Check = Callable[[Generator, Plan], Result]
+
+
+class Shown(Struct, frozen=True, kw_only=True):
+    """Of many checks, the share that alarmed, and what one cost."""
+
+    alarms: float
+    runs: int
+    milliseconds: float
+
+    def __str__(self) -> str:
+        error = math.sqrt(max(self.alarms * (1 - self.alarms), 1 / self.runs) / self.runs)
+        return f"{100 * self.alarms:5.1f} % ± {100 * error:.1f}"
+
+
+def alarms(check: Check, runs: int, seed: int = SEED) -> Shown:
+    """Make a check ``runs`` times on fresh windows; times are of the processor, all threads together."""
+    verdicts: list[bool] = []
+    spent = 0.0
+    for run in range(runs):
+        chance = np.random.default_rng([seed, run])
+        before = time.process_time()
+        verdicts.append(check(chance, Plan(seed=seed + run, least=10)).verdict == "drift")
+        spent += time.process_time() - before
+    return Shown(alarms=share_of(verdicts), runs=runs, milliseconds=1000 * spent / runs)
+
+
+def embeddings(
+    test: Callable[..., Result], usual: Source, strange: Source, share: float, sizes: tuple[int, int]
+) -> Check:
+    """A check of a window against one in which a share of the inputs comes from elsewhere."""
+    current = contaminated(usual, strange, share)
+
+    def check(chance: Generator, plan: Plan) -> Result:
+        pooled = usual(chance, sizes[0]), current(chance, sizes[1])
+        return test(*pooled, plan)
+
+    return check
+
+
+def say(text: str = "") -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A Markdown table, row by row as they come."""
+    say(f"\n{title}\n")
+    say(f"| {' | '.join(heads)} |")
+    say("|---" * len(heads) + "|")
+    for row in rows:
+        say(f"| {' | '.join(str(cell).strip() for cell in row)} |")
+
+
+def of_embeddings(usual: Source, strange: Source, runs: int) -> Iterable[Sequence[object]]:
+    for sizes, share_of_runs in (((500, 500), 1), ((500, 200), 3), ((1000, 1000), 6)):
+        for name, test in BOTH:
+            made = runs // share_of_runs
+            still = alarms(embeddings(test, usual, strange, 0.0, sizes), made)
+            moved = [alarms(embeddings(test, usual, strange, share, sizes), made // 2) for share in CONTAMINATIONS]
+            slowest = max(shown.milliseconds for shown in (still, *moved))
+            yield name, f"{sizes[0]} v {sizes[1]}", still, *moved, f"{still.milliseconds:.0f}-{slowest:.0f} ms"
+
+
+def of_measures(runs: int) -> Iterable[Sequence[object]]:
+    numbers = (("length", lengths, 1.25), ("cost", costs, 1.5))
+    for sizes in ((500, 500), (100, 100), (2000, 300)):
+        for name, drawn, change in numbers:
+            tests = [_numbers(name, drawn, sizes, by) for by in (1.0, change)]
+            still, moved = (alarms(test, runs) for test in tests)
+            naive = share_of([_customary(tests[0], run) for run in range(runs // 3)])
+            yield name, f"{sizes[0]} v {sizes[1]}", still, f"{100 * naive:.1f} %", f"x {change}: {moved}"
+        still, moved = (alarms(_languages(sizes, share), runs) for share in (0.0, 0.1))
+        yield "language", f"{sizes[0]} v {sizes[1]}", still, "", f"10 % turn: {moved}"
+
+
+def _numbers(name: str, drawn: Callable[..., list[float]], sizes: tuple[int, int], by: float) -> Check:
+    return lambda chance, plan: psi(name, drawn(chance, sizes[0]), drawn(chance, sizes[1], by), plan)
+
+
+def _languages(sizes: tuple[int, int], share: float) -> Check:
+    return lambda chance, plan: categories(
+        "language", languages(chance, sizes[0]), languages(chance, sizes[1], share), plan
+    )
+
+
+def _customary(check: Check, run: int) -> bool:
+    return check(np.random.default_rng([SEED + 1, run]), Plan(least=10, permutations=1)).statistic > CUSTOMARY_PSI
+
+
+def of_sessions(usual: Source, runs: int) -> Iterable[Sequence[object]]:
+    """Sessions of five inputs that resemble each other: all of them taken, and one of each."""
+    for name, test in BOTH:
+        yield (
+            name,
+            alarms(_sessions(test, usual, 100, 1), runs),
+            alarms(_sessions(test, usual, 500, EACH_SESSION), runs),
+        )
+
+
+def _sessions(test: Callable[..., Result], usual: Source, sessions: int, every: int) -> Check:
+    def check(chance: Generator, plan: Plan) -> Result:
+        windows = [in_sessions(usual, chance, sessions, EACH_SESSION)[::every] for _ in range(2)]
+        return test(windows[0], windows[1], plan)
+
+    return check
+
+
+def of_discoveries(runs: int, tests: int = 120) -> Iterable[Sequence[object]]:
+    """P-values in pairs that lean the same way (as mean distance and MMD do), some of them of true changes."""
+    controls: tuple[Control, ...] = ("benjamini_hochberg", "benjamini_yekutieli")
+    for true_count in (0, 2, 12):
+        for control in controls:
+            false_shares: list[float] = []
+            found: list[float] = []
+            for run in range(runs):
+                values, is_true = p_values(np.random.default_rng([SEED, run]), tests, true_count)
+                told = np.asarray(adjusted(values, control)) <= 0.05
+                false_shares.append(float((told & ~is_true).sum() / max(told.sum(), 1)))
+                found.append(float((told & is_true).sum() / max(true_count, 1)))
+            single = f"{tests * 0.05:.0f}" if not true_count else ""
+            yield true_count, control, f"{100 * np.mean(false_shares):.1f} %", f"{100 * np.mean(found):.0f} %", single
+
+
+def p_values(chance: Generator, tests: int, true_count: int) -> tuple[list[float], np.ndarray]:
+    """One-sided p-values of normal scores: neighbours correlate by 0.8, changes are 4 standard deviations."""
+    shared = np.repeat(chance.standard_normal(tests // 2), 2)
+    scores = math.sqrt(0.8) * shared + math.sqrt(0.2) * chance.standard_normal(tests)
+    is_true = np.arange(tests) < true_count
+    scores = scores + 4.0 * is_true
+    return [0.5 * math.erfc(float(score) / math.sqrt(2)) for score in scores], is_true
+
+
+def of_rates(runs: int) -> Iterable[Sequence[object]]:
+    for events, trials in ((10, 2000), (100, 2000), (200, 1000)):
+        design = designed(events, trials, false_alarm_every=10_000)
+        simulated = [
+            run_lengths(rate, design_batch, runs, events, trials)
+            for rate, design_batch in ((design.usual_rate, 1), (design.usual_rate, 20), (design.raised_rate, 1))
+        ]
+        yield (
+            f"{events} of {trials}",
+            f"{100 * design.usual_rate:.2f} %",
+            f"{design.false_alarm_every:.0f}",
+            f"{simulated[0]:.0f}",
+            f"{simulated[1]:.0f}",
+            f"{design.noticed_after:.0f}",
+            f"{simulated[2]:.0f}",
+        )
+
+
+def run_lengths(rate: float, batch: int, runs: int, events: int, trials: int) -> float:
+    """Trials to an alarm, on average."""
+    chance = np.random.default_rng([SEED, batch, events])
+    watch = PageHinkley(designed(events, trials, false_alarm_every=10_000))
+    total = 0
+    done = 0
+    while done < runs:
+        for count in chance.binomial(batch, rate, 4096):
+            total += batch
+            done += watch.see(int(count), batch)
+            if done == runs:
+                break
+    return total / runs
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m simulations.drift", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few runs: to see that it works, not to quote")
+    parser.add_argument("--texts", nargs=2, type=Path, metavar=("USUAL", "STRANGE"), help="files with an input a line")
+    options = parser.parse_args()
+    runs = 60 if options.quick else 600
+    usual, strange = (texts(path) for path in options.texts) if options.texts else (topics(1), topics(2))
+    say(f"seed {SEED}, numpy {np.__version__}, {runs} runs at most")
+    heads = ("test", "windows", "no change", *(f"{100 * share:.0f} % strange" for share in CONTAMINATIONS), "CPU")
+    table("Embeddings", heads, of_embeddings(usual, strange, runs))
+    if options.texts:
+        return 0
+    heads = ("monitor", "windows", "no change", f"PSI > {CUSTOMARY_PSI} instead", "changed")
+    table("Measures", heads, of_measures(runs))
+    table(
+        "Sessions",
+        ("test", "all five inputs of 100 sessions", "one input of 500 sessions"),
+        of_sessions(usual, runs // 4),
+    )
+    heads = ("true changes", "control", "false among those told", "true ones found", "alarms without control")
+    table("False discoveries among 120 tests", heads, of_discoveries(runs * 2))
+    heads = ("reference", "usual at most", "ARL", "simulated", "in batches of 20", "noticed after", "simulated")
+    table("Page-Hinkley", heads, of_rates(runs))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
