@@ -16,7 +16,7 @@ PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make lock" PIP_CONFIG_FILE=/dev/null PIP_F
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-.PHONY: help run test test-long lint format bench bench-peers bench-profile docs real-model real-vllm sign-prices lock clean
+.PHONY: help run test test-long lint format bench bench-peers bench-profile simulate docs real-model real-vllm sign-prices lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1mmake %-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench-peers: $(READY) ## The same run with other gateways beside it, each in a f
 bench-profile: $(READY) ## CPU per request of the gateway, by function
 	@$(BIN)/python -m bench.profile $(ARGS)
 
+simulate: $(READY) ## False alarms and power of the drift monitors, by simulation (ARGS=--quick: to see that it works)
+	@$(BIN)/python -m simulations.drift $(ARGS)
+
 docs: $(READY) ## Render the generated parts of docs/ and check every link
 	@$(BIN)/python -m scripts.docs
 
@@ -73,7 +76,7 @@ lock: $(READY) ## Renew requirements/*.txt from pyproject.toml (ARGS="--upgrade"
 
 clean: ## Remove .venv, caches and build results
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist bench/build bench/results
-	find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests bench scripts simulations -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An interrupted installation leaves no stamp, so the next `make` starts it again; a new lock does the same.
 $(READY): requirements/dev.txt pyproject.toml

@@ -207,7 +207,7 @@ def main() -> int:
     parser.add_argument("--texts", nargs=2, type=Path, metavar=("USUAL", "STRANGE"), help="files with an input a line")
     options = parser.parse_args()
     runs = 60 if options.quick else 600
-    usual, strange = (texts(path) for path in options.texts) if options.texts else (topics(1), topics(2))
+    usual, strange = (texts(path) for path in options.texts) if options.texts else (topics(1), topics(2, middle=1))
     say(f"seed {SEED}, numpy {np.__version__}, {runs} runs at most")
     heads = ("test", "windows", "no change", *(f"{100 * share:.0f} % strange" for share in CONTAMINATIONS), "CPU")
     table("Embeddings", heads, of_embeddings(usual, strange, runs))

@@ -19,6 +19,8 @@ DIMENSIONS: Final = 256
 _TOPICS: Final = 60
 _STRAY: Final = 0.45
 """How far an input is from its topic, where topics are 1 from their common middle."""
+_APART: Final = 0.4
+"""How far the middles of two kinds of topics are apart, so that tests have about the power that real inputs give."""
 LANGUAGES: Final = ("en", "de", "fr", "es", "und", "ja", "pl", "tr", "sv", "he", "th", "vi")
 _LANGUAGE_SHARES: Final = (0.62, 0.12, 0.08, 0.06, 0.05, 0.03, 0.015, 0.01, 0.006, 0.004, 0.003, 0.002)
 _NANO_USD: Final = 1_000_000_000
@@ -30,7 +32,7 @@ def topics(seed: int, middle: int = 0) -> Source:
     falling = 1 / np.sqrt(np.arange(1, DIMENSIONS + 1))
     falling /= np.linalg.norm(falling)
     centres = generator.standard_normal((_TOPICS, DIMENSIONS)) * falling
-    centres += np.random.default_rng(middle).standard_normal(DIMENSIONS) * falling
+    centres += _APART * np.random.default_rng(middle).standard_normal(DIMENSIONS) * falling
     shares = 1 / np.arange(1, _TOPICS + 1)
     shares /= shares.sum()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "switchgear"
-CODE_FOLDERS = ("src", "tests", "bench", "scripts")
+CODE_FOLDERS = ("src", "tests", "bench", "scripts", "simulations")
 SKIPPED_FOLDERS = {"__pycache__", "build", "results"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

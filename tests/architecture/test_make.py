@@ -14,6 +14,7 @@ PROMISED = {
     "bench",
     "bench-peers",
     "bench-profile",
+    "simulate",
     "docs",
     "real-model",
     "real-vllm",
