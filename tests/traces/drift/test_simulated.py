@@ -1,5 +1,7 @@
 """The simulations, with few runs and fixed seeds: what `make simulate` shows at length stays true."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -11,11 +13,12 @@ from switchgear.traces.drift.page_hinkley import designed
 from switchgear.traces.drift.psi import psi
 from switchgear.traces.drift.result import Result
 
+Test = Callable[..., Result]
 FEW = (250, 250)
 
 
 @pytest.mark.parametrize("test", [mean_distance, mmd], ids=["mean_distance", "mmd"])
-def test_embeddings_alarm_seldom_without_a_change_and_nearly_always_with_a_quarter_strange(test: type[Result]) -> None:
+def test_embeddings_alarm_seldom_without_a_change_and_nearly_always_with_a_quarter_strange(test: Test) -> None:
     usual, strange = topics(1), topics(2, middle=1)
     assert alarms(embeddings(test, usual, strange, 0.0, FEW), 100).alarms <= 0.12
     assert alarms(embeddings(test, usual, strange, 0.25, (500, 500)), 12).alarms >= 0.9

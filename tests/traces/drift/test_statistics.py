@@ -1,6 +1,7 @@
 """The tests of two windows: exact where a formula says so, blind to nothing that changed, quiet where nothing did."""
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from switchgear.traces.drift.psi import by_chance, index_of, psi
 from switchgear.traces.drift.result import Plan, Result
 
 BOTH = pytest.mark.parametrize("test", [mean_distance, mmd], ids=["mean_distance", "mmd"])
+Test = Callable[[np.ndarray, np.ndarray, Plan], Result]
 PLAN = Plan(seed=7)
 SMALL = Plan(seed=7, least=2)
 
@@ -24,7 +26,7 @@ def windows(share: float, seed: int = 3, count: int = 500) -> tuple[np.ndarray, 
 
 
 @BOTH
-def test_a_quarter_of_strange_inputs_is_drift(test: type[Result]) -> None:
+def test_a_quarter_of_strange_inputs_is_drift(test: Test) -> None:
     result = test(*windows(0.25), PLAN)
     assert result.verdict == "drift"
     assert result.statistic > result.threshold
@@ -34,7 +36,7 @@ def test_a_quarter_of_strange_inputs_is_drift(test: type[Result]) -> None:
 
 
 @BOTH
-def test_the_same_inputs_are_no_drift_and_have_no_effect(test: type[Result]) -> None:
+def test_the_same_inputs_are_no_drift_and_have_no_effect(test: Test) -> None:
     reference, _ = windows(0)
     result = test(reference, reference, PLAN)
     assert result.verdict == "none"
@@ -42,18 +44,18 @@ def test_the_same_inputs_are_no_drift_and_have_no_effect(test: type[Result]) -> 
 
 
 @BOTH
-def test_inputs_that_are_all_equal_are_no_drift(test: type[Result]) -> None:
+def test_inputs_that_are_all_equal_are_no_drift(test: Test) -> None:
     same = np.ones((500, 8), dtype=np.float32)
     assert test(same, same, PLAN).p_value > 0.9
 
 
 @BOTH
-def test_equal_seeds_give_equal_results(test: type[Result]) -> None:
+def test_equal_seeds_give_equal_results(test: Test) -> None:
     assert test(*windows(0.1), PLAN) == test(*windows(0.1), PLAN)
 
 
 @BOTH
-def test_windows_below_the_least_are_not_judged(test: type[Result]) -> None:
+def test_windows_below_the_least_are_not_judged(test: Test) -> None:
     reference, current = windows(0.25)
     result = test(reference, current[:499], PLAN)
     assert result.verdict == "too_few"
@@ -61,7 +63,7 @@ def test_windows_below_the_least_are_not_judged(test: type[Result]) -> None:
 
 
 @BOTH
-def test_embeddings_of_two_kinds_are_not_compared(test: type[Result]) -> None:
+def test_embeddings_of_two_kinds_are_not_compared(test: Test) -> None:
     result = test(np.zeros((500, 8), dtype=np.float32), np.zeros((500, 9), dtype=np.float32), PLAN)
     assert (result.verdict, result.reason) == ("too_few", "embeddings of 8 and of 9 dimensions cannot be compared")
 
