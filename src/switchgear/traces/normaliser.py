@@ -7,6 +7,8 @@ specific first, until one says something that can be read. Nothing that a sender
 from collections.abc import Iterable, Mapping
 from typing import Final, cast
 
+from msgspec import structs
+
 from switchgear.kernel.span import NOTHING, Content, Span, SpanEvent, SpanKind, SpanStatus, ToldSpan
 from switchgear.traces.conventions import Convention, discover
 from switchgear.traces.conventions.content import contents
@@ -70,7 +72,7 @@ def _row(reading: Reading, origin: Origin, spoken: tuple[Convention, ...]) -> Sp
     cost = cost_of(reading)
     status, message, level = _status(reading)
     asked, answered, finish = contents(reading)
-    return Span(
+    span = Span(
         project=origin.project,
         trace_id=told.trace_id,
         span_id=told.span_id,
@@ -82,12 +84,6 @@ def _row(reading: Reading, origin: Origin, spoken: tuple[Convention, ...]) -> Sp
         status=status,
         status_message=message,
         level=level,
-        trace_name=word("trace_name"),
-        service=word("service"),
-        environment=word("environment"),
-        release=word("release"),
-        user=word("user"),
-        session=word("session"),
         tags=_tags(reading),
         metadata=metadata,
         operation=word("operation").lower() or OPERATIONS_OF_KINDS.get(kind, ""),
@@ -102,13 +98,7 @@ def _row(reading: Reading, origin: Origin, spoken: tuple[Convention, ...]) -> Sp
         finish=reading.first("finish", _finish, "") or _finish(finish),
         tool_name=word("tool_name") or (sound(told.name) if kind == "tool" else ""),
         tool_call_id=word("tool_call_id"),
-        prompt_name=word("prompt_name"),
-        prompt_version=word("prompt_version"),
-        prompt_label=word("prompt_label"),
         key=origin.key or word("key"),
-        route=word("route"),
-        call_id=word("call_id"),
-        cache=word("cache"),
         input=asked,
         output=answered,
         attributes=_left(reading, asked, answered),
@@ -116,6 +106,27 @@ def _row(reading: Reading, origin: Origin, spoken: tuple[Convention, ...]) -> Sp
         events=tuple(_event(event) for event in told.events) if told.events else (),
         scope=_scope(told),
         convention=spoken[0].name if spoken else "",
+    )
+    return _with_words(span, reading)
+
+
+def _with_words(span: Span, reading: Reading) -> Span:
+    """With the fields that are a word as it came."""
+    word = reading.word
+    return structs.replace(
+        span,
+        trace_name=word("trace_name"),
+        service=word("service"),
+        environment=word("environment"),
+        release=word("release"),
+        user=word("user"),
+        session=word("session"),
+        prompt_name=word("prompt_name"),
+        prompt_version=word("prompt_version"),
+        prompt_label=word("prompt_label"),
+        route=word("route"),
+        call_id=word("call_id"),
+        cache=word("cache"),
     )
 
 

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from switchgear.kernel.span import ToldSpan
 from switchgear.traces import conventions
 from switchgear.traces.conventions import discover
@@ -29,9 +27,9 @@ def test_the_most_specific_convention_comes_first_and_genai_last() -> None:
     assert len(names) == len(set(names)) == 8
 
 
-def test_a_new_convention_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_convention_is_one_new_file(tmp_path: Path) -> None:
     (tmp_path / "acme_of_a_test.py").write_text(ACME, encoding="utf-8")
-    monkeypatch.setattr(conventions, "__path__", [*conventions.__path__, str(tmp_path)])
+    conventions.__path__.append(str(tmp_path))
     told = ToldSpan(
         trace_id="1" * 32,
         span_id="2" * 16,
@@ -41,7 +39,11 @@ def test_a_new_convention_is_one_new_file(tmp_path: Path, monkeypatch: pytest.Mo
         attributes={"acme.kind": "llm", "acme.model": "a-1", "acme.in": 3, "acme.out": 4, "gen_ai.system": "acme"},
     )
 
-    span = Normaliser()(told, Origin(project="p", door="otlp"))
+    try:
+        normalise = Normaliser()
+    finally:
+        conventions.__path__.remove(str(tmp_path))
+    span = normalise(told, Origin(project="p", door="otlp"))
 
     assert (span.convention, span.kind, span.model, span.provider) == ("acme", "llm", "a-1", "acme")
     assert span.usage is not None

@@ -13,12 +13,9 @@ Fields are those of :class:`~switchgear.kernel.span.Span`, and these, of which o
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Any, Final, Literal
 
 from msgspec import Struct
-
-if TYPE_CHECKING:
-    from switchgear.traces.conventions.reading import Reading
 
 Words = Mapping[str, str]
 
@@ -68,5 +65,5 @@ class Convention(Struct, frozen=True, kw_only=True):
     accounting: Accounting = Accounting()
     sums_up: frozenset[str] = SUMS_UP
     """Kinds of span whose usage only sums up what spans below them tell as well."""
-    complete: "Callable[[Reading], None] | None" = None
-    """Tells further fields from those that were found."""
+    complete: Callable[[Any], None] | None = None
+    """Is given the ``Reading``, and tells further fields from those that were found."""

@@ -39,11 +39,10 @@ def usage_of(reading: Reading, spoken: tuple[Convention, ...]) -> tuple[Usage | 
             holds[place] = spelled
     for part, field in _FIELDS:
         for said in fields.get(field, ()):
+            held = by_place.setdefault(said.rank // _PER_CONVENTION, {})
             number = count(said.value)
-            if number is not None:
-                held = by_place.setdefault(said.rank // _PER_CONVENTION, {})
-                if number > held.get(part, -1):
-                    held[part] = number
+            if number is not None and number > held.get(part, -1):
+                held[part] = number
     loose: dict[str, int] = {}
     for place in sorted(by_place):
         counts = by_place[place]
