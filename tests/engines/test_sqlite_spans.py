@@ -68,6 +68,7 @@ async def test_a_kill_loses_nothing_that_was_acknowledged_and_doubles_nothing(tm
     for kill in range(3):
         with Popen([sys.executable, str(WRITER), str(path), str(first)], stdout=PIPE) as process:  # noqa: ASYNC220
             assert process.stdout is not None
+            told = b""
             for _ in range(5 + 3 * kill):
                 told = process.stdout.readline()
             process.kill()

@@ -96,7 +96,7 @@ def _spans() -> st.SearchStrategy[Span]:
         input=_contents(),
         output=_contents(),
         **dict.fromkeys(_TEXT_FIELDS, text),
-    )  # pyright: ignore[reportCallIssue, reportArgumentType]
+    )
 
 
 def spans_of_traces() -> st.SearchStrategy[list[Span]]:
@@ -130,7 +130,7 @@ def _filters() -> st.SearchStrategy[Filter]:
             st.builds(Not, filter=inner),
         ),
         max_leaves=5,
-    )  # pyright: ignore[reportReturnType]
+    )
 
 
 def _windows() -> st.SearchStrategy[Window]:
