@@ -35,13 +35,16 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def _word(draw: np.random.Generator, size: int) -> str:
+    return "".join(chr(97 + int(number)) for number in draw.integers(0, 26, size))
+
+
 class Spans:
     """Spans like many, of 6,000 different words."""
 
     def __init__(self) -> None:
         draw = np.random.default_rng(1)
-        letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
-        self.words = ["".join(map(str, draw.choice(letters, int(size)))) for size in draw.integers(3, 10, 6_000)]
+        self.words = [_word(draw, int(size)) for size in draw.integers(3, 10, 6_000)]
         self._long = [self._text(draw, 110) for _ in range(TEXTS)]
         self._short = [self._text(draw, 60) for _ in range(TEXTS)]
 
