@@ -36,7 +36,7 @@ def say(line: str) -> None:
 
 
 def _word(draw: np.random.Generator, size: int) -> str:
-    return "".join(chr(97 + int(number)) for number in draw.integers(0, 26, size))
+    return bytes(draw.integers(97, 123, size, dtype=np.uint8)).decode()
 
 
 class Spans:
