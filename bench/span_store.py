@@ -49,7 +49,8 @@ class Spans:
         self._short = [self._text(draw, 60) for _ in range(TEXTS)]
 
     def _text(self, draw: np.random.Generator, count: int) -> str:
-        return " ".join(self.words[number] for number in draw.integers(0, len(self.words), count))
+        numbers: list[int] = draw.integers(0, len(self.words), count).tolist()
+        return " ".join(self.words[number] for number in numbers)
 
     def _content(self, role: str, text: str, number: int) -> Content:
         part = json.encode({"role": role, "parts": [{"type": "text", "content": f"{number} {text}"}]})
