@@ -82,7 +82,8 @@ def _last_said(messages: Sequence[Message]) -> str:
 def _answer(dialect: Dialect, body: bytes) -> Content:
     if dialect.family == "count_tokens":
         return NOTHING
-    answer: Completion | Embeddings | Ranking = dialect.read_reply(body) if body.lstrip()[:1] in (b"{", b"[") else _folded(dialect, body)
+    is_whole = body.lstrip()[:1] in (b"{", b"[")
+    answer: Completion | Embeddings | Ranking = dialect.read_reply(body) if is_whole else _folded(dialect, body)
     if isinstance(answer, Embeddings):
         return NOTHING  # vectors say nothing to people, and are large
     if isinstance(answer, Ranking):
