@@ -176,8 +176,7 @@ def _answered(tally: Tally, error: SwitchgearError | None) -> bool:
 async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, how: Manner = FIRST) -> Reply:
     """Try ``call`` once at ``deployment``; the entry in ``call.attempts`` says how it went.
 
-    Raises BadRequest or UnsupportedField when the request cannot be written for the upstream, UpstreamError when the
-    upstream fails.
+    Raises BadRequest or UnsupportedField for a request that the upstream cannot be asked, UpstreamError when it fails.
     """
     health = deployment.health
     try:
@@ -204,8 +203,7 @@ async def attempt(call: Call, deployment: Deployment, plan: Plan, clock: Clock, 
         target = plan.stream_target if call.stream else plan.target
         if target.sign is not None:
             extra = (*extra, *target.sign(target.path, body))
-        if call.trace is not None:
-            extra = (*extra, *call.trace_headers(entry))
+        extra = extra if call.trace is None else (*extra, *call.trace_headers(entry))
         sending = deployment.connected.transport.send(target, body, timers, extra)
         limit = timers.first_token_seconds if call.stream else None
         upstream = await (sending if limit is None else _within(limit, sending))
