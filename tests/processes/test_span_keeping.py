@@ -30,16 +30,16 @@ class Spans:
         return len(self.kept) - before
 
     async def find(self, question: Find) -> Found:
-        raise NotImplementedError
+        raise OSError("not asked here")
 
     async def aggregate(self, question: Aggregate) -> list[Group]:
-        raise NotImplementedError
+        raise OSError("not asked here")
 
     async def read(self, project: str, trace_id: str, span_ids: Sequence[str]) -> list[Span]:
-        raise NotImplementedError
+        raise OSError("not asked here")
 
     async def delete(self, doomed: Doomed) -> int:
-        raise NotImplementedError
+        raise OSError("not asked here")
 
 
 def keeper(directory: Path, store: Spans, clock: FrozenClock | None = None) -> SpanKeeper:
