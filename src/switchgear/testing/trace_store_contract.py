@@ -80,6 +80,18 @@ async def sums_of(store: TraceStore) -> tuple[object, ...]:
     return listed
 
 
+async def places_by_sevens(store: TraceStore, *, newest_first: bool) -> list[tuple[int, str, str]]:
+    """Where each span stands, page by page."""
+    seen: list[tuple[int, str, str]] = []
+    after = ""
+    while True:
+        page = await store.find(Find(window=ALL, limit=7, newest_first=newest_first, after=after))
+        seen += [(row.started_ns, row.trace_id, row.span_id) for row in page.spans]
+        after = page.after
+        if not after:
+            return seen
+
+
 def outer(**changes: object) -> Span:
     """A client's call of a model."""
     return sample(1, 1, kind="llm", usage=Usage(input=10, output=1), cost_nano_usd=100, **changes)
@@ -167,15 +179,7 @@ class TraceStoreContract:
         async with opener() as store:
             await store.write([sample(n % 3, n, started_ns=BEGIN_NS + n // 4) for n in range(50)])
             for newest_first in (True, False):
-                seen: list[tuple[int, str, str]] = []
-                after = ""
-                while True:
-                    question = Find(window=ALL, limit=7, newest_first=newest_first, after=after)
-                    page = await store.find(question)
-                    seen += [(row.started_ns, row.trace_id, row.span_id) for row in page.spans]
-                    after = page.after
-                    if not after:
-                        break
+                seen = await places_by_sevens(store, newest_first=newest_first)
                 assert seen == sorted(seen, reverse=newest_first)
                 assert len(set(seen)) == 50
 
