@@ -25,8 +25,8 @@ def priced(**changes: object) -> Attempt:
 
 
 def captured(**changes: object) -> CapturedRecord:
-    said = {name: getattr(record(1), name) for name in CallRecord.__struct_fields__}
-    return CapturedRecord(**{**said, "capture": "full", "dialect": "openai_chat", **changes})
+    plain = msgspec.convert(msgspec.to_builtins(record(1)), CapturedRecord)
+    return msgspec.structs.replace(plain, **{"capture": "full", "dialect": "openai_chat", **changes})
 
 
 def test_the_calls_span_says_who_asked_what_and_what_it_cost() -> None:
