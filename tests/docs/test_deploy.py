@@ -59,13 +59,13 @@ def test_every_metric_of_the_rules_is_exposed_and_every_recorded_series_is_recor
     assert unknown(queries) == set()
     recorded = {str(rule["record"]) for rule in rules() if "record" in rule}
     assert {name for text in queries for name in RECORDED.findall(text)} <= recorded
-    page = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8")
     assert [name for name in recorded if f"`{name}`" not in page] == []
 
 
 def test_every_alert_has_a_duration_a_severity_and_a_runbook_and_every_runbook_an_alert() -> None:
     alerts = [rule for rule in rules() if "alert" in rule]
-    page = ROOT / "docs" / "alerts.md"
+    page = ROOT / "docs" / "runbooks.md"
     found = anchors(page)
     for alert in alerts:
         notes, labels = cast("dict[str, str]", alert["annotations"]), cast("dict[str, str]", alert["labels"])

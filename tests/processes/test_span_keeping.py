@@ -8,7 +8,7 @@ import pytest
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.query import Aggregate, Doomed, Find, Found, Group
 from switchgear.kernel.span import Span
-from switchgear.processes.span_keeping import OFFSETS_FILE, SpanKeeper, forget
+from switchgear.processes.span_keeping import OFFSETS_FILE, SpanKeeper
 from switchgear.traces.offsets import FileOffsets
 from switchgear.wire.registry import discover
 from tests.traces.samples import record, write, writer
@@ -82,11 +82,3 @@ async def test_the_position_is_kept_after_the_spans(tmp_path: Path) -> None:
 
     assert FileOffsets(tmp_path / OFFSETS_FILE).load()
     assert len(store.kept) == 2
-
-
-async def test_the_journal_does_not_wait_for_a_store_that_is_none(tmp_path: Path) -> None:
-    keeper(tmp_path, Spans()).open()
-    forget(tmp_path)
-    forget(tmp_path)
-
-    assert not (tmp_path / OFFSETS_FILE).exists()

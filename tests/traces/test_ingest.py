@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from switchgear.app.spans import understood
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.errors import Internal, Overloaded
 from switchgear.kernel.query import Find, Window
 from switchgear.kernel.span import Span, SpanEvent, ToldSpan
 from switchgear.traces.ingest import Bounds, Ingest
 from switchgear.traces.intake import Origin
+from switchgear.traces.normaliser import Normaliser
 from switchgear.traces.span_checks import KEPT_CHARACTERS, MAX_VALUE_CHARACTERS, NOTES
 from tests.traces.spans import NOW_NS, ORIGIN, SECOND_NS, ToldStore, told
 
@@ -24,7 +24,7 @@ def as_it_is(span: Span) -> Span:
 
 
 def ingest(store: ToldStore, bounds: Bounds | None = None) -> Ingest:
-    return Ingest(store, understood, as_it_is, FrozenClock(), bounds)
+    return Ingest(store, Normaliser(), as_it_is, FrozenClock(), bounds)
 
 
 async def only_span(store: ToldStore) -> Span:

@@ -12,7 +12,6 @@ from switchgear.config.model import Config
 from switchgear.config.secret import Secret
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.ids import Ids
-from switchgear.kernel.query import Aggregate, Group
 from switchgear.kernel.upstream import Transport
 from switchgear.rest.objects import Objects
 from switchgear.traces.alerts.deliver.email import Email, Server
@@ -27,14 +26,6 @@ from switchgear.traces.alerts.watch import Pace, Watch
 
 _DAY_SECONDS: Final = 86_400
 _MAIL_PORT: Final = 587
-
-
-class NoSpans:
-    """Where no store of spans is open: every question is left unanswered, and no alert says that all is well."""
-
-    async def aggregate(self, question: Aggregate) -> list[Group]:
-        """Raises OSError."""
-        raise FileNotFoundError("this control process has no store of spans")
 
 
 class Receivers:

@@ -32,11 +32,11 @@ from switchgear.rest.principal import Asker, Principal, Resolver
 from switchgear.rest.resource import Resource
 from switchgear.rest.resource_routes import resource_routes
 from switchgear.rest.route import Answer, Asked, Route
-from switchgear.traces.api import trace_routes
 from switchgear.traces.alerts.api import alert_routes
 from switchgear.traces.alerts.service import Alerts
-from switchgear.traces.scores.api import score_routes
+from switchgear.traces.api import trace_routes
 from switchgear.traces.families import Form
+from switchgear.traces.scores.api import score_routes
 
 _MAX_CALLS: Final = 1000
 

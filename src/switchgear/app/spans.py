@@ -1,6 +1,7 @@
 """Spans put together: their store, the one way in, the doors, and what the management API shows of them."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from fastapi import APIRouter, Request
@@ -10,15 +11,14 @@ from switchgear.app.span_prices import SpanPrices
 from switchgear.auth.model import KeyRing
 from switchgear.config.model import Config
 from switchgear.config.traces import Traces
-from switchgear.engines.memory_spans import MemorySpans
+from switchgear.engines.sqlite_spans.store import SqliteSpans
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.ports import TraceStore
-from switchgear.kernel.span import Span, ToldSpan
 from switchgear.rest.principal import Asker
 from switchgear.traces.doors import otlp
 from switchgear.traces.doors.entrance import Entrance
 from switchgear.traces.ingest import Ingest
-from switchgear.traces.intake import Origin
+from switchgear.traces.normaliser import Normaliser
 
 
 class SpanStore(TraceStore, Protocol):
@@ -38,6 +38,8 @@ class SpanWork(Struct, frozen=True, kw_only=True):
 
     store: SpanStore
     ingest: Ingest
+    entrance: Entrance
+    """Who is let in at its doors."""
     routers: tuple[APIRouter, ...]
 
     def metrics(self) -> str:
@@ -52,7 +54,7 @@ class SpanWork(Struct, frozen=True, kw_only=True):
 
 async def open_spans(settings: Traces) -> SpanStore:
     """The store that ``settings`` name, opened. Raises OSError."""
-    store = MemorySpans()
+    store = SqliteSpans(Path(settings.path))
     await store.start()
     return store
 
@@ -62,26 +64,7 @@ async def span_work(
 ) -> SpanWork:
     """All of it. Raises OSError when the store cannot be opened."""
     store = await open_spans(config().traces)
-    ingest = Ingest(store, understood, SpanPrices(config), clock)
+    ingest = Ingest(store, Normaliser(), SpanPrices(config), clock)
     entrance = Entrance(ring, asker, clock)
-    return SpanWork(store=store, ingest=ingest, routers=(otlp.router(ingest, entrance, ingest.counts),))
-
-
-def understood(told: ToldSpan, origin: Origin) -> Span:
-    """A row of what every span has."""
-    return Span(
-        project=origin.project,
-        trace_id=told.trace_id,
-        span_id=told.span_id,
-        parent_id=told.parent_id,
-        name=told.name,
-        started_ns=told.started_ns,
-        ended_ns=told.ended_ns,
-        status=told.status,
-        status_message=told.status_message,
-        service=str(told.resource.get("service.name", "")),
-        attributes=told.attributes,
-        resource=told.resource,
-        events=told.events,
-        scope=f"{told.scope_name}@{told.scope_version}" if told.scope_version else told.scope_name,
-    )
+    routers = (otlp.router(ingest, entrance, ingest.counts),)
+    return SpanWork(store=store, ingest=ingest, entrance=entrance, routers=routers)

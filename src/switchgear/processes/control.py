@@ -10,12 +10,11 @@ from pathlib import Path
 
 import uvicorn
 import uvloop
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from msgspec import Struct
 
+from switchgear.app.alerts import AlertParts, alert_runner
 from switchgear.app.asker import asker_of, gateway_of
-from switchgear.app.alerts import AlertParts, NoSpans, alert_runner
-from switchgear.app.asker import gateway_of
 from switchgear.app.batches import BatchWork, batch_work
 from switchgear.app.console import Console, Doorstep, console
 from switchgear.app.control import control
@@ -28,6 +27,7 @@ from switchgear.app.management import Management, Sources
 from switchgear.app.metrics import exposed, meter_settings
 from switchgear.app.migrations import upgrade
 from switchgear.app.spans import SpanWork, span_work
+from switchgear.app.tool_doors import ToolDoors, tool_doors
 from switchgear.auth.directory import Directory
 from switchgear.auth.master_key import read_master_keys
 from switchgear.auth.model import KeyRing
@@ -39,7 +39,6 @@ from switchgear.kernel.clock import Clock, SystemClock
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.ids import Ids, seeded_bits
 from switchgear.kernel.limit_report import LimitReport, merged_limits
-from switchgear.kernel.ports import TraceStore
 from switchgear.ledger.service import Ledger
 from switchgear.processes.bookkeeping import Bookkeeper
 from switchgear.processes.bookkeeping import identity as identity_of_journal
@@ -54,7 +53,7 @@ from switchgear.processes.open_calls import keep_burying
 from switchgear.processes.options import ControlOptions, read_options
 from switchgear.processes.reports import living_reports
 from switchgear.processes.signals import stop_event
-from switchgear.processes.span_keeping import SpanKeeper, forget
+from switchgear.processes.span_keeping import SpanKeeper
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.routing.report import Word, word
 from switchgear.traces.alerts.jobs import Runner as AlertRunner
@@ -212,12 +211,13 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
         limits=lambda: _limits(word(living_reports(journal), clock.wall_ns())),
         spans=parts.spans.store,
     )
-    server = _server(control(sources, management, parts.console.pages, (*work.routers, *parts.spans.routers)), options)
+    routers = (*work.routers, *parts.spans.routers, *_tool_doors(parts, management.ids))
+    server = _server(control(sources, management, parts.console.pages, routers), options)
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve())
     rounds = (follower.run(), file.follow(), parts.feeding.run(), books.run(), keep_burying(journal, clock))
     following = [loop.create_task(each) for each in rounds]
-    following.append(loop.create_task(_spans_kept(journal, parts.spans.store, clock, file)))
+    following.append(loop.create_task(_span_keeper(parts).run()))
     following.append(loop.create_task((await _alerts(parts, line_transport, management.ids, parts.spans.store)).run()))
     if work.runner is not None and file.config.batches is not None:
         following.append(loop.create_task(work.runner.run()))
@@ -236,15 +236,28 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     return 0
 
 
-async def _spans_kept(journal: Path, store: TraceStore | None, clock: Clock, file: _File) -> None:
-    """Keep the spans of calls until cancelled, where there is a store."""
-    if store is None:
-        forget(journal)
-        return
-    keeper = SpanKeeper(
-        journal, store, clock, dialects(), lambda: {name: entry.kind for name, entry in file.config.providers.items()}
+def _tool_doors(parts: _Parts, ids: Ids) -> tuple[APIRouter, ...]:
+    """The doors of other tracing tools."""
+    spans = parts.spans
+    made = ToolDoors(
+        database=parts.database,
+        intake=spans.ingest,
+        store=spans.store,
+        entrance=spans.entrance,
+        clock=parts.clock,
+        ids=ids,
+        media_folder=parts.journal / "media",
     )
-    await keeper.run()
+    return tool_doors(made)
+
+
+def _span_keeper(parts: _Parts) -> SpanKeeper:
+    """Who keeps the spans of calls."""
+
+    def kinds() -> dict[str, str]:
+        return {name: entry.kind for name, entry in parts.file.config.providers.items()}
+
+    return SpanKeeper(parts.journal, parts.spans.store, parts.clock, dialects(), kinds)
 
 
 async def _batches(parts: _Parts, options: ControlOptions, transport: HttpTransport, ids: Ids) -> BatchWork:

@@ -116,8 +116,3 @@ class SpanKeeper:
         if not self._failing:
             self._failing = True
             self._log.error("spans of calls are not kept, and the journal holds what is owed: %s", error)
-
-
-def forget(directory: Path) -> None:
-    """Nobody keeps spans: the journal need not wait for them. Raises OSError."""
-    (directory / OFFSETS_FILE).unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Final
 
-from switchgear.traces.meter import Family
+from switchgear.traces.families import Family
 
 _TAKEN: Final = ("switchgear_spans_taken_total", "counter", "Spans that are on the disk; known ones count too.")
 _REFUSED: Final = ("switchgear_spans_refused_total", "counter", "Single spans that were not taken, by reason.")

@@ -6,12 +6,13 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from switchgear.app.alerts import AlertParts, NoSpans, alert_runner
+from switchgear.app.alerts import AlertParts, alert_runner
 from switchgear.app.database import ControlDatabase
 from switchgear.config import Config, parse
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.ids import Ids, seeded_bits
 from switchgear.kernel.limit_report import LimitReport
+from switchgear.kernel.query import Aggregate, Group
 from switchgear.rest.objects import Objects
 from switchgear.testing.scripted_upstream import Peer, ScriptedUpstream
 from switchgear.traces.alerts import store
@@ -115,7 +116,14 @@ async def test_rules_are_looked_at_no_sooner_than_the_configuration_says(
     assert turns == [1, 1, 2, 2, 3]
 
 
-async def test_without_a_store_of_spans_a_rule_is_unanswered(
+class Unreachable:
+    """A store of spans that does not answer."""
+
+    async def aggregate(self, question: Aggregate) -> list[Group]:
+        raise FileNotFoundError("this store is gone")
+
+
+async def test_where_the_store_of_spans_does_not_answer_a_rule_is_unanswered(
     database: ControlDatabase, transport: HttpTransport
 ) -> None:
     clock = FrozenClock()
@@ -128,7 +136,7 @@ async def test_without_a_store_of_spans_a_rule_is_unanswered(
         ids=Ids(clock, seeded_bits()),
         owner="here",
     )
-    await alert_runner(parts, transport, NoSpans(), no_limits).turn()
+    await alert_runner(parts, transport, Unreachable(), no_limits).turn()
     async with database.read() as connection:
         found = await store.standings(connection)
     assert [(one.state, one.knowledge) for one in found] == [("inactive", "unanswered")]

@@ -11,7 +11,6 @@ import pytest
 from fastapi import FastAPI
 
 from switchgear.app.asker import asker_of
-from switchgear.app.spans import understood
 from switchgear.auth.model import KeyRing, VirtualKey, digest_of, key_ring
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.query import Find, Window
@@ -19,6 +18,7 @@ from switchgear.kernel.span import Span, ToldSpan
 from switchgear.traces.doors import otlp
 from switchgear.traces.doors.entrance import Entrance, Limits
 from switchgear.traces.ingest import Ingest
+from switchgear.traces.normaliser import Normaliser
 from switchgear.wire import otlp_json, otlp_protobuf
 from tests.traces.spans import ToldStore, told
 
@@ -42,7 +42,7 @@ class Door:
     def __init__(self, *keys: VirtualKey, store: ToldStore | None = None, limits: Limits | None = None) -> None:
         self.store = ToldStore() if store is None else store
         self.ring: KeyRing = key_ring(keys, allow_anonymous_loopback=not keys)
-        self.ingest = Ingest(self.store, understood, as_it_is, FrozenClock())
+        self.ingest = Ingest(self.store, Normaliser(), as_it_is, FrozenClock())
         entrance = Entrance(lambda: self.ring, asker_of, FrozenClock(), limits)
         self.app = FastAPI()
         self.app.include_router(otlp.router(self.ingest, entrance, self.ingest.counts))
