@@ -25,7 +25,7 @@ from switchgear.routing.credentials import classified
 from switchgear.routing.deployment import Deployment, Plan
 from switchgear.routing.frames import Relaying, StreamBody, Translating, no_content
 from switchgear.routing.health import Health
-from switchgear.routing.kept import Keeping, to_keep
+from switchgear.routing.kept import keeping, to_keep
 from switchgear.routing.places import in_the_clients_words
 from switchgear.routing.retry_after import retry_after_seconds
 from switchgear.routing.telling import Telling
@@ -327,7 +327,7 @@ def _stream_body(
         converter = Relaying(plan.dialect, plan.dialect.relay(options), end_mark)
     else:
         converter = Translating(plan.dialect.events(), call.dialect.writer(options), log, end_mark)
-    converter = converter if kept is None else Keeping(converter, kept)
+    converter = converter if kept is None else keeping(converter, kept)
     return StreamBody(upstream, log, plan.dialect.splitter(), converter)
 
 
