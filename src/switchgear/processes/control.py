@@ -215,10 +215,9 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     server = _server(control(sources, management, parts.console.pages, routers), options)
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve())
+    alerts = await _alerts(parts, line_transport, management.ids, parts.spans.store)
     rounds = (follower.run(), file.follow(), parts.feeding.run(), books.run(), keep_burying(journal, clock))
-    following = [loop.create_task(each) for each in rounds]
-    following.append(loop.create_task(_span_keeper(parts).run()))
-    following.append(loop.create_task((await _alerts(parts, line_transport, management.ids, parts.spans.store)).run()))
+    following = [loop.create_task(each) for each in (*rounds, _span_keeper(parts).run(), alerts.run())]
     if work.runner is not None and file.config.batches is not None:
         following.append(loop.create_task(work.runner.run()))
     while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
