@@ -42,7 +42,8 @@ client.traces.add_trace_annotation(trace_id=TRACE, annotation_name="whole", anno
 client.sessions.add_session_annotation(
     session_id="chat-7", annotation_name="mood", annotator_kind="HUMAN", label="glad", sync=True
 )
-(mine,) = client.spans.get_span_annotations(span_ids=[SPAN], project_identifier="shop")
+annotations = client.spans.get_span_annotations(span_ids=[SPAN], project_identifier="shop")
+(mine,) = [each for each in annotations if each["name"] == "quality"]
 assert mine["result"]["label"] == "right", mine
 try:
     client.spans.log_spans(
