@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 from switchgear.kernel.capture import CaptureLevel
 
 DEFAULT_PATH: Final = "./switchgear-data/traces.db"
+_Days = Annotated[int, Meta(ge=1, le=36_500)]
 Capture = Annotated[
     CaptureLevel,
     Meta(
@@ -27,6 +28,9 @@ class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "control process. A change takes a restart.",
         ),
     ] = DEFAULT_PATH
+    keep_days: Annotated[
+        _Days, Meta(description="How long a trace is kept after its end; older ones are deleted hourly.")
+    ] = 30
     capture: Capture = "none"
     max_capture_bytes: Annotated[
         int,
@@ -43,3 +47,4 @@ class ProjectTraces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What a project wants otherwise."""
 
     capture: Annotated[CaptureLevel | None, Meta(description="In place of `traces.capture`.")] = None
+    keep_days: Annotated[_Days | None, Meta(description="In place of `traces.keep_days`.")] = None

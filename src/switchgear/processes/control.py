@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Coroutine, Generator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -54,6 +54,7 @@ from switchgear.processes.options import ControlOptions, read_options
 from switchgear.processes.reports import living_reports
 from switchgear.processes.signals import stop_event
 from switchgear.processes.span_keeping import SpanKeeper
+from switchgear.processes.span_retention import SpanRetention
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.routing.report import Word, word
 from switchgear.traces.alerts.jobs import Runner as AlertRunner
@@ -217,7 +218,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     serving = loop.create_task(server.serve())
     alerts = await _alerts(parts, line_transport, management.ids, parts.spans.store)
     rounds = (follower.run(), file.follow(), parts.feeding.run(), books.run(), keep_burying(journal, clock))
-    following = [loop.create_task(each) for each in (*rounds, _span_keeper(parts).run(), alerts.run())]
+    following = [loop.create_task(each) for each in (*rounds, *_span_rounds(parts), alerts.run())]
     if work.runner is not None and file.config.batches is not None:
         following.append(loop.create_task(work.runner.run()))
     while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
@@ -250,13 +251,14 @@ def _tool_doors(parts: _Parts, ids: Ids) -> tuple[APIRouter, ...]:
     return tool_doors(made)
 
 
-def _span_keeper(parts: _Parts) -> SpanKeeper:
-    """Who keeps the spans of calls."""
+def _span_rounds(parts: _Parts) -> tuple[Coroutine[None, None, None], ...]:
+    """Keeping the spans of calls, and deleting what is old."""
 
     def kinds() -> dict[str, str]:
         return {name: entry.kind for name, entry in parts.file.config.providers.items()}
 
-    return SpanKeeper(parts.journal, parts.spans.store, parts.clock, dialects(), kinds)
+    keeper = SpanKeeper(parts.journal, parts.spans.store, parts.clock, dialects(), kinds)
+    return keeper.run(), SpanRetention(parts.spans.store, lambda: parts.file.config, parts.clock).run()
 
 
 async def _batches(parts: _Parts, options: ControlOptions, transport: HttpTransport, ids: Ids) -> BatchWork:
