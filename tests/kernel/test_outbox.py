@@ -1,4 +1,4 @@
-"""Small writes of one round: together at its end, in their order, and never to a sink that closes."""
+"""Small writes of one round: the first at once, the others together at its end, and never to a sink that closes."""
 
 from collections.abc import Callable
 
@@ -32,13 +32,13 @@ class Sink:
         return self.closing
 
 
-def test_what_is_put_is_written_at_the_end_of_the_round_in_its_order() -> None:
+def test_the_first_is_written_at_once_and_the_others_at_the_end_of_the_round_in_their_order() -> None:
     it = Round()
     one, other = Sink(it, "one"), Sink(it, "other")
     it.outbox.put(one, b"1")
     it.outbox.put(other, b"2")
     it.outbox.put(one, b"3")
-    assert it.written == []
+    assert it.written == [("one", b"1")]
     assert len(it.callbacks) == 1
     it.end()
     assert it.written == [("one", b"1"), ("other", b"2"), ("one", b"3")]
@@ -47,26 +47,29 @@ def test_what_is_put_is_written_at_the_end_of_the_round_in_its_order() -> None:
 def test_each_round_has_its_own_end() -> None:
     it = Round()
     sink = Sink(it, "s")
-    it.outbox.put(sink, b"1")
-    it.end()
-    it.outbox.put(sink, b"2")
-    assert it.written == [("s", b"1")]
-    it.end()
-    assert it.written == [("s", b"1"), ("s", b"2")]
+    for data in (b"1", b"2"):
+        it.outbox.put(sink, data)
+        assert it.written[-1] == ("s", data)
+        it.outbox.put(sink, data + b"+")
+        it.end()
+    assert it.written == [("s", b"1"), ("s", b"1+"), ("s", b"2"), ("s", b"2+")]
 
 
 def test_who_flushes_need_not_wait_and_nothing_is_written_twice() -> None:
     it = Round()
     it.outbox.put(Sink(it, "s"), b"1")
+    it.outbox.put(Sink(it, "s"), b"2")
     it.outbox.flush()
-    assert it.written == [("s", b"1")]
+    assert it.written == [("s", b"1"), ("s", b"2")]
     it.end()
-    assert it.written == [("s", b"1")]
+    assert it.written == [("s", b"1"), ("s", b"2")]
 
 
 def test_what_is_for_a_sink_that_closes_is_dropped_and_the_others_get_theirs() -> None:
     it = Round()
-    gone, there = Sink(it, "gone"), Sink(it, "there")
+    gone, there, left = Sink(it, "gone"), Sink(it, "there"), Sink(it, "left")
+    left.closing = True
+    it.outbox.put(left, b"0")
     it.outbox.put(gone, b"1")
     it.outbox.put(there, b"2")
     gone.closing = True

@@ -1,4 +1,4 @@
-"""Small writes of one round of the event loop, done behind one another at its end.
+"""Small writes of one round of the event loop: the first at once, the others behind one another at its end.
 
 A write to a socket wakes whoever waits for it. Where other work lies between two writes the reader goes to sleep again,
 and on a virtual machine waking a core costs more than the write itself; one behind the other they find it awake.
@@ -17,24 +17,34 @@ class Sink(Protocol):
 
 
 class Outbox:
-    """Writes what it is given once all that is ready to run now has run, in the order in which it came.
+    """Writes what it is given in the order in which it came: where little goes on at once, and otherwise once all that
+    is ready to run now has run.
 
     Whoever closes a sink, or writes to it by another way, calls :meth:`flush` first; a callback or a task that was not
     ready when something was put need not, for it runs after the writes. What is for a sink that closes is dropped.
     """
 
-    __slots__ = ("_soon", "_writes")
+    __slots__ = ("_gathers", "_soon", "_writes")
 
     def __init__(self, soon: Callable[[Callable[[], None]], object]) -> None:
         """``soon`` is the loop's ``call_soon``."""
         self._soon = soon
         self._writes: list[tuple[Sink, bytes]] = []
+        self._gathers = False
 
     def put(self, sink: Sink, data: bytes) -> None:
-        """Have ``data`` written to ``sink`` at the end of this round."""
-        if not self._writes:
-            self._soon(self.flush)
-        self._writes.append((sink, data))
+        """Have ``data`` written to ``sink``: now, if it is the first of this round, else at its end."""
+        if self._gathers:
+            self._writes.append((sink, data))
+            return
+        self._gathers = True
+        self._soon(self._end)
+        if not sink.is_closing():
+            sink.write(data)
+
+    def _end(self) -> None:
+        self._gathers = False
+        self.flush()
 
     def flush(self) -> None:
         """Write all of it now."""
