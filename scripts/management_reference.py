@@ -1,5 +1,7 @@
 """The generated parts of the page on the management API: its routes, its roles."""
 
+from pathlib import Path
+
 from switchgear.app.database import open_database
 from switchgear.app.identity.service import identity
 from switchgear.app.listing import Routes
@@ -8,6 +10,7 @@ from switchgear.auth.directory import Directory
 from switchgear.auth.master_key import read_master_keys
 from switchgear.auth.roles import BUILT_IN
 from switchgear.config import Config
+from switchgear.engines.sqlite_spans.store import SqliteSpans
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.ids import Ids
 from switchgear.kernel.record import CallRecord
@@ -30,7 +33,14 @@ def roles_table() -> str:
 
 
 def _sources() -> Sources:
-    return Sources(version="", models=list, metrics=str, newest=_no_calls, routes=lambda: Routes(models=[]))
+    return Sources(
+        version="",
+        models=list,
+        metrics=str,
+        newest=_no_calls,
+        routes=lambda: Routes(models=[]),
+        spans=SqliteSpans(Path()),  # never opened: only the routes are looked at
+    )
 
 
 def _no_calls(limit: int) -> list[CallRecord]:

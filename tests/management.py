@@ -18,6 +18,7 @@ from switchgear.kernel.clock import Clock, FrozenClock
 from switchgear.kernel.ids import Ids
 from switchgear.kernel.record import CallRecord
 from switchgear.rest.principal import Asker, Principal
+from tests.memory_spans import MemorySpans
 
 BASE_URL = "http://localhost"
 AS = "x-as"
@@ -40,7 +41,14 @@ def no_calls(limit: int) -> list[CallRecord]:
     return []
 
 
-SOURCES = Sources(version="1.2.3", models=list, metrics=str, newest=no_calls, routes=lambda: Routes(models=[]))
+SOURCES = Sources(
+    version="1.2.3",
+    models=list,
+    metrics=str,
+    newest=no_calls,
+    routes=lambda: Routes(models=[]),
+    spans=MemorySpans(),
+)
 
 
 def master_keys() -> MasterKeys:

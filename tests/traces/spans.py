@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
-from switchgear.engines.memory_spans import MemorySpans
 from switchgear.kernel.span import Span, ToldSpan
 from switchgear.traces.intake import Origin
+from tests.memory_spans import MemorySpans
 
 NOW_NS = 1_700_000_000_000_000_000
 """The frozen clock's."""

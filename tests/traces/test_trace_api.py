@@ -8,11 +8,11 @@ import pytest
 
 from switchgear.app.control import control
 from switchgear.app.database import ControlDatabase
-from switchgear.engines.memory_spans import MemorySpans
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.query import Find, Found
 from switchgear.kernel.span import Content, Span
 from tests.management import SOURCES, as_, bind, client, management
+from tests.memory_spans import MemorySpans
 from tests.traces.spans import NOW_NS, SECOND_NS, kept
 
 SPANS: Sequence[Span] = (

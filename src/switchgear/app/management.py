@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Final
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
 from switchgear.app.alert_rules import alert_rule_routes
 from switchgear.app.asker import asker_of
@@ -19,7 +19,6 @@ from switchgear.auth.directory import Directory
 from switchgear.auth.roles import LOCAL_OPERATOR
 from switchgear.batches.management import batch_routes
 from switchgear.config import Config
-from switchgear.engines.memory_spans import MemorySpans
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.ids import Ids
 from switchgear.kernel.limit_report import LimitReport
@@ -53,7 +52,7 @@ class Sources(Struct, kw_only=True):
     routes: Callable[[], Routes]
     limits: Callable[[], list[LimitReport]] = list
     """How they stand, the most used first."""
-    spans: TraceStore = field(default_factory=MemorySpans)
+    spans: TraceStore
     """Those that are kept."""
 
 

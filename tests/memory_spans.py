@@ -1,6 +1,6 @@
 """Spans in a dictionary, and every question answered by looking at all of them.
 
-For tests, and as the measure for other engines: each answer is written down here as directly as it can be said.
+For tests of what stands above a store; what an engine must answer is `testing/trace_store_contract.py`'s to say.
 """
 
 import base64
