@@ -46,3 +46,11 @@ def test_the_spans_of_a_call_have_ids_of_their_own() -> None:
 
     assert span_id_of(call_id) == "8a0b1c2d3e4f5a6b"
     assert span_id_of(call_id, 1) == "8a0b1c2d3e4f5a6c"
+
+
+@pytest.mark.parametrize("half", ["0000000000000000", "ffffffffffffffff", "fffffffffffffffe"])
+def test_ids_at_the_end_of_their_numbers_go_round_and_stay_apart(half: str) -> None:
+    ids = {span_id_of("0" * 16 + half, number) for number in range(4)}
+
+    assert len(ids) == 4
+    assert "0" * 16 not in ids

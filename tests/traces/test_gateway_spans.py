@@ -1,23 +1,34 @@
 """A call's record becomes spans."""
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from zstandard import ZstdCompressor
 
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.record import Attempt, CallRecord, CapturedRecord, Wait
+from switchgear.kernel.span import Span
 from switchgear.ledger.row import BUCKETS, rows_of
 from switchgear.traces.gateway_content import CUT_ANSWER, ContentReader
-from switchgear.traces.gateway_spans import spans_of
+from switchgear.traces.gateway_spans import SILENT, CallRules, Said
+from switchgear.traces.gateway_spans import spans_of as made_of
 from switchgear.wire.registry import discover
 from tests.traces.samples import attempt, record
 
 MS: Final = 1_000_000
+NO_KINDS: Final[Mapping[str, str]] = MappingProxyType({})
 READER: Final = ContentReader(discover())
+
+
+def spans_of(told: CallRecord, said: Said = SILENT, kinds: Mapping[str, str] = NO_KINDS) -> list[Span]:
+    """All there are."""
+    return made_of(told, said, CallRules(kinds=kinds, steps="all"))
 
 
 def priced(**changes: object) -> Attempt:
@@ -91,6 +102,53 @@ def test_a_stream_tells_when_its_first_token_came() -> None:
 
     assert spans_of(streamed)[0].first_token_ns == 9 * MS
     assert spans_of(record(attempts=[attempt(first_token_ns=9 * MS)]))[0].first_token_ns == 0
+
+
+def test_a_call_that_went_well_at_once_is_one_span_with_the_times_of_its_steps() -> None:
+    told = record(4, authenticated_ns=20_000, limited_ns=50_000, attempts=[priced(upstream_id="req-1")])
+    (call,) = made_of(told)
+
+    assert call.attributes["switchgear.authenticate_ns"] == 20_000
+    assert call.attributes["switchgear.limit_ns"] == 30_000
+    assert call.attributes["switchgear.upstream_request_id"] == "req-1"
+    assert call.attributes["switchgear.attempt.duration_ns"] == told.attempts[0].duration_ns
+    assert (call.cost_nano_usd, call.route) == (700, "openai/gpt-4o-mini")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attempts": [priced(outcome="failed", error="x: y"), priced(why="retry")]},
+        {"attempts": [priced(span_id="ef" * 8)], "trace_id": "ab" * 16},
+        {"outcome": "cancelled"},
+        {"limited_ns": 2 * MS},
+        {"waits": (Wait(deployment="a/m", began_ns=0, duration_ns=MS),)},
+        {"shadow_of": "0f" * 16},
+    ],
+    ids="-".join,
+)
+def test_a_call_whose_steps_say_something_has_them_as_spans(changes: dict[str, object]) -> None:
+    told = msgspec.structs.replace(record(1, attempts=[priced()]), **changes)
+
+    assert len(made_of(told)) > 1
+
+
+@given(st.lists(st.integers(min_value=0, max_value=2**128 - 1), min_size=1, max_size=50), st.floats(0, 1))
+def test_of_a_trace_all_calls_are_kept_or_none_and_more_of_them_at_a_higher_rate(ids: list[int], rate: float) -> None:
+    lower, higher = CallRules(sample=rate / 2), CallRules(sample=rate)
+    for number in ids:
+        call, other = record(number), record(1, trace_id=f"{number:032x}")
+        assert lower.keeps(call) == lower.keeps(other)
+        assert higher.keeps(call) or not lower.keeps(call)
+
+
+def test_a_share_of_calls_is_kept_and_every_failure() -> None:
+    rules = CallRules(sample=0.25)
+    spread = [record(number * (1 << 56) // 1_000) for number in range(1_000)]
+
+    assert sum(rules.keeps(each) for each in spread) == 250
+    assert CallRules(sample=0).keeps(record(0, outcome="failed"))
+    assert not any(CallRules(sample=0).keeps(each) for each in spread)
 
 
 counts = st.integers(min_value=0, max_value=10**6)

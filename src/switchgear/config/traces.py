@@ -1,6 +1,6 @@
 """Spans: where they are kept, and what they keep of what calls say."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
@@ -31,6 +31,22 @@ class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keep_days: Annotated[
         _Days, Meta(description="How long a trace is kept after its end; older ones are deleted hourly.")
     ] = 30
+    steps: Annotated[
+        Literal["telling", "all"],
+        Meta(
+            description="Which spans stand below a call's: those that say something (`telling`: a call that went well "
+            "at its first attempt is one span, with the times of its steps as attributes), or `all`."
+        ),
+    ] = "telling"
+    sample: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="The share of the gateway's own calls that become spans, whole traces alike. Calls that failed "
+            "always do; ledger and metrics know every call.",
+        ),
+    ] = 1.0
     capture: Capture = "none"
     max_capture_bytes: Annotated[
         int,

@@ -59,4 +59,5 @@ def span_id_of(call_id: str, number: int = 0) -> str:
         base = int(call_id[_SPAN_DIGITS], 16)
     except ValueError:
         base = int.from_bytes(call_id.encode()[:8], "big")
-    return f"{(base + number) & _ALL_BITS or _ALL_BITS:016x}"
+    # From 1 to the highest, and round again: nought is no id, and no two numbers of a call may share one.
+    return f"{(base + number - 1) % _ALL_BITS + 1:016x}"

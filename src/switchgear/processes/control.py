@@ -16,6 +16,7 @@ from msgspec import Struct
 from switchgear.app.alerts import AlertParts, alert_runner
 from switchgear.app.asker import asker_of, gateway_of
 from switchgear.app.batches import BatchWork, batch_work
+from switchgear.app.call_rules import call_rules
 from switchgear.app.console import Console, Doorstep, console
 from switchgear.app.control import control
 from switchgear.app.database import ControlDatabase, open_database
@@ -254,10 +255,9 @@ def _tool_doors(parts: _Parts, ids: Ids) -> tuple[APIRouter, ...]:
 def _span_rounds(parts: _Parts) -> tuple[Coroutine[None, None, None], ...]:
     """Keeping the spans of calls, and deleting what is old."""
 
-    def kinds() -> dict[str, str]:
-        return {name: entry.kind for name, entry in parts.file.config.providers.items()}
-
-    keeper = SpanKeeper(parts.journal, parts.spans.store, parts.clock, dialects(), kinds)
+    keeper = SpanKeeper(
+        parts.journal, parts.spans.store, parts.clock, dialects(), lambda: call_rules(parts.file.config)
+    )
     return keeper.run(), SpanRetention(parts.spans.store, lambda: parts.file.config, parts.clock).run()
 
 

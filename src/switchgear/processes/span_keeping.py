@@ -16,7 +16,7 @@ from switchgear.kernel.ports import TraceStore
 from switchgear.kernel.record import CallRecord, CapturedRecord
 from switchgear.kernel.span import Span
 from switchgear.traces.gateway_content import ContentReader
-from switchgear.traces.gateway_spans import SILENT, spans_of
+from switchgear.traces.gateway_spans import SILENT, CallRules, spans_of
 from switchgear.traces.journal_reader import JournalReader
 from switchgear.traces.offsets import FileOffsets, Position
 
@@ -36,14 +36,14 @@ class SpanKeeper:
         store: TraceStore,
         clock: Clock,
         dialects: Mapping[str, Dialect],
-        kinds: Callable[[], Mapping[str, str]],
+        rules: Callable[[], CallRules],
     ) -> None:
-        """``kinds`` gives what providers are, by their names."""
+        """``rules`` gives those in force, once for each batch."""
         self._directory = directory
         self._store = store
         self._monotonic_ns = clock.monotonic_ns
         self._content = ContentReader(dialects)
-        self._kinds = kinds
+        self._rules = rules
         self._log = logging.getLogger("switchgear.traces")
         self._unkept: Position | None = None
         self._kept_ns = 0
@@ -94,12 +94,12 @@ class SpanKeeper:
             self._keep(reader)
 
     def _spans(self, records: list[CallRecord]) -> list[Span]:
-        kinds = self._kinds()
-        return [span for record in records for span in self._of(record, kinds)]
+        rules = self._rules()
+        return [span for record in records if rules.keeps(record) for span in self._of(record, rules)]
 
-    def _of(self, record: CallRecord, kinds: Mapping[str, str]) -> list[Span]:
+    def _of(self, record: CallRecord, rules: CallRules) -> list[Span]:
         said = self._content.said(record) if isinstance(record, CapturedRecord) else SILENT
-        return spans_of(record, said, kinds)
+        return spans_of(record, said, rules)
 
     def _keep(self, reader: JournalReader) -> None:
         position, self._unkept = self._unkept, None

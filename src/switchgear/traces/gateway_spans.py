@@ -1,4 +1,7 @@
-"""From a record of the journal to spans: one for the call, and below it one for each step whose time is known.
+"""From a record of the journal to spans: one for the call, and below it one for each step that has something to say.
+
+Most calls are plain: one attempt that went well, after checks that took no time. Children of such a call would repeat
+what its own span says, and each costs as much to keep as the call. Its span has their times as attributes instead.
 
 No usage and no cost is counted twice. The call's own span counts what its last attempt used, whose answer it has; every
 attempt before that (one that failed, one that lost a race) counts for itself, and the last one's span only repeats what
@@ -10,18 +13,20 @@ All ids follow from the call's, so that a record may be read again.
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from switchgear.kernel.chat import Usage
-from switchgear.kernel.record import CallRecord
+from switchgear.kernel.record import Attempt, CallRecord
 from switchgear.kernel.span import NOTHING, Content, CostSource, Span, SpanKind, SpanStatus
 from switchgear.kernel.trace_context import span_id_of
 from switchgear.ledger.row import Row, rows_of
 from switchgear.traces.provider_names import provider_name
 
+Steps = Literal["telling", "all"]
+"""Which spans below a call's are made."""
 DEFAULT_PROJECT: Final = "default"
 """Of callers that have none."""
 _SERVICE: Final = "switchgear"
@@ -50,7 +55,36 @@ _LIMITED: Final = frozenset(("rate_limit_exceeded", "insufficient_quota", "overl
 _SOURCES: Final[Mapping[str, CostSource]] = MappingProxyType(
     {"settled": "computed", "estimated": "estimated", "unknown": "unknown"}
 )
+_FAILED_FROM: Final = 500
+_RANDOM_DIGITS: Final = 14
+_SHORT_NS: Final = 1_000_000
+"""Checks that took less than a millisecond are told on the call's own span."""
 _NO_NAMES: Final[Mapping[str, str]] = MappingProxyType(dict[str, str]())
+
+
+class CallRules(Struct, frozen=True, kw_only=True):
+    """Which spans are made of calls."""
+
+    kinds: Mapping[str, str] = _NO_NAMES
+    """What providers are, by the names that records know them by."""
+    steps: Steps = "telling"
+    sample: float = 1.0
+    """Of the traces without a failure, the share that is kept."""
+
+    def keeps(self, record: CallRecord) -> bool:
+        """Whether a call becomes spans; all calls of a trace are told alike, here and wherever else this is followed.
+
+        OpenTelemetry's consistent probability sampling: the last 56 bits of a trace's id are its randomness, and are
+        kept from a threshold on (https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/).
+        """
+        if self.sample >= 1 or record.outcome == "failed" or record.status >= _FAILED_FROM:
+            return True
+        digits = trace_id_of(record)[-_RANDOM_DIGITS:]
+        try:
+            randomness = int(digits, 16)
+        except ValueError:
+            return True
+        return randomness >= (1 - self.sample) * (1 << 4 * _RANDOM_DIGITS)
 
 
 class Said(Struct, frozen=True, kw_only=True):
@@ -74,10 +108,38 @@ class _Money(Struct, frozen=True, kw_only=True):
     price: str = ""
 
 
-def spans_of(record: CallRecord, said: Said = SILENT, kinds: Mapping[str, str] = _NO_NAMES) -> list[Span]:
-    """The call's span first; ``kinds`` are those of the providers, by the names that records know them by."""
-    telling = _Telling(record, kinds)
+EVERY_CALL: Final = CallRules()
+
+
+def spans_of(record: CallRecord, said: Said = SILENT, rules: CallRules = EVERY_CALL) -> list[Span]:
+    """The call's span first; those below it unless they would say nothing that it does not (``rules.steps``)."""
+    telling = _Telling(record, rules.kinds)
+    if rules.steps == "telling" and is_plain(record):
+        return [telling.call(said, folded=True)]
     return [telling.call(said), *telling.steps(), *telling.attempts()]
+
+
+def trace_id_of(record: CallRecord) -> str:
+    """The trace that a call's spans stand in."""
+    return record.trace_id or record.shadow_of or record.id
+
+
+def is_plain(record: CallRecord) -> bool:
+    """Whether it went well at its first attempt, and neither checks nor waits took time. An attempt whose upstream was
+    told of its span (the call came with a trace) has one: what the upstream says stands below it."""
+    attempts = record.attempts
+    return (
+        record.outcome == "ok"
+        and record.limited_ns <= _SHORT_NS
+        and not record.waits
+        and not record.shadow_of
+        and len(attempts) <= 1
+        and (not attempts or _is_plain(attempts[0]))
+    )
+
+
+def _is_plain(attempt: Attempt) -> bool:
+    return attempt.outcome == "ok" and not (attempt.span_id or attempt.why or attempt.cause or attempt.error)
 
 
 class _Telling:
@@ -91,7 +153,7 @@ class _Telling:
         self._counts = not record.shadow_of
         self._common = Span(
             project=record.project or DEFAULT_PROJECT,
-            trace_id=record.trace_id or record.shadow_of or record.id,
+            trace_id=trace_id_of(record),
             span_id=self._span_id,
             name="",
             started_ns=0,
@@ -106,8 +168,8 @@ class _Telling:
         )
         """What stands on every span."""
 
-    def call(self, said: Said) -> Span:
-        """The span of the call itself."""
+    def call(self, said: Said, *, folded: bool = False) -> Span:
+        """The span of the call itself; ``folded``: with what spans below it would say."""
         record, row = self._record, self._rows[-1]
         kind, operation = self._operation()
         model = record.model or row.upstream_model
@@ -139,7 +201,7 @@ class _Telling:
             cache="hit" if row.reason == "cached" else "",
             input=said.input,
             output=said.output,
-            attributes=self._attributes(row, said),
+            attributes={**self._attributes(row, said), **(self._folded(row) if folded else {})},
         )
 
     def steps(self) -> Iterator[Span]:
@@ -228,6 +290,19 @@ class _Telling:
             return 0
         last = record.attempts[-1]
         return max(last.started_ns - record.started_ns, 0) + max(last.first_token_ns, 0)
+
+    def _folded(self, row: Row) -> dict[str, object]:
+        record = self._record
+        told: dict[str, object] = {"switchgear.authenticate_ns": record.authenticated_ns, "switchgear.limit_ns": 0}
+        if record.limited_ns:
+            told["switchgear.limit_ns"] = max(record.limited_ns - record.authenticated_ns, 0)
+        for attempt in record.attempts:
+            told["switchgear.attempt.began_ns"] = max(attempt.started_ns - record.started_ns, 0)
+            told["switchgear.attempt.duration_ns"] = attempt.duration_ns
+            told["switchgear.attempt.dropped"] = list(attempt.dropped)
+        told["switchgear.service"] = row.service
+        told["switchgear.upstream_request_id"] = row.upstream_id
+        return _told(told)
 
     def _attributes(self, row: Row, said: Said) -> dict[str, object]:
         record = self._record

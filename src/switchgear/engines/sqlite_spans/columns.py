@@ -44,7 +44,9 @@ Value = str | int | bytes | None
 
 def bounded(number: int | None) -> int | None:
     """The number, no further from nought than sums can bear."""
-    return None if number is None else max(-MOST_NUMBER, min(MOST_NUMBER, number))
+    if number is None or -MOST_NUMBER <= number <= MOST_NUMBER:
+        return number
+    return MOST_NUMBER if number > 0 else -MOST_NUMBER
 
 
 def row_of(span: Span, project: int, trace: int, *, counts: bool) -> tuple[Value, ...]:

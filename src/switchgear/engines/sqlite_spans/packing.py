@@ -1,35 +1,48 @@
 """Bytes as they lie in the file: made small by zstd where that helps, and what a span has beside its columns."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any, Final, cast
 
 import zstandard
 from msgspec import Struct, msgpack
 
+from switchgear.engines.sqlite_spans.wordbook import FIRST_BOOK
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.span import Span, SpanEvent
 
-_SMALL_BYTES: Final = 160
+_SMALL_BYTES: Final = 64
 """Less than this hardly becomes smaller."""
+_BOOKISH_BYTES: Final = 4_096
+"""What is longer has enough words of its own."""
 _LEVEL: Final = 1
 _MAGIC: Final = b"\x28\xb5\x2f\xfd"
+"""How frames of zstd begin."""
+_MARK: Final = b"\xc1"
+"""How frames begin that were packed by the book: neither msgpack nor UTF-8 has this byte."""
+_BOOK: Final = zstandard.ZstdCompressionDict(FIRST_BOOK, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
 
 
 class Packer:
     """Makes bytes small; belongs to one thread."""
 
     def __init__(self) -> None:
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True)
+        self._by_book = zstandard.ZstdCompressor(level=_LEVEL, dict_data=_BOOK, write_content_size=True)
+        self._alone = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True)
 
     def packed(self, data: bytes) -> bytes:
         # What begins like a frame is made one, so that it is not taken for one later.
-        if len(data) < _SMALL_BYTES and not data.startswith(_MAGIC):
+        if len(data) < _SMALL_BYTES and not data.startswith((_MAGIC, _MARK)):
             return data
-        return self._compressor.compress(data)
+        if len(data) < _BOOKISH_BYTES:
+            return _MARK + self._by_book.compress(data)
+        return self._alone.compress(data)
 
 
 def unpacked(data: bytes) -> bytes:
     """The bytes as they were."""
+    if data.startswith(_MARK):
+        return zstandard.ZstdDecompressor(dict_data=_BOOK).decompress(memoryview(data)[len(_MARK) :])
     return zstandard.ZstdDecompressor().decompress(data) if data.startswith(_MAGIC) else data
 
 
@@ -55,11 +68,12 @@ class Details(Struct, array_like=True):
 
 
 USAGE_FIELDS: Final = Usage.__struct_fields__
+_USAGE_NUMBERS: Final[Callable[[Usage], tuple[int, ...]]] = attrgetter(*USAGE_FIELDS)
 _DECODER: Final = msgpack.Decoder(Details)
 
 
 def usage_numbers(usage: Usage | None) -> tuple[int, ...] | None:
-    return None if usage is None else tuple(int(getattr(usage, name)) for name in USAGE_FIELDS)
+    return None if usage is None else tuple(map(int, _USAGE_NUMBERS(usage)))
 
 
 def usage_of(numbers: tuple[int, ...] | None) -> Usage | None:

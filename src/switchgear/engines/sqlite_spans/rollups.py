@@ -1,19 +1,24 @@
 """Sums and sketches of spans by minute, hour and day, for each series: written with the spans themselves."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Final
 
-from switchgear.engines.sqlite_spans.columns import bounded
+from switchgear.engines.sqlite_spans.columns import MOST_NUMBER, bounded
 from switchgear.engines.sqlite_spans.sketch import bucket_of, sketch_bytes
+from switchgear.kernel.chat import Usage
 from switchgear.kernel.span import Span
 
 SERIES: Final = ("model", "provider", "kind", "status", "prompt_name", "prompt_version", "key")
 """What rollups can be filtered and grouped by."""
+_DIMENSIONS: Final[Callable[[Span], tuple[str, ...]]] = attrgetter(*SERIES)
 BUCKETS: Final = (
     "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning", "audio_input", "audio_output",
     "image_input",
 )  # fmt: skip
+_NO_USAGE: Final = (0,) * (3 + len(BUCKETS))
+_BUCKETS_OF: Final[Callable[[Usage], tuple[int, ...]]] = attrgetter(*BUCKETS)
 CELL_COLUMNS: Final = (
     "spans", "told_usage", "input_tokens", "output_tokens", *(f"bucket_{name}" for name in BUCKETS),
     "priced", "cost_nano_usd", "unpriced", "duration_ns", "told_first_token", "first_token_ns",
@@ -96,16 +101,7 @@ class Rollups:
         self._cells.clear()
 
     def _cell(self, project: int, span: Span) -> _Cell:
-        dimensions = (
-            span.model,
-            span.provider,
-            span.kind,
-            span.status,
-            span.prompt_name,
-            span.prompt_version,
-            span.key,
-        )
-        name = (project, span.started_ns // GRAINS_NS[0], dimensions)
+        name = (project, span.started_ns // GRAINS_NS[0], _DIMENSIONS(span))
         cell = self._cells.get(name)
         if cell is None:
             cell = self._cells[name] = _Cell()
@@ -127,10 +123,11 @@ class Rollups:
 def sums_of(span: Span) -> tuple[int, ...]:
     """From ``told_usage`` to ``unpriced``, of a span that counts."""
     usage, cost = span.usage, span.cost_nano_usd
-    told = (0,) * (3 + len(BUCKETS))
+    told = _NO_USAGE
     if usage is not None:
-        told = (1, bounded(usage.total_input) or 0, bounded(usage.total_output) or 0)
-        told += tuple(bounded(getattr(usage, name)) or 0 for name in BUCKETS)
+        told = (1, usage.total_input, usage.total_output, *_BUCKETS_OF(usage))
+        if max(told) > MOST_NUMBER or min(told) < -MOST_NUMBER:
+            told = tuple([bounded(number) or 0 for number in told])
     return (*told, 0 if cost is None else 1, bounded(cost) or 0, 1 if span.cost_source == "unknown" else 0)
 
 
