@@ -27,7 +27,9 @@ class Packer:
     """Makes bytes small; belongs to one thread."""
 
     def __init__(self) -> None:
-        self._by_book = zstandard.ZstdCompressor(level=_LEVEL, dict_data=_BOOK, write_content_size=True)
+        book = zstandard.ZstdCompressionDict(FIRST_BOOK, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        book.precompute_compress(level=_LEVEL)
+        self._by_book = zstandard.ZstdCompressor(level=_LEVEL, dict_data=book, write_content_size=True)
         self._alone = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True)
 
     def packed(self, data: bytes) -> bytes:
