@@ -54,6 +54,7 @@ from switchgear.cli.prices import check_prices, list_prices, show_price, show_sc
 from switchgear.cli.routes import routes
 from switchgear.cli.start import control, gateway, serve
 from switchgear.cli.tail import tail
+from switchgear.cli.top import top
 from switchgear.cli.trace_options import SearchTracesOptions, ShowTraceOptions
 from switchgear.cli.version import version
 from switchgear.kernel.errors import SwitchgearError
@@ -77,6 +78,7 @@ def application() -> typer.Typer:
     app.command("gateway")(reporting(gateway))
     app.command("control")(reporting(control))
     app.command("routes")(reporting(routes))
+    app.command("top")(reporting(top))
     app.command("tail")(reporting(tail))
     app.command("chat")(reporting(chat))
     app.command("version")(reporting(version))

@@ -87,14 +87,20 @@ def plain(blocks: Iterable[Block]) -> Iterator[str]:
 
 def draw(blocks: Iterable[Block], console: Console) -> None:
     """The blocks on a terminal; all text is plain, whatever brackets it holds."""
+    for drawn in blocks_drawn(blocks):
+        console.print(drawn)
+
+
+def blocks_drawn(blocks: Iterable[Block]) -> Iterator[Text | Table]:
+    """The blocks as a terminal shows them."""
     for block in blocks:
         if isinstance(block, str):
-            console.print(Text(block))
+            yield Text(block)
             continue
         table = Table(*block.headings, box=SIMPLE, pad_edge=False)
         for row in block.rows:
             table.add_row(*(Text(_text(cell), style="" if isinstance(cell, str) else cell.style) for cell in row))
-        console.print(table)
+        yield table
 
 
 def _text(cell: str | Cell) -> str:

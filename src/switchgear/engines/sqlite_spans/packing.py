@@ -28,7 +28,7 @@ class Packer:
 
     def __init__(self) -> None:
         book = zstandard.ZstdCompressionDict(FIRST_BOOK, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-        book.precompute_compress(level=_LEVEL)
+        book.precompute_compress(level=_LEVEL)  # pyright: ignore[reportUnknownMemberType]
         self._by_book = zstandard.ZstdCompressor(level=_LEVEL, dict_data=book, write_content_size=True)
         self._alone = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True)
 
