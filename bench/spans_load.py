@@ -1,0 +1,118 @@
+"""`python -m bench.spans_load --spans 1000000 --dir D`: fill a trace store as fast as it takes spans.
+
+They go straight into the store that `serve` would open in D, or through the normaliser too. CPU is that of the whole
+process within `write`; making the spans is not counted.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct, json, structs
+
+from bench.report import Bar, verdicts
+from bench.spans_made import WEEK_NS, Made, batches
+from switchgear.app.spans import SpanStore, open_spans
+from switchgear.config.traces import Traces
+from switchgear.kernel.span import Span
+from switchgear.traces.intake import Origin
+from switchgear.traces.normaliser import Normaliser
+
+BATCH: Final = 5_000
+NOTE: Final = "made.json"
+STORE: Final = "traces.db"
+MOST_CPU_US: Final = 100.0
+MOST_BYTES: Final = 1_000.0
+"""A span; 10 million are to take less than 10 GB."""
+
+
+class Note(Struct, frozen=True, kw_only=True):
+    """What lies in a folder, for those who ask later."""
+
+    spans: int
+    begin_ns: int
+    path: str = STORE
+
+    @property
+    def made(self) -> Made:
+        """The same spans again."""
+        return Made(self.spans, self.begin_ns)
+
+
+class Filled(Struct, frozen=True, kw_only=True):
+    spans_per_second: float
+    cpu_us: float
+    bytes_each: float
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def settings(folder: Path) -> Traces:
+    """Under which the store of ``folder`` is opened, here and by `serve`."""
+    return structs.replace(Traces(), path=str(folder / STORE), keep_days=36_500)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all that lies there."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+async def fill(store: SpanStore, made: Made, *, normalised: bool) -> tuple[float, float]:
+    """Seconds and seconds of CPU that the store took; with ``normalised`` the normaliser too."""
+    normalise, took, cpu = Normaliser(), 0.0, 0.0
+    for done, numbers in enumerate(batches(made.count, BATCH), 1):
+        spans: list[Span] = [] if normalised else made.spans(numbers)
+        told = made.told(numbers) if normalised else []
+        began, began_cpu = time.perf_counter(), time.process_time()
+        for each in told:
+            trace = int(each.trace_id[16:], 16) - 1
+            spans.append(normalise(each, Origin(project=made.project(trace), door="otlp")))
+        await store.write(spans)
+        took += time.perf_counter() - began
+        cpu += time.process_time() - began_cpu
+        if done % 20 == 0:
+            say(
+                f"  {numbers.stop:>12,} spans: {numbers.stop / took:,.0f} a second, {cpu / numbers.stop * 1e6:.0f} us CPU"
+            )
+    return took, cpu
+
+
+async def load(folder: Path, count: int, *, normalised: bool) -> Filled:
+    """Fill, close, and weigh."""
+    folder.mkdir(parents=True, exist_ok=True)
+    note = Note(spans=count, begin_ns=time.time_ns() - WEEK_NS)
+    store = await open_spans(settings(folder))
+    try:
+        took, cpu = await fill(store, note.made, normalised=normalised)
+    finally:
+        await store.aclose()
+    (folder / NOTE).write_bytes(json.encode(note))
+    return Filled(spans_per_second=count / took, cpu_us=cpu / count * 1e6, bytes_each=size_of(folder) / count)
+
+
+def main() -> int:
+    """Parse, fill, print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.spans_load", description="Fill a trace store.")
+    parser.add_argument("--spans", type=int, default=1_000_000)
+    parser.add_argument("--dir", type=Path, required=True, help="an empty folder, which keeps the store")
+    parser.add_argument("--normaliser", action="store_true", help="as senders tell them, through the normaliser")
+    options = parser.parse_args()
+    folder: Path = options.dir.absolute()
+    if (folder / STORE).exists():
+        say(f"{folder / STORE} is there already: name an empty folder")
+        return 1
+    filled = asyncio.run(load(folder, options.spans, normalised=options.normaliser))
+    say(f"{options.spans:,} spans, {filled.spans_per_second:,.0f} a second")
+    bars = [Bar("CPU for each span, us", MOST_CPU_US, filled.cpu_us)] if not options.normaliser else []
+    say(verdicts("Bars", [*bars, Bar("on the disk for each span, B", MOST_BYTES, filled.bytes_each)]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
