@@ -17,6 +17,7 @@ from bench.report import Bar, verdicts
 from bench.spans_made import WEEK_NS, Made, batches
 from switchgear.app.spans import SpanStore, open_spans
 from switchgear.config.traces import Traces
+from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.span import Span
 from switchgear.traces.intake import Origin
 from switchgear.traces.normaliser import Normaliser
@@ -77,16 +78,14 @@ async def fill(store: SpanStore, made: Made, *, normalised: bool) -> tuple[float
         took += time.perf_counter() - began
         cpu += time.process_time() - began_cpu
         if done % 20 == 0:
-            say(
-                f"  {numbers.stop:>12,} spans: {numbers.stop / took:,.0f} a second, {cpu / numbers.stop * 1e6:.0f} us CPU"
-            )
+            cpu_us = cpu / numbers.stop * 1e6
+            say(f"  {numbers.stop:>12,} spans: {numbers.stop / took:,.0f} a second, {cpu_us:.0f} us CPU")
     return took, cpu
 
 
 async def load(folder: Path, count: int, *, normalised: bool) -> Filled:
     """Fill, close, and weigh."""
-    folder.mkdir(parents=True, exist_ok=True)
-    note = Note(spans=count, begin_ns=time.time_ns() - WEEK_NS)
+    note = Note(spans=count, begin_ns=SystemClock().wall_ns() - WEEK_NS)
     store = await open_spans(settings(folder))
     try:
         took, cpu = await fill(store, note.made, normalised=normalised)
@@ -107,6 +106,7 @@ def main() -> int:
     if (folder / STORE).exists():
         say(f"{folder / STORE} is there already: name an empty folder")
         return 1
+    folder.mkdir(parents=True, exist_ok=True)
     filled = asyncio.run(load(folder, options.spans, normalised=options.normaliser))
     say(f"{options.spans:,} spans, {filled.spans_per_second:,.0f} a second")
     bars = [Bar("CPU for each span, us", MOST_CPU_US, filled.cpu_us)] if not options.normaliser else []

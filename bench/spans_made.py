@@ -24,8 +24,28 @@ BUSIEST: Final = PROJECTS[0]
 MODELS: Final = ("gpt-5", "gpt-5-mini", "claude-4.5", "claude-haiku", "gemini-3", "llama-4", "qwen-3", "mistral-4")
 PROVIDERS: Final = ("openai", "openai", "anthropic", "anthropic", "gcp.gemini", "vllm", "vllm", "mistral_ai")
 USERS: Final = 5_000
-_SYLLABLES: Final = tuple("ba ce di fo gu la me ni po ru sha ter lin gar ven mo stra ple qui ton".split())
-_SECOND_NS: Final = 1_000_000_000
+_SYLLABLES: Final = (
+    "ba",
+    "ce",
+    "di",
+    "fo",
+    "gu",
+    "la",
+    "me",
+    "ni",
+    "po",
+    "ru",
+    "sha",
+    "ter",
+    "lin",
+    "gar",
+    "ven",
+    "mo",
+    "stra",
+    "ple",
+    "qui",
+    "ton",
+)
 _SEED: Final = 20_261
 
 
