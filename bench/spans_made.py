@@ -215,7 +215,8 @@ def _words(draw: np.random.Generator) -> Sequence[str]:
     while len(found) < WORDS:
         # Words that are often said are short.
         syllables = draw.integers(0, len(_SYLLABLES), 1 + min(len(found) // 15, 2) + int(draw.integers(0, 2)))
-        found["".join(_SYLLABLES[each] for each in syllables.tolist())] = None
+        places: list[int] = syllables.tolist()
+        found["".join(_SYLLABLES[each] for each in places)] = None
     return list(found)
 
 
