@@ -1,4 +1,4 @@
-"""`python -m bench.spans_ask --dir D`: ask the store that `bench.spans_load` filled; the best of five, in milliseconds."""
+"""`python -m bench.spans_ask --dir D`: ask the store that `bench.spans_load` filled; best of five, in milliseconds."""
 
 import argparse
 import asyncio
