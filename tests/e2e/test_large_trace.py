@@ -1,0 +1,24 @@
+"""A trace of very many spans comes in pages, each span once."""
+
+import json
+from urllib.parse import quote
+
+from switchgear.wire import otlp_protobuf
+from tests.e2e.live import LiveServer
+from tests.e2e.test_traces import PROTOBUF, post, told
+
+TRACE = 0xB16
+SPANS = 1_000
+
+
+def test_a_large_trace_is_paged_to_its_end_with_each_span_once(live: LiveServer) -> None:
+    spans = [told(TRACE, n, parent_id=f"{n // 20 + 1:016x}" if n > 1 else "") for n in range(1, SPANS + 1)]
+    assert post(live, "/v1/traces", otlp_protobuf.write(spans), {"content-type": PROTOBUF})[0] == 200
+    found: list[str] = []
+    following: str | None = ""
+    while following is not None:
+        path = f"/api/v1/traces/{TRACE:032x}?limit=100&cursor={quote(following)}"
+        page = json.loads(live.get(path)[2])
+        found += [span["span_id"] for span in page["spans"]]
+        following = page["next"]
+    assert sorted(found) == [span.span_id for span in spans]
