@@ -1,6 +1,6 @@
 """Tokens by bucket: no token is in two of them."""
 
-from collections.abc import Iterator
+from operator import attrgetter
 from typing import Final
 
 from switchgear.kernel.chat import Usage
@@ -16,11 +16,9 @@ BUCKETS: Final = (
     "audio_output",
     "image_input",
 )
+_TOKENS: Final = attrgetter(*BUCKETS)
 
 
-def filled(usage: Usage) -> Iterator[tuple[str, int]]:
+def filled(usage: Usage) -> list[tuple[str, int]]:
     """The buckets that hold something."""
-    for bucket in BUCKETS:
-        tokens: int = getattr(usage, bucket)
-        if tokens:
-            yield bucket, tokens
+    return [told for told in zip(BUCKETS, _TOKENS(usage), strict=True) if told[1]]

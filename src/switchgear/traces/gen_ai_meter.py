@@ -129,22 +129,27 @@ class GenAiMeter:
             self._input.add((*who, "unknown"), 0)
             self._output.add((*who, "unknown"), 0)
             return
+        audio, image = usage.audio_input, usage.image_input
+        if audio:
+            self._input.add((*who, "audio"), audio)
+        if image:
+            self._input.add((*who, "image"), image)
         # Only a provider that tells of other modalities takes these out of the plain input.
-        told = "text" if usage.audio_input or usage.image_input else "unknown"
-        written = usage.cache_write_5m + usage.cache_write_1h
-        self._add(self._input, who, {"audio": usage.audio_input, "image": usage.image_input})
-        self._input.add((*who, told), usage.input)
-        self._add(self._input, who, {"unknown": usage.cache_read + written})
+        self._input.add((*who, "text" if audio or image else "unknown"), usage.input)
+        if usage.cache_read or usage.cache_write_5m or usage.cache_write_1h:
+            self._count_cached(who, usage.cache_read, usage.cache_write_5m + usage.cache_write_1h)
         self._output.add((*who, "text"), usage.output + usage.reasoning)
-        self._add(self._output, who, {"audio": usage.audio_output})
-        self._add(self._cache_read, who, {"unknown": usage.cache_read})
-        self._add(self._cache_write, who, {"unknown": written})
-        self._add(self._reasoning, who, {"text": usage.reasoning})
+        if usage.audio_output:
+            self._output.add((*who, "audio"), usage.audio_output)
+        if usage.reasoning:
+            self._reasoning.add((*who, "text"), usage.reasoning)
         self._inputs.observe(who, usage.total_input)
         self._outputs.observe(who, usage.total_output)
 
-    @staticmethod
-    def _add(counts: Counts, who: Labels, tokens: Mapping[str, int]) -> None:
-        for modality, number in tokens.items():
-            if number:
-                counts.add((*who, modality), number)
+    def _count_cached(self, who: Labels, read: int, written: int) -> None:
+        told = (*who, "unknown")
+        self._input.add(told, read + written)
+        if read:
+            self._cache_read.add(told, read)
+        if written:
+            self._cache_write.add(told, written)
