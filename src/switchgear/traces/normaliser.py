@@ -7,8 +7,6 @@ specific first, until one says something that can be read. Nothing that a sender
 from collections.abc import Iterable, Mapping
 from typing import Final, cast
 
-from msgspec import structs
-
 from switchgear.kernel.span import NOTHING, Content, Span, SpanEvent, SpanKind, SpanStatus, ToldSpan
 from switchgear.traces.conventions import Convention, discover
 from switchgear.traces.conventions.content import contents
@@ -31,6 +29,24 @@ from switchgear.traces.conventions.words import FINISHES, KINDS, OPERATIONS_OF_K
 from switchgear.traces.intake import Origin
 
 _MOST_TAGS: Final = 200
+_WORDS: Final = frozenset(
+    (
+        "trace_name",
+        "service",
+        "environment",
+        "release",
+        "user",
+        "session",
+        "prompt_name",
+        "prompt_version",
+        "prompt_label",
+        "route",
+        "call_id",
+        "cache",
+    )
+)
+"""Fields that are a word as it came."""
+_FIRST_TOKEN_SCALES: Final = (("first_token_ns", 1), ("first_token_s", 1e9), ("first_token_ms", 1e6))
 _STATUSES: Final[Mapping[str, SpanStatus]] = {"ok": "ok", "error": "error"}
 
 
@@ -57,7 +73,8 @@ class Normaliser:
         if shown is not None:
             reading.places.add(shown)
         conventions = self._rules.conventions
-        return [(place, conventions[place]) for place in sorted(reading.places)]
+        places = reading.places
+        return [(place, conventions[place]) for place in (sorted(places) if len(places) > 1 else places)]
 
 
 def _row(reading: Reading, origin: Origin, spoken: tuple[Convention, ...]) -> Span:
@@ -72,7 +89,7 @@ def _row(reading: Reading, origin: Origin, spoken: tuple[Convention, ...]) -> Sp
     cost = cost_of(reading)
     status, message, level = _status(reading)
     asked, answered, finish = contents(reading)
-    span = Span(
+    return Span(
         project=origin.project,
         trace_id=told.trace_id,
         span_id=told.span_id,
@@ -106,27 +123,8 @@ def _row(reading: Reading, origin: Origin, spoken: tuple[Convention, ...]) -> Sp
         events=tuple(_event(event) for event in told.events) if told.events else (),
         scope=_scope(told),
         convention=spoken[0].name if spoken else "",
-    )
-    return _with_words(span, reading)
-
-
-def _with_words(span: Span, reading: Reading) -> Span:
-    """With the fields that are a word as it came."""
-    word = reading.word
-    return structs.replace(
-        span,
-        trace_name=word("trace_name"),
-        service=word("service"),
-        environment=word("environment"),
-        release=word("release"),
-        user=word("user"),
-        session=word("session"),
-        prompt_name=word("prompt_name"),
-        prompt_version=word("prompt_version"),
-        prompt_label=word("prompt_label"),
-        route=word("route"),
-        call_id=word("call_id"),
-        cache=word("cache"),
+        # Of these a span tells few.
+        **{field: word(field) for field in reading.fields.keys() & _WORDS},
     )
 
 
@@ -199,6 +197,8 @@ def _provider(value: object) -> str:
 
 
 def _finish(value: object) -> str:
+    if value == "":
+        return ""
     said = items(value)
     first = text(said[0] if said else value)
     return FINISHES.get(first.lower(), first)
@@ -229,8 +229,8 @@ def _counted(reading: Reading, spoken: tuple[Convention, ...], kind: str) -> boo
 
 
 def _first_token_ns(reading: Reading, spoken: tuple[Convention, ...]) -> int:
-    for field, scale in (("first_token_ns", 1), ("first_token_s", 1e9), ("first_token_ms", 1e6)):
-        after = reading.first(field, number, None) if field in reading.fields else None
+    for field, scale in _FIRST_TOKEN_SCALES:
+        after = reading.first(field, number, None)
         if after is not None and 0 < after * scale < 1e18:
             return round(after * scale)
     started = reading.told.started_ns

@@ -1,15 +1,19 @@
 """What went in and what came out, from whichever attributes tell it best."""
 
+from typing import Final
+
 from switchgear.kernel.span import NOTHING, Content
 from switchgear.traces.conventions.messages import content_of, one_value
-from switchgear.traces.conventions.reading import Reading, grown
+from switchgear.traces.conventions.reading import Reading, Said, grown
 from switchgear.traces.conventions.values import is_object, items, members, opened, text
+
+_TOLD: Final = frozenset(("input", "output", "system_text"))
 
 
 def contents(reading: Reading) -> tuple[Content, Content, str]:
     """Input, output, and why the model finished where only its messages tell."""
     fields = reading.fields
-    if not reading.content and not fields.keys() & {"input", "output", "system_text"}:
+    if not reading.content and fields.keys().isdisjoint(_TOLD):
         return NOTHING, NOTHING, ""
     _plant(reading)
     answer = _side(reading, "output", ("output", "tool_output", "twin.output"))
@@ -36,10 +40,7 @@ def _side(reading: Reading, side: str, fields: tuple[str, ...]) -> Content:
             if said.value is None or said.value == "":
                 continue
             if found is NOTHING:
-                value = said.value
-                plain = field.startswith("tool")
-                found = one_value(opened(value)) if plain else content_of(value, answer=side == "output", system=system)
-                found = found if found.parts else NOTHING
+                found = _content(said, plain=field.startswith("tool"), answer=side == "output", system=system)
             reading.used.add(field)
     if found is NOTHING and system is not None:
         found = content_of(None, system=system)
@@ -48,9 +49,18 @@ def _side(reading: Reading, side: str, fields: tuple[str, ...]) -> Content:
     return found
 
 
+def _content(said: Said, *, plain: bool, answer: bool, system: object) -> Content:
+    # Opened once: who asks for the reason to finish looks into the same answer.
+    said.value = opened(said.value)
+    found = one_value(said.value) if plain else content_of(said.value, answer=answer, system=system)
+    return found if found.parts else NOTHING
+
+
 def _finish(reading: Reading) -> str:
     """The reason in the last message or choice of the answer."""
     for field in ("output", "twin.output"):
+        if field not in reading.fields:
+            continue
         told = opened(reading.raw(field))
         told = members(told).get("choices", told) if is_object(told) else told
         for item in items(told)[-1:]:

@@ -53,7 +53,7 @@ def content_of(value: object, *, answer: bool = False, system: object = None) ->
 def of_messages(found: list[Message], *, answer: bool = False) -> Content:
     """Content of messages that are in the form already."""
     return Content(
-        parts=tuple(encoded(message) for message in found), is_messages=True, preview=_preview(found, answer=answer)
+        parts=tuple([encoded(message) for message in found]), is_messages=True, preview=_preview(found, answer=answer)
     )
 
 
@@ -110,9 +110,11 @@ def _listed(told: list[object] | tuple[object, ...]) -> list[Message] | None:
 
 def _unwrapped(item: Mapping[str, Any]) -> Mapping[str, Any]:
     """A message out of a choice, a candidate, a generation, LangChain's constructors, or a flattened tree."""
+    if "role" in item:
+        return item
     for holder in ("message", "kwargs", "data"):
         held = item.get(holder)
-        if is_object(held) and "role" not in item:
+        if is_object(held):
             inner: dict[str, Any] = dict(held)
             identity = item.get("id")
             if holder == "kwargs" and is_list(identity) and identity:
@@ -123,7 +125,7 @@ def _unwrapped(item: Mapping[str, Any]) -> Mapping[str, Any]:
                 return _unwrapped(inner)
             return inner
     held = item.get("content")
-    if is_object(held) and "role" not in item and "parts" in held:
+    if is_object(held) and "parts" in held:
         return {"role": "assistant", **held}
     return item
 
@@ -142,10 +144,11 @@ def sound_role(role: str) -> str:
 
 
 def _is_message(told: Mapping[str, Any]) -> bool:
-    told = told if "role" in told or "type" in told else {}
-    if not _role(told):
+    if "role" in told:
+        return _role(told) != ""
+    if "type" not in told or not _role(told):
         return False
-    return any(name in told for name in ("content", "parts", "contents", "tool_calls", "function_call", "role"))
+    return any(name in told for name in ("content", "parts", "contents", "tool_calls", "function_call"))
 
 
 def message_of(told: Mapping[str, Any]) -> Message:
@@ -159,8 +162,9 @@ def message_of(told: Mapping[str, Any]) -> Message:
         ]
     else:
         parts = _classic(told)
-    if parts and all(part.get("type") == "tool_call_response" for part in parts):
-        role = "tool"
+    if parts and parts[0].get("type") == "tool_call_response":
+        answers = all(part.get("type") == "tool_call_response" for part in parts)
+        role = "tool" if answers else role
     message: Message = {"role": role, "parts": parts}
     name = told.get("name")
     if isinstance(name, str) and name and role != "tool":
@@ -192,7 +196,7 @@ def _classic(told: Mapping[str, Any]) -> list[Part]:
 
 def _preview(found: list[Message], *, answer: bool) -> str:
     """What the user said last, or the model first; else whatever text there is."""
-    ordered = found if answer else [*(message for message in reversed(found) if message["role"] == "user"), *found]
+    ordered = found if answer else [*[message for message in reversed(found) if message["role"] == "user"], *found]
     for message in ordered:
         for said in texts(message["parts"]):
             return text(said)[:PREVIEW_CHARACTERS]

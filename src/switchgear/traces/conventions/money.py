@@ -7,6 +7,7 @@ from switchgear.kernel.money import NANO_PER_USD
 from switchgear.traces.conventions.reading import Reading
 from switchgear.traces.conventions.values import count, members, number
 
+_TOLD: Final = frozenset(("usd", "usd.total", "usd.input"))
 _MOST_USD: Final = 1_000_000_000
 
 
@@ -14,7 +15,7 @@ def cost_of(reading: Reading) -> int | None:
     """The cost reported, rounded to a nano-dollar; None where none was."""
     if "cost_nano_usd" in reading.fields:
         return reading.first("cost_nano_usd", count, None)
-    if "usd" not in reading.fields and not any(field in reading.fields for field in ("usd.total", "usd.input")):
+    if reading.fields.keys().isdisjoint(_TOLD):
         return None
     told = members(reading.raw("usd"))
     total = reading.first("usd.total", number, None)

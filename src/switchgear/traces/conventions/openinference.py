@@ -6,6 +6,8 @@ from switchgear.traces.conventions.values import members, text
 
 
 def _complete(reading: Reading) -> None:
+    if "invocation" not in reading.fields:
+        return
     asked = members(reading.raw("invocation"))
     reading.say("request_model", text(asked.get("model") or asked.get("model_name")), better=False)
 

@@ -36,7 +36,7 @@ def part_of(told: object) -> Part:
     """One part, whatever its form; one of an unknown type is carried as it came."""
     if isinstance(told, str):
         return text_part(told)
-    part = members(told)
+    part: Mapping[str, Any] = told if is_object(told) else members(told)
     if not part:
         return {"type": "json", "content": clean(told)}
     part = members(part["message_content"]) if "message_content" in part else part
@@ -90,7 +90,10 @@ def _only_text(answer: object) -> str | None:
 
 
 def _said(kind: str, part: Mapping[str, Any]) -> Part:
-    said = text(_first(part, "content", "text", "thinking", "reasoning", "refusal", "summary", "data"))
+    said = part.get("content")
+    if said is None:
+        said = _first(part, "text", "thinking", "reasoning", "refusal", "summary", "data")
+    said = text(said)
     made: Part = {"type": kind, "content": said}
     return {**made, "signature": text(part["signature"])} if part.get("signature") else made
 

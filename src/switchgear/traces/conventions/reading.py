@@ -94,6 +94,20 @@ class Rules:
 class Reading:
     """The fields of one span as they were told, the most specific first."""
 
+    __slots__ = (
+        "attributes",
+        "content",
+        "counted",
+        "fields",
+        "metadata",
+        "places",
+        "rank",
+        "rules",
+        "told",
+        "trees",
+        "used",
+    )
+
     def __init__(self, told: ToldSpan, rules: Rules) -> None:
         self.told = told
         self.rules = rules
@@ -117,8 +131,9 @@ class Reading:
         for key, value in told.attributes.items():
             attribute = key if type(key) is str and key.isascii() else name(key)
             rule = seen[attribute] if attribute in seen else look(attribute)
+            plain = type(value) is str and value.isascii()
             if rule is None or (rule.scopes and scope not in rule.scopes):
-                attributes[attribute] = clean(value)
+                attributes[attribute] = value if plain else clean(value)
                 continue
             field = rule.field
             if rule.place >= 0:
@@ -129,7 +144,7 @@ class Reading:
             if field in CONTENT:
                 self.content[attribute] = (field, value)
             else:
-                attributes[attribute] = value if type(value) is str and value.isascii() else clean(value)
+                attributes[attribute] = value if plain else clean(value)
             held = fields.get(field)
             if held is None:
                 fields[field] = [Said(rule.rank, value, rule.words)]

@@ -23,12 +23,15 @@ PARTS: Final = (
     "image_input",
 )
 _FIELDS: Final = tuple((part, f"tokens.{part}") for part in PARTS)
+_TOLD: Final = frozenset(("tokens", *(field for _, field in _FIELDS)))
 _PER_CONVENTION: Final = 1000
 
 
 def usage_of(reading: Reading, spoken: tuple[Convention, ...]) -> tuple[Usage | None, str]:
     """Buckets, and a note where the sender's numbers contradict each other; None where nothing was counted."""
     fields = reading.fields
+    if fields.keys().isdisjoint(_TOLD):
+        return None, ""
     by_place: dict[int, dict[str, int]] = {}
     holds: dict[int, bool] = {}
     for said in fields.get("tokens", ()):

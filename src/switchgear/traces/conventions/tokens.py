@@ -72,6 +72,7 @@ DETAILS: Final[Mapping[str, str]] = {
     "prompt_tokens_details": "input",
 }
 """Objects within a usage object, and which total their parts stand beside."""
+_TOTALS: Final = frozenset(("input", "output", "total"))
 HOLDS_BY_NAME: Final = frozenset(("prompt_tokens", "prompt_token_count"))
 """Spellings that say by themselves that the input holds its parts: OpenAI's and Gemini's own."""
 
@@ -112,6 +113,8 @@ def disjoint(told: Mapping[str, int], accounting: Accounting) -> tuple[Usage, st
     Where a grand total is told, it decides whether parts stand within their total or beside it.
     """
     get = told.get
+    if told.keys() <= _TOTALS:
+        return Usage(input=get("input", 0), output=get("output", 0)), ""
     written_5m, written_1h = get("cache_write_5m", 0), get("cache_write_1h", 0)
     written = max(get("cache_write", 0), written_5m + written_1h)
     doubled = get("cache_read_audio", 0)

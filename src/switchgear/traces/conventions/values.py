@@ -11,8 +11,11 @@ from msgspec import DecodeError, json
 MOST_LEVELS: Final = 24
 """Deeper values are cut there."""
 CUT: Final = "(cut: too deep)"
+_OPENING: Final = frozenset("[{")
 _WIDEST: Final = 2**63
 _PLAIN: Final = frozenset((bool, type(None)))
+_NO_MAPPINGS: Final = frozenset((str, int, float, bool, type(None), list))
+"""Of these it need not be asked whether they are mappings, which is slow."""
 _decode: Final = json.Decoder().decode
 _encode: Final = json.Encoder(order="sorted").encode
 
@@ -30,7 +33,8 @@ def sound(text: str) -> str:
 
 def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
     """Whether a value has members."""
-    return type(value) is dict or isinstance(value, Mapping)
+    kind = type(value)
+    return kind is dict or (kind not in _NO_MAPPINGS and isinstance(value, Mapping))
 
 
 def is_list(value: object) -> TypeGuard[list[Any]]:
@@ -94,10 +98,12 @@ def decoded(text: str) -> object:
 
 def opened(value: object) -> object:
     """A value, and what it says where it is the JSON text of an object or a list."""
-    if isinstance(value, str):
-        start = value[:1] if value[:1] in "[{" else value[:64].lstrip()[:1]
-        return decoded(value) if start and start in "[{" else value
-    return value
+    if not isinstance(value, str):
+        return value
+    start = value[:1]
+    if start.isspace():
+        start = value[:64].lstrip()[:1]
+    return decoded(value) if start in _OPENING else value
 
 
 def text(value: object) -> str:
