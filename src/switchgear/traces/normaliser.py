@@ -119,12 +119,12 @@ def _row(reading: Reading, origin: Origin, spoken: tuple[Convention, ...]) -> Sp
         input=asked,
         output=answered,
         attributes=_left(reading, asked, answered),
-        resource=_clean_members(told.resource),
+        resource=reading.resource,
         events=tuple(_event(event) for event in told.events) if told.events else (),
         scope=_scope(told),
         convention=spoken[0].name if spoken else "",
         # Of these a span tells few.
-        **{field: word(field) for field in reading.fields.keys() & _WORDS},
+        **{field: word(field) for field in _WORDS & reading.fields.keys()},
     )
 
 

@@ -41,6 +41,14 @@ class Said(Struct):
 Tree = dict[str, Any]
 
 
+class OfResource(Struct, frozen=True):
+    """What a resource tells of each of its spans."""
+
+    told: Mapping[str, object]
+    clean: Mapping[str, object]
+    said: tuple[tuple[str, Said], ...]
+
+
 class Rules:
     """Looks attributes up; what was looked up is remembered, as senders use few names."""
 
@@ -52,6 +60,7 @@ class Rules:
         for place, convention in enumerate(self.conventions):
             self._learn(place, convention)
         self._known = dict(self.seen)
+        self._resource = OfResource({}, {}, ())
 
     def _learn(self, place: int, convention: Convention) -> None:
         rank = place * 1000
@@ -76,6 +85,21 @@ class Rules:
         if len(attribute) <= 256:
             self.seen[attribute] = rule
         return rule
+
+    def of_resource(self, told: Mapping[str, object]) -> OfResource:
+        """What a resource tells; one that is given again, as by all spans of a request, is read once."""
+        known = self._resource
+        if known.told is not told:
+            self._resource = known = self._read_resource(told)
+        return known
+
+    def _read_resource(self, told: Mapping[str, object]) -> OfResource:
+        said: list[tuple[str, Said]] = []
+        for key, value in told.items():
+            rule = self(name(key))
+            if rule is not None and not rule.shape and rule.field in _FROM_RESOURCE:
+                said.append((rule.field, Said(rule.rank + _RESOURCE_RANK, value, rule.words)))
+        return OfResource(told, {name(key): clean(value) for key, value in told.items()}, tuple(said))
 
     def _of_family(self, attribute: str) -> Rule | None:
         end = attribute.find(".")
@@ -102,6 +126,7 @@ class Reading:
         "metadata",
         "places",
         "rank",
+        "resource",
         "rules",
         "told",
         "trees",
@@ -120,6 +145,8 @@ class Reading:
         self.places: set[int] = set()
         self.used: set[str] = set()
         """Fields of content that were used."""
+        self.resource: Mapping[str, object] = {}
+        """As it is kept: one object for all spans that came with the same one."""
         self.counted = True
         self.rank = 0
         """At which conventions' functions speak."""
@@ -150,10 +177,11 @@ class Reading:
                 fields[field] = [Said(rule.rank, value, rule.words)]
             else:
                 held.append(Said(rule.rank, value, rule.words))
-        for key, value in told.resource.items():
-            rule = seen[key] if key in seen else look(name(key))
-            if rule is not None and not rule.shape and rule.field in _FROM_RESOURCE:
-                fields.setdefault(rule.field, []).append(Said(rule.rank + _RESOURCE_RANK, value, rule.words))
+        if told.resource:
+            known = look.of_resource(told.resource)
+            self.resource = known.clean
+            for field, said in known.said:
+                fields.setdefault(field, []).append(said)
 
     def _of_family(self, attribute: str, rule: Rule, value: object) -> None:
         if rule.shape == "metadata":
