@@ -18,7 +18,7 @@ from switchgear.kernel.ports import TraceStore
 from switchgear.kernel.span import Span, ToldSpan
 from switchgear.traces.ingest_counts import IngestCounts
 from switchgear.traces.intake import Intake, Origin, Refusal, Taken
-from switchgear.traces.span_checks import Fault, sound
+from switchgear.traces.span_checks import Fault, SpanChecks
 
 Normalise = Callable[[ToldSpan, Origin], Span]
 Price = Callable[[Span], Span]
@@ -92,19 +92,20 @@ class Ingest:
             await asyncio.wait([self._writer])
 
     def _sorted(self, origin: Origin, told: Sequence[ToldSpan]) -> _Sorted:
-        now_ns = self._clock.wall_ns()
+        check = SpanChecks(self._clock.wall_ns())
         spans: list[Span] = []
         refused: list[Refusal] = []
         notes: Counter[str] = Counter()
         weight = 0
         for place, one in enumerate(told):
-            checked = sound(one, now_ns)
+            checked = check(one)
             if isinstance(checked, Fault):
                 refused.append(Refusal(place=place, reason=checked.reason, message=checked.message))
                 continue
             spans.append(self._understood(checked.told, origin))
             weight += checked.weight
-            notes.update(checked.notes)
+            if checked.notes:
+                notes.update(checked.notes)
         return _Sorted(spans, weight, tuple(refused), notes)
 
     def _understood(self, told: ToldSpan, origin: Origin) -> Span:

@@ -49,27 +49,44 @@ class Sound(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def sound(told: ToldSpan, now_ns: int) -> Sound | Fault:
-    """The span as it can be kept, or why it cannot be."""
-    fault = _fault(told, now_ns)
-    if fault is not None:
-        return fault
-    of_resource, of_span = _Weigher(), _Weigher()
-    if of_resource.cut(told.resource) is not told.resource or of_resource.weight > MAX_RESOURCE_WEIGHT:
-        return Fault("too_large", f"the span's resource holds more than {MAX_RESOURCE_WEIGHT} bytes")
-    attributes = of_span.cut(told.attributes)
-    events = tuple([_event(event, of_span) for event in told.events])
-    if of_span.weight > MAX_SPAN_WEIGHT:
-        return Fault("too_large", f"the span holds more than {MAX_SPAN_WEIGHT} bytes; send less content with it")
-    weight = of_span.weight + of_resource.weight + _SPAN_WEIGHT
-    changes, notes = _mended(told)
-    if any(mine is not theirs for mine, theirs in zip(events, told.events, strict=True)):
-        changes["events"] = events
-    if of_span.has_cut:
-        notes.append("value_cut")
-    if notes:
-        changes["attributes"] = {**attributes, NOTES: notes}
-    return Sound(structs.replace(told, **changes) if changes else told, weight, tuple(notes))
+class SpanChecks:
+    """Checks spans that came together, at ``now_ns``: the resource that many of them share is weighed once."""
+
+    def __init__(self, now_ns: int) -> None:
+        self._latest_ns = now_ns + _DAY_NS
+        self._resource: Mapping[str, object] | None = None
+        self._resource_weight = 0
+        """Of the resource of the last span; -1: it is too large."""
+
+    def __call__(self, told: ToldSpan) -> Sound | Fault:
+        """The span as it can be kept, or why it cannot be."""
+        fault = _fault(told, self._latest_ns)
+        if fault is not None:
+            return fault
+        if told.resource is not self._resource:
+            self._weigh_resource(told.resource)
+        if self._resource_weight < 0:
+            return Fault("too_large", f"the span's resource holds more than {MAX_RESOURCE_WEIGHT} bytes")
+        of_span = _Weigher()
+        attributes = of_span.cut(told.attributes)
+        events = tuple([_event(event, of_span) for event in told.events]) if told.events else ()
+        if of_span.weight > MAX_SPAN_WEIGHT:
+            return Fault("too_large", f"the span holds more than {MAX_SPAN_WEIGHT} bytes; send less content with it")
+        changes, notes = _mended(told)
+        if any(mine is not theirs for mine, theirs in zip(events, told.events, strict=True)):
+            changes["events"] = events
+        if of_span.has_cut:
+            notes.append("value_cut")
+        if notes:
+            changes["attributes"] = {**attributes, NOTES: notes}
+        weight = of_span.weight + self._resource_weight + _SPAN_WEIGHT
+        return Sound(structs.replace(told, **changes) if changes else told, weight, tuple(notes))
+
+    def _weigh_resource(self, resource: Mapping[str, object]) -> None:
+        weigher = _Weigher()
+        is_whole = weigher.cut(resource) is resource
+        self._resource_weight = weigher.weight if is_whole and weigher.weight <= MAX_RESOURCE_WEIGHT else -1
+        self._resource = resource
 
 
 def _mended(told: ToldSpan) -> tuple[dict[str, object], list[str]]:
@@ -87,7 +104,7 @@ def _mended(told: ToldSpan) -> tuple[dict[str, object], list[str]]:
     return changes, notes
 
 
-def _fault(told: ToldSpan, now_ns: int) -> Fault | None:
+def _fault(told: ToldSpan, latest_ns: int) -> Fault | None:
     if not told.trace_id or not told.span_id:
         missing = "trace id" if not told.trace_id else "span id"
         return Fault("no_ids", f"the span has no {missing}")
@@ -101,7 +118,7 @@ def _fault(told: ToldSpan, now_ns: int) -> Fault | None:
         return Fault("its_own_parent", f"span {told.span_id} names itself as its parent")
     if told.started_ns < _YEAR_2000_NS:
         return Fault("bad_times", "the span began before the year 2000: times are nanoseconds of Unix time")
-    if max(told.started_ns, told.ended_ns) > now_ns + _DAY_NS:
+    if max(told.started_ns, told.ended_ns) > latest_ns:
         return Fault("in_the_future", "the span begins or ends more than a day in the future: set the sender's clock")
     return None
 
@@ -117,6 +134,8 @@ def _event(event: SpanEvent, weigher: "_Weigher") -> SpanEvent:
 class _Weigher:
     """Weighs values, and cuts those that are too long."""
 
+    __slots__ = ("has_cut", "weight")
+
     def __init__(self) -> None:
         self.weight = 0
         self.has_cut = False
@@ -124,16 +143,18 @@ class _Weigher:
     def cut(self, attributes: Mapping[str, object]) -> Mapping[str, object]:
         """``attributes``, or a copy in which the long values are cut."""
         changes: dict[str, object] = {}
+        weight = _MEMBER_WEIGHT * len(attributes)
         for name, value in attributes.items():
             if isinstance(value, str):
                 size = len(value)
                 if size > MAX_VALUE_CHARACTERS:
                     changes[name] = self._shortened(value)
                     size = KEPT_CHARACTERS
-                self.weight += size
-            elif isinstance(value, bytes | list | dict):
+                weight += size
+            elif isinstance(value, (bytes, list, dict)):
                 self._take_nested(name, cast("object", value), changes)
-            self.weight += len(name) + _MEMBER_WEIGHT
+            weight += len(name)
+        self.weight += weight
         return {**attributes, **changes} if changes else attributes
 
     def _take_nested(self, name: str, value: object, changes: dict[str, object]) -> None:

@@ -109,7 +109,7 @@ def _told(span: trace_pb2.Span, resource: Mapping[str, object], scope_name: str,
 
 def _attributes(pairs: Iterable[KeyValue]) -> dict[str, object]:
     # Most values are texts that are not empty; asking which kind a value has costs more than reading one.
-    return {pair.key: pair.value.string_value or _value(pair.value) for pair in pairs}
+    return {pair.key: (held := pair.value).string_value or _value(held) for pair in pairs}
 
 
 def _value(value: AnyValue) -> object:
