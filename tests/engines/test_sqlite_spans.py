@@ -15,7 +15,10 @@ import numpy as np
 import pytest
 
 from switchgear.engines.sqlite_spans import SqliteSpans
-from switchgear.engines.sqlite_spans.schema import bring_forward
+from switchgear.engines.sqlite_spans.dooming import doomed_traces
+from switchgear.engines.sqlite_spans.schema import bring_forward, connect_writer
+from switchgear.engines.sqlite_spans.wiping import Wiping
+from switchgear.engines.sqlite_spans.writing import Writing
 from switchgear.kernel.ports import TraceStore
 from switchgear.kernel.query import Aggregate, Doomed, Find, Measure, Said, Window
 from switchgear.kernel.span import Content
@@ -131,6 +134,54 @@ async def test_nothing_of_a_deleted_user_is_left_in_any_table(tmp_path: Path) ->
     with closing(sqlite3.connect(path)) as connection:
         for table in ("spans", "details", "contents", "content_names", "links", "labels", "facets", "traces"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+
+
+async def test_no_byte_of_a_deleted_user_is_left_in_the_file_or_its_log(tmp_path: Path) -> None:
+    path = tmp_path / "traces.db"
+    async with opened(path) as store:
+        for number in range(40):
+            told = Content(parts=(b'"zebra%d is kept apart"' % number,), preview=f"zebra{number}")
+            await store.write([sample(number, 1, user="zebra", tags=("zebra",), input=told)])
+            await store.write([sample(100 + number, 1, input=Content(parts=(b'"a giraffe stays"',)))])
+        assert await store.delete(Doomed(project="p", user="zebra")) == 40
+        await store.write([sample(99, 1)])
+    assert [b"zebra" in file.read_bytes() for file in tmp_path.iterdir()] == [False]
+    async with opened(path) as store:
+        assert len((await store.find(Find(window=ALL, where=Said(text="giraffe")))).spans) == 40
+        assert (await store.find(Find(window=ALL, where=Said(text="zebra7")))).spans == ()
+
+
+async def test_what_a_crash_kept_from_being_wiped_is_wiped_when_the_file_is_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "traces.db"
+    async with opened(path) as store:
+        for number in range(4):
+            await store.write([sample(number, 1, input=Content(parts=(b'"a zebra"',)))])
+    with closing(connect_writer(path)) as connection:
+        # A writer that never comes to its wiping.
+        writing = Writing(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        writing.delete(doomed_traces(connection, Doomed(project="p", trace_ids=(f"{1:032x}",))))
+        Wiping(connection).note(Doomed(project="p", trace_ids=(f"{1:032x}",)), 1)
+        connection.execute("COMMIT")
+        assert Wiping(connection).is_due
+    async with opened(path):
+        pass
+    with closing(connect_writer(path)) as connection:
+        assert not Wiping(connection).is_due
+        assert connection.execute("PRAGMA secure_delete").fetchone() == (1,)
+
+
+async def test_what_grew_old_is_wiped_when_it_is_a_good_part_of_all(tmp_path: Path) -> None:
+    path = tmp_path / "traces.db"
+    async with opened(path) as store:
+        await store.write([sample(number, number) for number in range(1, 101)])
+    with closing(connect_writer(path)) as connection:
+        wiping = Wiping(connection)
+        aged = Doomed(project="p", before_ns=BEGIN_NS)
+        wiping.note(aged, 3)
+        assert not wiping.is_due
+        wiping.note(aged, 3)
+        assert wiping.is_due
 
 
 async def test_quantiles_of_rollups_are_within_a_hundredth(tmp_path: Path) -> None:

@@ -66,7 +66,12 @@ CREATE TABLE rollups (
     duration_sketch BLOB NOT NULL, first_token_sketch BLOB NOT NULL, PRIMARY KEY (project, grain, start_ns, series)
 ) WITHOUT ROWID;
 """
-_STEPS: Final = (_FIRST,)
+_CHORES: Final = """
+CREATE TABLE chores (name TEXT PRIMARY KEY) WITHOUT ROWID;
+INSERT INTO chores (name) VALUES ('wipe');
+"""
+"""What is to be done when there is time; words that older versions left behind are wiped once."""
+_STEPS: Final = (_FIRST, _CHORES)
 """Each brings a file to the next version. A step that was released stays as it is."""
 VERSION: Final = len(_STEPS)
 
@@ -86,6 +91,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
             "journal_size_limit = 67108864",
             "cache_size = -65536",
             "temp_store = MEMORY",
+            "secure_delete = ON",
         ):
             connection.execute(f"PRAGMA {setting}")
         bring_forward(connection, path, _STEPS)

@@ -1,5 +1,6 @@
 """The thread that writes: whatever waits becomes one transaction, and is answered after it is on the disk."""
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Generator, Iterator, Sequence
@@ -13,12 +14,15 @@ from typing import Final
 from switchgear.engines.sqlite_spans.dooming import doomed_traces
 from switchgear.engines.sqlite_spans.failures import failures
 from switchgear.engines.sqlite_spans.sketch import merged
+from switchgear.engines.sqlite_spans.wiping import Wiping
 from switchgear.engines.sqlite_spans.writing import Writing
 from switchgear.kernel.query import Doomed
 from switchgear.kernel.span import Span
 
 _MOST_SPANS: Final = 5_000
 """In one transaction, unless one request alone has more."""
+_MOST_LAST_STEPS: Final = 100
+"""Of wiping, before the file is closed; the rest is done when it is opened again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +50,8 @@ class Writer:
         self._connection = connection
         self._path = path
         self._writing = Writing(connection)
+        self._wiping = Wiping(connection)
+        self._log = logging.getLogger("switchgear.traces")
         self._waiting: SimpleQueue[_Write | _Delete | _Stop] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="spans-write", daemon=True)
         self._thread.start()
@@ -70,13 +76,33 @@ class Writer:
 
     def _run(self) -> None:
         following: _Write | _Delete | _Stop | None = None
-        while not isinstance(request := following or self._waiting.get(), _Stop):
+        while not isinstance(request := following or self._next(), _Stop):
             if isinstance(request, _Delete):
                 following = None
                 self._delete(request)
             else:
                 batch, following = self._batch(request)
                 self._write(batch)
+        for _ in range(_MOST_LAST_STEPS):
+            if self._wiping.is_due:
+                self._wipe()
+
+    def _next(self) -> "_Write | _Delete | _Stop":
+        """What waits; while nothing does, words of what was deleted are wiped."""
+        while self._wiping.is_due:
+            try:
+                return self._waiting.get_nowait()
+            except Empty:
+                self._wipe()
+        return self._waiting.get()
+
+    def _wipe(self) -> None:
+        try:
+            with failures(self._path):
+                self._wiping.step()
+        except Exception as error:  # noqa: BLE001 - the thread outlives whatever is wrong with the file
+            self._wiping.put_off()
+            self._log.error("words of deleted traces are not wiped from %s yet: %s", self._path, error)
 
     def _batch(self, first: _Write) -> "tuple[list[_Write], _Write | _Delete | _Stop | None]":
         """All writes that wait, up to a bound, and what else was met on the way."""
@@ -98,6 +124,8 @@ class Writer:
                 traces = doomed_traces(self._connection, request.doomed)
                 count = self._writing.delete(traces) if traces else None
                 self._writing.finish()
+                if count:
+                    self._wiping.note(request.doomed, count)
         except Exception as error:  # noqa: BLE001 - the thread outlives whatever a request holds
             _fail([request], error)
         else:
