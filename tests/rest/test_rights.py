@@ -42,6 +42,7 @@ WORDS = {
     "secrets": {"value": "v"},
     "silences": {"why": "because", "project": "a", "for_seconds": 60},
     "scores": {"project": "a", "name": "good", "session": "s-1", "number": 1},
+    "query": {"project": "a", "measures": [{"reduction": "count"}]},
 }
 """What is said where no object is."""
 

@@ -3,37 +3,30 @@
 A trace of a project that the caller may not read is not there for them.
 """
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, Literal, cast
+from typing import Annotated, Literal, cast
 
 from msgspec import Meta, MsgspecError, Struct, json, to_builtins
 
-from switchgear.kernel.errors import Overloaded
 from switchgear.kernel.ports import TraceStore
 from switchgear.kernel.query import Compare, Every, Filter, Find, Found, Said, SpanRow, Tagged, TraceRow, Window
 from switchgear.kernel.span import Content, Span
 from switchgear.rest.cursor import STORABLE, PageQuery, cursor_after, cursor_text, unknown_cursor
-from switchgear.rest.principal import EVERYWHERE, Place, Principal
-from switchgear.rest.problem import Refused, forbidden, not_found
+from switchgear.rest.problem import Refused, not_found
 from switchgear.rest.route import Answer, Asked, Handler, Route
-from switchgear.traces.doors.entrance import DEFAULT_PROJECT
 from switchgear.traces.questions import read_filter
+from switchgear.traces.whose import (
+    ALL_OF_TIME,
+    READ,
+    Moment,
+    ProjectText,
+    moment_ns,
+    readable_project,
+    unreachable,
+    visible_project,
+)
 
-READ: Final = "traces:read"
-_ALL_OF_TIME: Final = (0, (1 << 63) - 1)
-_RETRY_SECONDS: Final = 5.0
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Listed = Literal["spans", "traces"]
 Text = Annotated[str, Meta(max_length=1024, pattern=STORABLE)]
-ProjectText = Annotated[
-    str,
-    Meta(
-        max_length=64,
-        pattern=STORABLE,
-        description="Whose. Left out: the caller's own where they have just one, else `default`.",
-    ),
-]
-Moment = Annotated[Annotated[datetime, Meta(tz=True)] | None, Meta(description="A moment as ISO 8601 with its zone.")]
 
 
 class TraceQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -165,7 +158,7 @@ class _Shelf:
     async def trace(self, asked: Asked) -> Answer:
         query = asked.query_as(OneTraceQuery)
         trace_id = asked.path["id"].lower()
-        window = _everything(_visible_project(asked, query.project, f"trace {trace_id[:64]!r}"))
+        window = _everything(visible_project(asked, query.project, f"trace {trace_id[:64]!r}"))
         where = Compare(field="trace_id", value=trace_id)
         rows = await self._find(Find(window=window, where=where, of="traces", limit=1))
         if not rows.traces:
@@ -179,23 +172,21 @@ class _Shelf:
     async def span(self, asked: Asked) -> Answer:
         trace_id, span_id = asked.path["id"].lower(), asked.path["span"].lower()
         what = f"span {span_id[:64]!r} of trace {trace_id[:64]!r}"
-        project = _visible_project(asked, asked.query_as(SpanQuery).project, what)
+        project = visible_project(asked, asked.query_as(SpanQuery).project, what)
         try:
             found = await self._store.read(project, trace_id, (span_id,))
         except OSError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
         if not found:
             raise not_found(what)
         return Answer(body=shown_span(found[0]))
 
     async def _listed(self, asked: Asked, query: TraceQuery, of: Listed) -> tuple[Found, str | None]:
-        project = _project(asked.principal, query.project)
-        if not asked.principal.may(READ, Place(project=project)):
-            raise forbidden(READ, f" in project {project!r}")
+        project = readable_project(asked, query.project)
         window = Window(
             project=project,
-            since_ns=_ALL_OF_TIME[0] if query.since is None else _moment_ns(query.since),
-            until_ns=_ALL_OF_TIME[1] if query.until is None else _moment_ns(query.until),
+            since_ns=ALL_OF_TIME[0] if query.since is None else moment_ns(query.since),
+            until_ns=ALL_OF_TIME[1] if query.until is None else moment_ns(query.until),
         )
         where = _where(query)
         list_name = f"/{of} {window} {where} {query.order}"
@@ -214,7 +205,7 @@ class _Shelf:
         try:
             return await self._store.find(question)
         except OSError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
         except ValueError:
             raise unknown_cursor() from None
 
@@ -266,31 +257,5 @@ def _where(query: TraceQuery) -> Filter | None:
     return Every(filters=tuple(filters)) if filters else None
 
 
-def _project(principal: Principal, named: str) -> str:
-    """Which project is meant."""
-    if named:
-        return named
-    places = principal.places(READ)
-    own = {place.project for place in places if place.project}
-    return own.pop() if EVERYWHERE not in places and len(own) == 1 else DEFAULT_PROJECT
-
-
-def _visible_project(asked: Asked, named: str, what: str) -> str:
-    """Raises Refused (404) for a project that is not the caller's to read."""
-    project = _project(asked.principal, named)
-    if not asked.principal.may(READ, Place(project=project)):
-        raise not_found(what)
-    return project
-
-
 def _everything(project: str) -> Window:
-    return Window(project=project, since_ns=_ALL_OF_TIME[0], until_ns=_ALL_OF_TIME[1])
-
-
-def _moment_ns(moment: datetime) -> int:
-    microseconds = (moment - _EPOCH) // timedelta(microseconds=1)
-    return min(max(microseconds * 1000, _ALL_OF_TIME[0]), _ALL_OF_TIME[1])
-
-
-def _unreachable(error: OSError) -> Overloaded:
-    return Overloaded(f"the store of spans does not answer: {error}", retry_after_seconds=_RETRY_SECONDS)
+    return Window(project=project, since_ns=ALL_OF_TIME[0], until_ns=ALL_OF_TIME[1])
