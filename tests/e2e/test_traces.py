@@ -119,3 +119,11 @@ def test_the_command_line_finds_a_trace_and_shows_its_spans_as_a_tree(live: Live
     assert shown[3].startswith("    think ")
     whole = json.loads(command(live, "show", f"{4:032x}", "--span", f"{2:016x}"))
     assert (whole["span"]["name"], whole["resource"]) == ("think", {"service.name": "shop"})
+
+
+def test_the_command_line_deletes_a_trace_and_what_is_left_of_its_user(live: LiveServer) -> None:
+    spans = [told(trace, attributes={"user.id": "mallory"}) for trace in (5, 6, 7)]
+    assert post(live, "/v1/traces", otlp_protobuf.write(spans), {"content-type": PROTOBUF})[0] == 200
+    assert "Deleted: 1 traces, 1 spans" in command(live, "delete", f"{5:032x}", "--yes")
+    assert json.loads(command(live, "delete", "--user", "mallory", "--yes", "--json"))["traces"] == 2
+    assert "Nothing was there" in command(live, "delete", "--user", "mallory", "--yes")

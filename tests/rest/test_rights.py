@@ -45,6 +45,8 @@ WORDS = {
     "query": {"project": "a", "measures": [{"reduction": "count"}]},
 }
 """What is said where no object is."""
+QUERIES = {"DELETE /traces": "?project=a&user=ada", "DELETE /traces/{id}": "?project=a"}
+"""What changes things by a query: whose is meant."""
 
 
 def path_of(route: Route, name: str) -> str:
@@ -128,7 +130,7 @@ def body_for(route: Route) -> object:
 
 async def foreign(api: httpx.AsyncClient, route: Route) -> int:
     name = {"sheets": "plan", "limits": "of-a", "batches": "batch_of-a"}.get(route.path.split("/")[1], "theirs")
-    path = path_of(route, name)
+    path = path_of(route, name) + QUERIES.get(f"{route.method} {route.path}", "")
     headers = {**as_(FOREIGNER), "if-match": "*"} if route.changes else as_(FOREIGNER)
     answer = await api.request(route.method, path, json=body_for(route), headers=headers)
     assert "the plan" not in answer.text

@@ -1,32 +1,22 @@
 """``switchgear traces``: asked of a running gateway, and shown."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
-from urllib.parse import quote, urlencode
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import quote
 
-from msgspec import DecodeError, Raw, Struct, json
+from msgspec import Raw, Struct
 
-from switchgear.cli.conversation import Server
 from switchgear.cli.output import Block, Grid, show_blocks, show_json
-from switchgear.cli.settings import ConfigOption, glanced_config
+from switchgear.cli.trace_asking import TRACES, Asking, moment
 from switchgear.cli.trace_options import SearchTracesOptions, ShowTraceOptions
-from switchgear.config import read_environment
-from switchgear.kernel.clock import SystemClock
-from switchgear.kernel.errors import BadRequest, UpstreamGarbled
 from switchgear.kernel.money import NanoUsd, format_usd
 from switchgear.kernel.query import SpanRow, TraceRow
-from switchgear.processes.banner import reachable_url
 
-_PATH: Final = "/api/v1/traces"
 _MAX_PAGE: Final = 200
 _HEADINGS: Final = ("began", "trace", "name", "status", "duration", "spans", "tokens", "cost", "user", "session")
 _SPAN_HEADINGS: Final = ("span", "kind", "status", "after", "duration", "model", "tokens", "cost", "id")
-_AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _NAME_CHARACTERS: Final = 48
-Answer = TypeVar("Answer")
 
 
 class TracePage(Struct):
@@ -46,10 +36,10 @@ class ShownTrace(Struct):
 
 def search(options: SearchTracesOptions) -> None:
     """Print the traces that fit."""
-    asking = _Asking(options.url, options.key, options.config)
+    asking = Asking(options.url, options.key, options.config)
     asked = {
         "project": options.project,
-        "since": _moment(options.since, SystemClock().wall_ns()),
+        "since": moment(options.since, "--since"),
         "name": options.name,
         "model": options.model,
         "user": options.user,
@@ -63,7 +53,7 @@ def search(options: SearchTracesOptions) -> None:
     cursor = ""
     while len(found) < options.limit:
         limit = min(options.limit - len(found), _MAX_PAGE)
-        page = asking.get(_PATH, {**asked, "limit": str(limit), "cursor": cursor}, TracePage)
+        page = asking.get(TRACES, {**asked, "limit": str(limit), "cursor": cursor}, TracePage)
         found += page.data
         if page.next is None:
             break
@@ -78,8 +68,8 @@ def search(options: SearchTracesOptions) -> None:
 
 def show(options: ShowTraceOptions) -> None:
     """Print one trace, or one span of it."""
-    asking = _Asking(options.url, options.key, options.config)
-    path = f"{_PATH}/{quote(options.trace, safe='')}"
+    asking = Asking(options.url, options.key, options.config)
+    path = f"{TRACES}/{quote(options.trace, safe='')}"
     asked = {"project": options.project}
     if options.span:
         show_json(asking.get(f"{path}/spans/{quote(options.span, safe='')}", asked, Raw))
@@ -120,45 +110,6 @@ def tree(spans: Sequence[SpanRow]) -> Iterator[tuple[SpanRow, int]]:
             told.add(span.span_id)
             yield span, depth
             waiting += [(child, depth + 1) for child in reversed(below.get(span.span_id, ()))]
-
-
-class _Asking:
-    """Questions to one gateway."""
-
-    def __init__(self, url: str | None, key: str | None, config: ConfigOption) -> None:
-        """Raises ConfigError."""
-        if url is None:
-            server = glanced_config(config, read_environment()).server
-            if server.port == 0:
-                raise BadRequest("the file lets the system choose a port: name the gateway by --url")
-            url = reachable_url(server.host, server.port)
-        self._url = url
-        self._server = Server(url, key)
-
-    def get(self, path: str, asked: Mapping[str, str], kind: type[Answer]) -> Answer:
-        """What the gateway answers. Raises SwitchgearError when it does not."""
-        query = urlencode({name: value for name, value in asked.items() if value})
-        with self._server.request("GET", f"{path}?{query}") as response:
-            answer = response.read()
-        try:
-            return json.decode(answer, type=kind)
-        except DecodeError as error:
-            raise UpstreamGarbled(f"{self._url} answers {path}, but is no gateway of this version: {error}") from None
-
-
-def _moment(text: str, now_ns: int) -> str:
-    """As the API takes it. Raises BadRequest."""
-    if not text:
-        return ""
-    ago = _AGO.fullmatch(text)
-    if ago is not None:
-        now = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC)
-        return (now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat()
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadRequest(f"--since: {text!r} is neither `15m`, `6h`, `2d` nor a moment such as 2026-11-27") from None
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).isoformat()
 
 
 def _trace_row(row: TraceRow) -> tuple[str, ...]:

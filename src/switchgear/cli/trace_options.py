@@ -19,6 +19,14 @@ KeyOption = Annotated[
         show_default=False,
     ),
 ]
+DeleteKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY",
+        help="Key with the permission `traces:delete`; on the gateway's own machine none is needed.",
+        show_default=False,
+    ),
+]
 ProjectOption = Annotated[
     str, typer.Option(metavar="PROJECT", help="Whose. Default: the key's own.", show_default=False)
 ]
@@ -68,4 +76,20 @@ class ShowTraceOptions:
     span: Annotated[
         str, typer.Option(metavar="SPAN", help="Only this span, with all that it holds, as JSON.", show_default=False)
     ] = ""
+    as_json: AsJson = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteTracesOptions:
+    """Delete one trace, or all of a user, with the scores on them; docs/traces.md says what is not covered."""
+
+    trace: Annotated[str, typer.Argument(metavar="[TRACE]", help="Its id.", show_default=False)] = ""
+    config: ConfigOption = None
+    url: UrlOption = None
+    key: DeleteKeyOption = None
+    project: ProjectOption = ""
+    user: Annotated[
+        str, typer.Option(metavar="USER", help="Every trace with a span of this user.", show_default=False)
+    ] = ""
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you mean it.")] = False
     as_json: AsJson = False

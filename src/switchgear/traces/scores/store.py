@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from msgspec import Struct, structs
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -125,6 +125,15 @@ async def find(connection: AsyncConnection, sought: Sought) -> list[Score]:
     asked = select(SCORES).where(*sought.conditions, SCORES.c.withdrawn == 0, SCORES.c.version == newest)
     asked = asked.order_by(SCORES.c.at_ns.desc(), SCORES.c.id.desc()).limit(sought.limit)
     return [Score(**row) for row in (await connection.execute(asked)).mappings()]
+
+
+async def remove(connection: AsyncConnection, project: str, trace_ids: Sequence[str]) -> int:
+    """Delete every version of the scores on these traces, at most 500, and on their spans; how many rows.
+
+    Scores of a whole session stay.
+    """
+    doomed = delete(SCORES).where(SCORES.c.project == project, SCORES.c.trace_id.in_(trace_ids))
+    return (await connection.execute(doomed)).rowcount
 
 
 def _same(one: Score, other: Score) -> bool:
