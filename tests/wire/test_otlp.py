@@ -5,6 +5,7 @@ import gzip
 import json
 import math
 import zlib
+from typing import cast
 
 import pytest
 import zstandard
@@ -15,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from opentelemetry.proto.trace.v1 import trace_pb2
 
 from switchgear.kernel.errors import BadRequest, BodyTooLarge
 from switchgear.kernel.span import SpanEvent, ToldSpan
@@ -269,3 +271,34 @@ def varint(number: int) -> bytes:
         found.append(number & 0x7F | 0x80)
         number >>= 7
     return bytes((*found, number))
+
+
+def test_the_kind_of_a_span_and_its_links_are_kept_in_both_forms() -> None:
+    link = trace_pb2.Span.Link(
+        trace_id=bytes.fromhex(TRACE_ID), span_id=bytes.fromhex(SPAN_ID), trace_state="a=b", flags=1
+    )
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add()
+    span.trace_id, span.span_id = bytes.fromhex(TRACE_ID), bytes.fromhex(SPAN_ID)
+    span.kind = trace_pb2.Span.SPAN_KIND_CLIENT
+    span.links.extend([link] * 200)
+    (of_protobuf,) = otlp_protobuf.read(request.SerializeToString()).spans
+    written = {"traceId": TRACE_ID.upper(), "spanId": SPAN_ID, "traceState": "a=b", "flags": 1}
+    of_json = json_span(kind=3, links=[written] * 200)
+    told: dict[str, object] = {"trace_id": TRACE_ID, "span_id": SPAN_ID, "trace_state": "a=b", "attributes": {}}
+    assert of_protobuf.attributes == of_json.attributes == {"otel.kind": "client", "otel.links": [told] * 128}
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"),
+    [(0, {}), (1, {}), (9, {}), (-1, {}), ("SPAN_KIND_X", {}), ("SPAN_KIND_SERVER", "server"), ("4", "producer")],
+)
+def test_a_kind_that_says_nothing_is_not_kept(kind: object, kept: str) -> None:
+    assert json_span(kind=kind).attributes == ({"otel.kind": kept} if kept else {})
+
+
+def test_a_link_that_cannot_be_read_is_dropped_and_its_span_is_kept() -> None:
+    whole = {"traceId": TRACE_ID, "spanId": SPAN_ID, "attributes": [{"key": "n", "value": {"intValue": "3"}}]}
+    broken = [{"traceId": 1}, 7, {"attributes": [{"key": "n", "value": {"intValue": "x"}}]}]
+    (link,) = cast("list[dict[str, object]]", json_span(links=[*broken, whole]).attributes["otel.links"])
+    assert (link["span_id"], link["attributes"]) == (SPAN_ID, {"n": 3})

@@ -13,6 +13,12 @@ from msgspec import Struct
 from switchgear.kernel.chat import Usage
 
 PREVIEW_CHARACTERS: Final = 200
+OTEL_KIND: Final = "otel.kind"
+"""Attribute of a span that OpenTelemetry calls ``client``, ``server``, ``producer`` or ``consumer``."""
+OTEL_LINKS: Final = "otel.links"
+"""Attribute of a span that points at others: objects of ``trace_id``, ``span_id``, ``trace_state``, ``attributes``."""
+MOST_LINKS: Final = 128
+"""Of one span; as many as OpenTelemetry's SDKs send by default. Those behind them are dropped."""
 
 SpanKind = Literal[
     "llm",

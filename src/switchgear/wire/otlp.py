@@ -23,6 +23,8 @@ MAX_SPANS: Final = 100_000
 MAX_SPAN_BYTES: Final = 8 * 1024 * 1024
 TRACE_ID_BYTES: Final = 16
 SPAN_ID_BYTES: Final = 8
+SPAN_KINDS: Final = ("", "", "server", "client", "producer", "consumer")
+"""By OTLP's number; nothing of one that is internal, as most are, or not told."""
 _LARGEST_CODE: Final = 16
 _VARINT_BIT: Final = 0x80
 

@@ -8,14 +8,15 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from math import isfinite
 from typing import Final, cast
 
-from msgspec import DecodeError, Raw, Struct, ValidationError, json
+from msgspec import DecodeError, Raw, Struct, ValidationError, convert, json
 
 from switchgear.kernel.errors import BadRequest, BodyTooLarge
-from switchgear.kernel.span import SpanEvent, SpanStatus, ToldSpan
-from switchgear.wire.otlp import MAX_SPAN_BYTES, MAX_SPANS, SPAN_ID_BYTES, TRACE_ID_BYTES, Export
+from switchgear.kernel.span import MOST_LINKS, OTEL_KIND, OTEL_LINKS, SpanEvent, SpanStatus, ToldSpan
+from switchgear.wire.otlp import MAX_SPAN_BYTES, MAX_SPANS, SPAN_ID_BYTES, SPAN_KINDS, TRACE_ID_BYTES, Export
 from switchgear.wire.otlp_protobuf import grouped
 
 _MAX_BRACES: Final = 4_000_000
@@ -23,10 +24,12 @@ _MAX_BRACES: Final = 4_000_000
 _MAX_DEPTH: Final = 64
 _INT64: Final = 1 << 63
 _STATUS_NAMES: Final = ("STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR")
+_KIND_PREFIX: Final = "SPAN_KIND_"
 _STATUSES: Final[tuple[SpanStatus, ...]] = ("unset", "ok", "error")
 _ID_BYTES: Final = {TRACE_ID_BYTES: (22, 24), SPAN_ID_BYTES: (11, 12)}
 """How many characters an id has in base64, with and without padding."""
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
+_DIGIT: Final = re.compile(r"[0-9]")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,20}")
 
 _NOTHING: Final = Raw()
@@ -46,6 +49,13 @@ class _Event(Struct, rename="camel"):
     attributes: Attributes = None
 
 
+class _Link(Struct, rename="camel"):
+    trace_id: str | None = ""
+    span_id: str | None = ""
+    trace_state: str | None = ""
+    attributes: list[_KeyValue] | dict[str, object] | None = None
+
+
 class _Status(Struct):
     code: Number = 0
     message: str | None = ""
@@ -61,6 +71,8 @@ class _Span(Struct, rename="camel"):
     status: _Status | None = None
     attributes: Attributes = None
     events: list[_Event] | None = None
+    kind: object = 0
+    links: object = None
 
 
 class _Scope(Struct):
@@ -138,6 +150,11 @@ def _take_span(written: Raw, of: tuple[Mapping[str, object], str, str], export: 
 def _told(span: _Span, resource: Mapping[str, object], scope_name: str, scope_version: str) -> ToldSpan:
     """Raises ValueError."""
     status = span.status or _Status()
+    attributes = _attributes(span.attributes)
+    if kind := _kind(span.kind):
+        attributes[OTEL_KIND] = kind
+    if links := _links(span.links):
+        attributes[OTEL_LINKS] = links
     return ToldSpan(
         trace_id=_id(span.trace_id or "", TRACE_ID_BYTES),
         span_id=_id(span.span_id or "", SPAN_ID_BYTES),
@@ -147,7 +164,7 @@ def _told(span: _Span, resource: Mapping[str, object], scope_name: str, scope_ve
         ended_ns=_integer(span.end_time_unix_nano),
         status=_status(status.code),
         status_message=status.message or "",
-        attributes=_attributes(span.attributes),
+        attributes=attributes,
         events=tuple(
             SpanEvent(
                 name=event.name or "", at_ns=_integer(event.time_unix_nano), attributes=_attributes(event.attributes)
@@ -158,6 +175,31 @@ def _told(span: _Span, resource: Mapping[str, object], scope_name: str, scope_ve
         scope_name=scope_name,
         scope_version=scope_version,
     )
+
+
+def _links(told: object) -> list[dict[str, object]]:
+    """Those that can be read: a span is not refused for what it only points at."""
+    found: list[dict[str, object]] = []
+    for each in cast("list[object]", told)[:MOST_LINKS] if isinstance(told, list) else ():
+        with suppress(ValueError):
+            link = convert(each, _Link)
+            found.append(
+                {
+                    "trace_id": _id(link.trace_id or "", TRACE_ID_BYTES),
+                    "span_id": _id(link.span_id or "", SPAN_ID_BYTES),
+                    "trace_state": link.trace_state or "",
+                    "attributes": _attributes(link.attributes),
+                }
+            )
+    return found
+
+
+def _kind(told: object) -> str:
+    if isinstance(told, str) and told.startswith(_KIND_PREFIX):
+        name = told.removeprefix(_KIND_PREFIX).lower()
+        return name if name in SPAN_KINDS else ""
+    number = int(told) if isinstance(told, int) or (isinstance(told, str) and _DIGIT.fullmatch(told)) else 0
+    return SPAN_KINDS[number] if 0 <= number < len(SPAN_KINDS) else ""
 
 
 def _id(text: str, size_bytes: int) -> str:
@@ -191,13 +233,13 @@ def _status(code: Number) -> SpanStatus:
     return _STATUSES[number] if 0 <= number < len(_STATUSES) else "unset"
 
 
-def _attributes(told: Attributes) -> dict[str, object]:
+def _attributes(told: Attributes | list[_KeyValue]) -> dict[str, object]:
     """Raises ValueError."""
     if not told:
         return {}
     if isinstance(told, dict):
         return {name: _value(value, 0) for name, value in told.items()}
-    pairs = [_PAIRS.decode(each) for each in told]
+    pairs = [_PAIRS.decode(each) if isinstance(each, Raw) else each for each in told]
     return {pair.key: _value(pair.value, 0) for pair in pairs}
 
 

@@ -21,8 +21,8 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from switchgear.kernel.errors import BadRequest, BodyTooLarge
-from switchgear.kernel.span import SpanEvent, SpanStatus, ToldSpan
-from switchgear.wire.otlp import MAX_SPAN_BYTES, MAX_SPANS, Export
+from switchgear.kernel.span import MOST_LINKS, OTEL_KIND, OTEL_LINKS, SpanEvent, SpanStatus, ToldSpan
+from switchgear.wire.otlp import MAX_SPAN_BYTES, MAX_SPANS, SPAN_KINDS, Export
 
 _STATUSES: Final[tuple[SpanStatus, ...]] = ("unset", "ok", "error")
 _STATUS_CODES: Final["Mapping[SpanStatus, trace_pb2.Status.StatusCode.ValueType]"] = {
@@ -85,6 +85,11 @@ def _take_span(data: memoryview, of: tuple[Mapping[str, object], str, str], expo
 def _told(span: trace_pb2.Span, resource: Mapping[str, object], scope_name: str, scope_version: str) -> ToldSpan:
     status = span.status
     code = status.code
+    attributes = _attributes(span.attributes)
+    if span.kind > trace_pb2.Span.SPAN_KIND_INTERNAL and span.kind < len(SPAN_KINDS):
+        attributes[OTEL_KIND] = SPAN_KINDS[span.kind]
+    if span.links:
+        attributes[OTEL_LINKS] = [_link(each) for each in span.links[:MOST_LINKS]]
     return ToldSpan(
         trace_id=span.trace_id.hex(),
         span_id=span.span_id.hex(),
@@ -94,7 +99,7 @@ def _told(span: trace_pb2.Span, resource: Mapping[str, object], scope_name: str,
         ended_ns=span.end_time_unix_nano,
         status=_STATUSES[code] if 0 <= code <= 2 else "unset",
         status_message=status.message,
-        attributes=_attributes(span.attributes),
+        attributes=attributes,
         events=tuple(
             [
                 SpanEvent(name=event.name, at_ns=event.time_unix_nano, attributes=_attributes(event.attributes))
@@ -105,6 +110,15 @@ def _told(span: trace_pb2.Span, resource: Mapping[str, object], scope_name: str,
         scope_name=scope_name,
         scope_version=scope_version,
     )
+
+
+def _link(link: trace_pb2.Span.Link) -> dict[str, object]:
+    return {
+        "trace_id": link.trace_id.hex(),
+        "span_id": link.span_id.hex(),
+        "trace_state": link.trace_state,
+        "attributes": _attributes(link.attributes),
+    }
 
 
 def _attributes(pairs: Iterable[KeyValue]) -> dict[str, object]:
