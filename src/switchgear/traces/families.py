@@ -50,27 +50,41 @@ class Family:
         return f"{self.name}{suffix}{labelled} {written}\n"
 
 
+class Cell:
+    """One series of a counter."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: float = 0
+
+
 class Counts(Family):
     """A counter with labels."""
 
     def __init__(self, name: str, about: str, labels: Sequence[str]) -> None:
         super().__init__(name, "counter", about, labels)
-        self._series: dict[Labels, float] = {}
+        self._series: dict[Labels, Cell] = {}
         self.folded = 0
         """Samples of series beyond the bound."""
 
     def add(self, values: Labels, amount: float = 1) -> None:
         """Count; series beyond the bound are folded into ``other``."""
-        known = self._series.get(values)
-        if known is None and len(self._series) >= MAX_SERIES:
-            values = (OTHER,) * len(values)
-            known = self._series.get(values)
-            self.folded += 1
-        self._series[values] = amount if known is None else known + amount
+        cell = self._series.get(values)
+        if cell is None:
+            if len(self._series) >= MAX_SERIES:
+                values = (OTHER,) * len(values)
+                self.folded += 1
+            cell = self._series.setdefault(values, Cell())
+        cell.value += amount
+
+    def known(self, values: Labels) -> Cell:
+        """The series of these labels. Raises KeyError where nothing was counted."""
+        return self._series[values]
 
     def items(self) -> Iterable[tuple[Labels, float]]:
         """Every series with its value."""
-        return self._series.items()
+        return ((values, cell.value) for values, cell in self._series.items())
 
     def take(self, other: "Counts") -> None:
         """Count all that another one has counted."""
@@ -79,18 +93,31 @@ class Counts(Family):
 
     def render(self, *, exemplars: bool = False) -> str:
         """The exposition."""
-        return self.text(self.line(values, number) for values, number in self._series.items())
+        return self.text(self.line(values, number) for values, number in self.items())
 
 
-class _Row:
+class Row:
     """One series of a histogram."""
 
-    __slots__ = ("counts", "exemplars", "total")
+    __slots__ = ("bounds", "counts", "exemplars", "total")
 
-    def __init__(self, buckets: int) -> None:
-        self.counts = [0] * buckets
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
         self.exemplars: dict[int, Exemplar] = {}
+
+    def observe(self, value: float, times: int = 1) -> int:
+        """Count a value, or the same one several times; the place of its bucket."""
+        at = bisect_left(self.bounds, value)
+        self.counts[at] += times
+        self.total += value * times
+        return at
+
+    def put(self, at: int, value: float) -> None:
+        """Count one value, in the bucket at this place."""
+        self.counts[at] += 1
+        self.total += value
 
 
 class Histogram(Family):
@@ -100,7 +127,7 @@ class Histogram(Family):
         super().__init__(name, "histogram", about, labels)
         self._bounds = bounds
         self._written = [*(f'le="{float(bound)!r}"' for bound in bounds), 'le="+Inf"']
-        self._series: dict[Labels, _Row] = {}
+        self._series: dict[Labels, Row] = {}
         self.folded = 0
         """Samples of series beyond the bound."""
 
@@ -111,18 +138,20 @@ class Histogram(Family):
             if len(self._series) >= MAX_SERIES:
                 values = (OTHER,) * len(values)
                 self.folded += 1
-            row = self._series.setdefault(values, _Row(len(self._written)))
-        at = bisect_left(self._bounds, value)
-        row.counts[at] += times
-        row.total += value * times
+            row = self._series.setdefault(values, Row(self._bounds))
+        at = row.observe(value, times)
         if trace is not None:
             row.exemplars[at] = (trace[0], value, trace[1])
+
+    def known(self, values: Labels) -> Row:
+        """The series of these labels. Raises KeyError where nothing was observed."""
+        return self._series[values]
 
     def render(self, *, exemplars: bool = False) -> str:
         """The exposition: cumulative buckets, sum and count."""
         return self.text(line for values, row in self._series.items() for line in self._lines(values, row, exemplars))
 
-    def _lines(self, values: Labels, row: _Row, exemplars: bool) -> Iterable[str]:
+    def _lines(self, values: Labels, row: Row, exemplars: bool) -> Iterable[str]:
         total = 0
         for at, written in enumerate(self._written):
             total += row.counts[at]

@@ -12,7 +12,8 @@ from switchgear.kernel.chat import Usage
 from switchgear.kernel.record import Attempt, CallRecord
 from switchgear.traces.call_times import output_seconds
 from switchgear.traces.error_class import error_class
-from switchgear.traces.families import Counts, Histogram, Labels
+from switchgear.traces.families import Counts, Histogram, Labels, Row
+from switchgear.traces.usual_calls import GenAiCells
 
 SECONDS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 TOKENS: Final = tuple(4**power for power in range(14))
@@ -52,29 +53,29 @@ class GenAiMeter:
 
     def __init__(self) -> None:
         failing = (*_WHO, "error_type")
-        self._duration = Histogram(f"{_PREFIX}_duration_seconds", "How long an inference took.", failing, SECONDS)
-        self._first_chunk = Histogram(
+        self.duration = Histogram(f"{_PREFIX}_duration_seconds", "How long an inference took.", failing, SECONDS)
+        self.first_chunk = Histogram(
             f"{_PREFIX}_time_to_first_chunk_seconds", "From a streamed request to the first chunk.", _WHO, SECONDS
         )
-        self._output_chunk = Histogram(
+        self.output_chunk = Histogram(
             f"{_PREFIX}_time_per_output_chunk_seconds",
             "Between chunks behind the first one: for each token of an attempt, the mean of the attempt.",
             _WHO,
             SECONDS,
         )
-        self._operation = Histogram(
+        self.operation = Histogram(
             "gen_ai_client_operation_duration_seconds",
             "How long an operation that is no inference took; with `metrics.older_gen_ai` every operation.",
             failing,
             SECONDS,
         )
-        self._input = _usage("input", "Tokens read, those of caches included.")
-        self._output = _usage("output", "Tokens written, those of reasoning included.")
-        self._cache_read = _usage("cache_read_input", "Of the tokens read: from the provider's cache.")
+        self.input = _usage("input", "Tokens read, those of caches included.")
+        self.output = _usage("output", "Tokens written, those of reasoning included.")
+        self.cache_read = _usage("cache_read_input", "Of the tokens read: from the provider's cache.")
         self._cache_write = _usage("cache_write_input", "Of the tokens read: into the provider's cache.")
-        self._reasoning = _usage("reasoning_output", "Of the tokens written: for reasoning.")
-        self._inputs = Histogram(f"{_PREFIX}_operation_input_tokens", "Tokens read by one inference.", _WHO, TOKENS)
-        self._outputs = Histogram(f"{_PREFIX}_operation_output_tokens", "Tokens written by one.", _WHO, TOKENS)
+        self.reasoning = _usage("reasoning_output", "Of the tokens written: for reasoning.")
+        self.inputs = Histogram(f"{_PREFIX}_operation_input_tokens", "Tokens read by one inference.", _WHO, TOKENS)
+        self.outputs = Histogram(f"{_PREFIX}_operation_output_tokens", "Tokens written by one.", _WHO, TOKENS)
         self._older = Histogram(
             "gen_ai_client_token_usage",
             "Tokens of one operation, by type, as older conventions tell them; only with `metrics.older_gen_ai`.",
@@ -85,17 +86,17 @@ class GenAiMeter:
     def families(self) -> Sequence[Counts | Histogram]:
         """All of them."""
         return (
-            self._duration,
-            self._first_chunk,
-            self._output_chunk,
-            self._operation,
-            self._input,
-            self._output,
-            self._cache_read,
+            self.duration,
+            self.first_chunk,
+            self.output_chunk,
+            self.operation,
+            self.input,
+            self.output,
+            self.cache_read,
             self._cache_write,
-            self._reasoning,
-            self._inputs,
-            self._outputs,
+            self.reasoning,
+            self.inputs,
+            self.outputs,
             self._older,
         )
 
@@ -108,48 +109,68 @@ class GenAiMeter:
         seconds = attempt.duration_ns / 1e9
         is_inference = operation in _INFERENCE
         if older or not is_inference:
-            self._operation.observe((*who, error), seconds)
+            self.operation.observe((*who, error), seconds)
         usage = attempt.usage
         if older and usage is not None:
             self._older.observe((*who, "input"), usage.total_input)
             self._older.observe((*who, "output"), usage.total_output)
         if not is_inference:
             return
-        self._duration.observe((*who, error), seconds)
+        self.duration.observe((*who, error), seconds)
         if record.stream and attempt.first_byte_ns:
-            self._first_chunk.observe(who, attempt.first_byte_ns / 1e9)
+            self.first_chunk.observe(who, attempt.first_byte_ns / 1e9)
         told = output_seconds(record, attempt)
         if told is not None:
-            self._output_chunk.observe(who, told[0], times=told[1])
+            self.output_chunk.observe(who, told[0], times=told[1])
         self._count_usage(who, usage)
+
+    def cells(self, record: CallRecord, attempt: Attempt, kind: str) -> tuple[GenAiCells, tuple[Row, Row] | None]:
+        """Where an inference that went well is counted, and where its chunks are if it was a stream.
+
+        Raises KeyError where one of these series is not there.
+        """
+        usage = attempt.usage
+        assert usage is not None, "a usual call has usage"
+        who = (_OPERATIONS.get(record.operation, record.operation), PROVIDERS.get(kind, kind), attempt.model)
+        cells = GenAiCells(
+            duration=self.duration.known((*who, "")),
+            input=self.input.known((*who, "unknown")),
+            output=self.output.known((*who, "text")),
+            cache_read=self.cache_read.known((*who, "unknown")) if usage.cache_read else None,
+            reasoning=self.reasoning.known((*who, "text")) if usage.reasoning else None,
+            inputs=self.inputs.known(who),
+            outputs=self.outputs.known(who),
+        )
+        chunks = (self.first_chunk.known(who), self.output_chunk.known(who)) if record.stream else None
+        return cells, chunks
 
     def _count_usage(self, who: Labels, usage: Usage | None) -> None:
         if usage is None:
             # The conventions want it known that there was an inference of which nothing was told.
-            self._input.add((*who, "unknown"), 0)
-            self._output.add((*who, "unknown"), 0)
+            self.input.add((*who, "unknown"), 0)
+            self.output.add((*who, "unknown"), 0)
             return
         audio, image = usage.audio_input, usage.image_input
         if audio:
-            self._input.add((*who, "audio"), audio)
+            self.input.add((*who, "audio"), audio)
         if image:
-            self._input.add((*who, "image"), image)
+            self.input.add((*who, "image"), image)
         # Only a provider that tells of other modalities takes these out of the plain input.
-        self._input.add((*who, "text" if audio or image else "unknown"), usage.input)
+        self.input.add((*who, "text" if audio or image else "unknown"), usage.input)
         if usage.cache_read or usage.cache_write_5m or usage.cache_write_1h:
             self._count_cached(who, usage.cache_read, usage.cache_write_5m + usage.cache_write_1h)
-        self._output.add((*who, "text"), usage.output + usage.reasoning)
+        self.output.add((*who, "text"), usage.output + usage.reasoning)
         if usage.audio_output:
-            self._output.add((*who, "audio"), usage.audio_output)
+            self.output.add((*who, "audio"), usage.audio_output)
         if usage.reasoning:
-            self._reasoning.add((*who, "text"), usage.reasoning)
-        self._inputs.observe(who, usage.total_input)
-        self._outputs.observe(who, usage.total_output)
+            self.reasoning.add((*who, "text"), usage.reasoning)
+        self.inputs.observe(who, usage.total_input)
+        self.outputs.observe(who, usage.total_output)
 
     def _count_cached(self, who: Labels, read: int, written: int) -> None:
         told = (*who, "unknown")
-        self._input.add(told, read + written)
+        self.input.add(told, read + written)
         if read:
-            self._cache_read.add(told, read)
+            self.cache_read.add(told, read)
         if written:
             self._cache_write.add(told, written)

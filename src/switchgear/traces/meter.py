@@ -17,11 +17,21 @@ from switchgear.traces.call_times import first_token_seconds, output_seconds, ov
 from switchgear.traces.error_class import error_class
 from switchgear.traces.families import OTHER, Counts, Form, Histogram, Names, cut_counts
 from switchgear.traces.gen_ai_meter import GenAiMeter
+from switchgear.traces.usual_calls import (
+    CallCells,
+    Cells,
+    StreamCells,
+    TokenCells,
+    UsualCalls,
+    kind_of,
+    usual,
+)
 
 MAX_VALUES: Final = 200
 """Of one label that users make up, unless the configuration says otherwise."""
 
 _UNKNOWN: Final = "unknown"
+_FOLDED: Final = frozenset((_UNKNOWN, OTHER))
 _OF_LIMITS: Final = "limit "
 """How findings of limits begin."""
 _TOKEN_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.2, 0.5, 1.0, 2.5)
@@ -148,6 +158,20 @@ class _Attempts:
         if not usage.estimated:
             self.cache.add(("provider", model, "hit" if usage.cache_read else "miss"))
 
+    def cells(self, attempt: Attempt, model: str) -> TokenCells:
+        """Where the tokens of a usual call are counted. Raises KeyError where that is no series of its own."""
+        usage = attempt.usage
+        assert usage is not None, "a usual call has usage"
+        known = self.tokens.known
+        return TokenCells(
+            cache=self.cache.known(("provider", model, "hit" if usage.cache_read else "miss")),
+            input=known((model, "input", "false")),
+            output=known((model, "output", "false")),
+            cache_read=known((model, "cache_read", "false")) if usage.cache_read else None,
+            reasoning=known((model, "reasoning", "false")) if usage.reasoning else None,
+            cost=self.cost.known((model, attempt.deployment, "false")) if attempt.cost_nano_usd else None,
+        )
+
 
 class Meter:
     """All metrics that finished calls give, and those of the journals that it is told to watch."""
@@ -166,6 +190,7 @@ class Meter:
         self._by_key = ByKey(most, self._cut)
         self._by_process = ByProcess(self._cut)
         self._gen_ai = GenAiMeter()
+        self._usual = UsualCalls()
 
     def families(self) -> Sequence[Counts | Histogram]:
         """All that calls give."""
@@ -182,18 +207,35 @@ class Meter:
 
     def count(self, record: CallRecord) -> None:
         """Take one finished call in."""
+        older = self._settings.older_gen_ai()
+        attempt = None if older else usual(record)
+        if attempt is None:
+            self._count(record, older=older)
+            return
+        provider_kind = self._settings.kind_of(attempt.provider)
+        kind = kind_of(record, attempt, provider_kind)
+        if self._usual.count(record, attempt, kind):
+            return
+        self._count(record, older=older)
+        try:
+            cells = self._cells(record, attempt, provider_kind)
+        except KeyError:
+            # Some name of it has no series of its own, or not yet.
+            return
+        self._usual.learn(kind, cells)
+
+    def _count(self, record: CallRecord, *, older: bool) -> None:
         model = self._model(record)
         if record.shadow_of:
             self._calls.shadows.add((model, record.outcome))
         else:
             self._count_call(record, model)
             self._by_key.count(record)
-        older = self._settings.older_gen_ai()
         for attempt in record.attempts:
-            bounded = model in {_UNKNOWN, OTHER}
+            bounded = model in _FOLDED
             deployment = model if bounded else self._deployments.of(attempt.deployment)
             self._attempts.count(attempt, model, deployment)
-            asked = deployment if deployment in {_UNKNOWN, OTHER} else attempt.model
+            asked = deployment if deployment in _FOLDED else attempt.model
             self._gen_ai.count(record, attempt, self._settings.kind_of(attempt.provider), asked, older=older)
 
     def _count_call(self, record: CallRecord, model: str) -> None:
@@ -230,6 +272,38 @@ class Meter:
         if told is not None:
             self._calls.output_token.observe(who, told[0])
         return first_token
+
+    def _cells(self, record: CallRecord, attempt: Attempt, provider_kind: str) -> Cells:
+        """Where a usual call was counted. Raises KeyError where that is no series of its own."""
+        model, names = record.model, (record.model, attempt.deployment)
+        if model not in self._models or attempt.deployment not in self._deployments or _FOLDED.intersection(names):
+            raise KeyError(names)
+        who, calls, attempts = (record.door, model), self._calls, self._attempts
+        of_process = self._by_process.cells(record)
+        gen_ai, chunks = self._gen_ai.cells(record, attempt, provider_kind)
+        stream = None
+        if chunks is not None:
+            stream = StreamCells(
+                first_token=calls.first_token.known(who),
+                output_token=calls.output_token.known(who),
+                process_first_token=self._by_process.first_token_cells(record),
+                first_chunk=chunks[0],
+                output_chunk=chunks[1],
+            )
+        call = CallCells(
+            calls=calls.calls.known((record.door, record.operation, model, str(record.status), record.outcome)),
+            duration=calls.duration.known(who),
+            first_byte=calls.first_byte.known(who),
+            overhead=calls.overhead.known((record.door,)),
+            total_overhead=calls.total_overhead.known((record.door,)),
+            of_process=of_process[0],
+            process_duration=of_process[1],
+            process_overhead=of_process[2],
+            attempts=attempts.attempts.known(
+                (attempt.provider, attempt.deployment, str(attempt.status), attempt.outcome)
+            ),
+        )
+        return Cells(call, attempts.cells(attempt, model), self._by_key.cells(record, attempt), gen_ai, stream)
 
     def _model(self, record: CallRecord) -> str:
         if record.model in self._models or not record.model:
