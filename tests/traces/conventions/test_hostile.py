@@ -143,3 +143,17 @@ def test_a_sender_with_unending_new_names_fills_no_memory() -> None:
         told = ToldSpan(trace_id="1", span_id="2", name="x", started_ns=1, ended_ns=2, attributes=names)
         assert len(normalise(told, ORIGIN).attributes) == 9_000
     assert len(normalise._rules.seen) < 21_000
+
+
+def test_a_resource_is_read_anew_when_another_one_comes() -> None:
+    normalise = Normaliser()
+    origin = Origin(project="p", door="otlp")
+    told = [
+        ToldSpan(
+            trace_id="1" * 32, span_id="2" * 16, name="n", started_ns=1, ended_ns=2, resource={"service.name": name}
+        )
+        for name in ("shop", "stock", "shop")
+    ]
+    kept = [normalise(each, origin) for each in told]
+    assert [span.service for span in kept] == ["shop", "stock", "shop"]
+    assert [span.resource for span in kept] == [each.resource for each in told]
