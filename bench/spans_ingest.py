@@ -1,0 +1,256 @@
+"""`python -m bench.spans_ingest --seconds S --clients N [--peers]`: spans through the port of `switchgear serve`.
+
+Each request is OTLP over HTTP in protobuf, 512 spans with 1.2 KB of text each, made beforehand. At the end the control
+process is killed with requests under way, and every span that was acknowledged is looked for. With `--peers` the same
+bytes go to Phoenix and MLflow, until the last of them is committed to their SQLite.
+"""
+
+import argparse
+import http.client
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from bench.machine import conditions, plan_cores
+from bench.report import Bar, Row, number, table, verdicts
+from bench.span_servers import CONTROL, PLANS, SpanServer, serving
+from bench.spans_load import say
+from bench.spans_made import WEEK_NS, Made, batches
+from bench.subjects import Unavailable
+from switchgear.kernel.clock import SystemClock
+from switchgear.wire import otlp_protobuf
+
+PER_REQUEST: Final = 512
+MOST_A_SECOND: Final = 12_000
+"""Spans that are made beforehand for each second; a run that needs more ends earlier."""
+LOOKED_FOR: Final = 8
+"""Every so many requests, the first trace of one is asked for until it is there."""
+PEERS_SECONDS: Final = 300.0
+WARMING: Final = 2
+"""Requests before the clock runs."""
+
+
+@dataclass(frozen=True)
+class Payload:
+    """Requests on the disk, in their order."""
+
+    made: Made
+    paths: list[Path]
+
+    def trace_of(self, request: int) -> str:
+        """The first trace that is wholly in it."""
+        return self.made.trace_id((request * PER_REQUEST + 9) // 10)
+
+
+@dataclass
+class Sent:
+    """What clients saw."""
+
+    took_ms: list[float] = field(default_factory=list[float])
+    visible_ms: list[float] = field(default_factory=list[float])
+    acknowledged: list[int] = field(default_factory=list[int])
+    """Numbers of requests."""
+    refused: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one server did."""
+
+    name: str
+    spans: int
+    seconds: float
+    cpu_us: float
+    """For each span, of the process that keeps spans; of peers, of all their processes."""
+
+    @property
+    def spans_per_second(self) -> float:
+        return self.spans / self.seconds
+
+
+class Clients:
+    """Each sends one request after the other, and takes the next of ``numbers`` that nobody has sent."""
+
+    def __init__(self, server: SpanServer, payload: Payload, numbers: range, *, looking: bool = False) -> None:
+        self.sent = Sent()
+        self._server = server
+        self._payload = payload
+        self._looking = looking
+        self._numbers = iter(numbers)
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._began = 0.0
+
+    def start(self, count: int) -> None:
+        self._began = time.perf_counter()
+        self._threads = [threading.Thread(target=self._run) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Nothing new is sent, and the seconds stand."""
+        self._ended.set()
+        self.sent.seconds = self.sent.seconds or time.perf_counter() - self._began
+
+    def join(self, seconds: float | None = None) -> None:
+        """Until all have ended, or so long."""
+        until = None if seconds is None else time.perf_counter() + seconds
+        for thread in self._threads:
+            thread.join(None if until is None else max(until - time.perf_counter(), 0))
+
+    def _run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=120)
+        headers = {"content-type": "application/x-protobuf", **self._server.plan.headers}
+        while not self._ended.is_set():
+            with self._lock:
+                request = next(self._numbers, None)
+            if request is None:
+                break
+            try:
+                self._send(connection, request, headers)
+            except (OSError, http.client.HTTPException):
+                # Only the kill does this: what is not acknowledged is not looked for.
+                connection.close()
+                self.sent.refused += 1
+        connection.close()
+
+    def _send(self, connection: http.client.HTTPConnection, request: int, headers: dict[str, str]) -> None:
+        body = self._payload.paths[request].read_bytes()
+        began = time.perf_counter()
+        connection.request("POST", "/v1/traces", body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        ended = time.perf_counter()
+        if answer.status != 200:
+            self.sent.refused += 1
+            return
+        self.sent.took_ms.append((ended - began) * 1e3)
+        self.sent.acknowledged.append(request)
+        if self._looking and request % LOOKED_FOR == 0:
+            while self._server.get(f"/api/v1/traces/{self._payload.trace_of(request)}?limit=1")[0] != 200:
+                pass
+            self.sent.visible_ms.append((time.perf_counter() - ended) * 1e3)
+
+
+def make(folder: Path, spans: int) -> Payload:
+    """Requests of ``spans`` spans that all begin within the last week."""
+    made = Made(spans, SystemClock().wall_ns() - WEEK_NS, mark=0x1A6E57)
+    paths: list[Path] = []
+    for at, numbers in enumerate(batches(spans, PER_REQUEST)):
+        paths.append(folder / f"{at:06d}.pb")
+        paths[-1].write_bytes(otlp_protobuf.write(made.told(numbers)))
+    return Payload(made, paths)
+
+
+def own(server: SpanServer, payload: Payload, seconds: float, count: int) -> tuple[Outcome, Sent, int]:
+    """What our own does for so long, and how many acknowledged spans a kill at the end has lost."""
+    warm = Clients(server, payload, range(WARMING))
+    warm.start(1)
+    warm.join()
+    clients = Clients(server, payload, range(WARMING, len(payload.paths)), looking=True)
+    before = server.cpu_seconds(CONTROL)
+    clients.start(count)
+    clients.join(seconds)
+    cpu, spans = server.cpu_seconds(CONTROL) - before, len(clients.sent.acknowledged) * PER_REQUEST
+    took = time.perf_counter()
+    server.kill_control()
+    clients.stop()
+    clients.join()
+    say(f"killed with {count} clients at work, {time.perf_counter() - took:.1f} s until all had ended")
+    server.await_ready()
+    kept = server.span_ids()
+    wanted = {f"{n + 1:016x}" for r in clients.sent.acknowledged for n in range(r * PER_REQUEST, (r + 1) * PER_REQUEST)}
+    return Outcome("switchgear", spans, clients.sent.seconds, cpu / spans * 1e6), clients.sent, len(wanted - kept)
+
+
+def peer(name: str, folder: Path, payload: Payload, cache: Path, count: int) -> Outcome:
+    """Until the last span is committed. Raises Unavailable."""
+    with serving(name, folder, cache) as server:
+        before, began = server.cpu_seconds(), time.perf_counter()
+        clients = Clients(server, payload, range(len(payload.paths)))
+        clients.start(count)
+        clients.join(PEERS_SECONDS)
+        clients.stop()
+        if clients.sent.refused:
+            raise Unavailable(f"{name} refused {clients.sent.refused} of {len(payload.paths)} requests")
+        while (kept := server.kept()) < payload.made.count and time.perf_counter() - began < PEERS_SECONDS:
+            time.sleep(0.05)
+        took, cpu = time.perf_counter() - began, server.cpu_seconds() - before
+        return Outcome(name, kept, took, cpu / max(kept, 1) * 1e6)
+
+
+def percentile(values: Sequence[float], percent: float) -> float | None:
+    return float(np.percentile(values, percent, method="inverted_cdf")) if values else None
+
+
+def rows(outcomes: Sequence[Outcome]) -> list[Row]:
+    return [
+        [each.name, number(each.spans), number(each.seconds, 1), number(each.spans_per_second), number(each.cpu_us)]
+        for each in outcomes
+    ]
+
+
+def measure(folder: Path, options: argparse.Namespace) -> list[Bar]:
+    """All of it; what is seen on the way is said."""
+    say(f"making {options.seconds * MOST_A_SECOND:,} spans")
+    bodies = folder / "bodies"
+    bodies.mkdir()
+    payload = make(bodies, options.seconds * MOST_A_SECOND // PER_REQUEST * PER_REQUEST)
+    with serving("switchgear", folder / "switchgear", options.cache) as server:
+        mine, sent, lost = own(server, payload, options.seconds, options.clients)
+    outcomes, same = [mine], options.peer_spans // PER_REQUEST
+    few = folder / "few"
+    few.mkdir()
+    for name in [name for name in PLANS if name != mine.name] if options.peers else []:
+        try:
+            outcomes.append(
+                peer(name, folder / name, make_few(few, same), options.cache / "switchgear-bench", options.clients)
+            )
+        except (Unavailable, OSError) as failure:
+            say(f"Not measured: {name}: {failure}")
+    say(table("Spans", ["server", "spans", "seconds", "spans/s", "CPU us/span"], rows(outcomes)))
+    rates = {each.name: mine.spans_per_second / each.spans_per_second for each in outcomes}
+    say(f"export p50 {number(percentile(sent.took_ms, 50), 1)} ms, refused or cut {sent.refused}\n")
+    return [
+        Bar("acknowledged spans lost by kill -9", 0, lost),
+        Bar("CPU of the control process, ms/span", 0.2, mine.cpu_us / 1e3),
+        Bar("export p99, ms", 100, percentile(sent.took_ms, 99)),
+        Bar("from acknowledged to found, p99, ms", 100, percentile(sent.visible_ms, 99)),
+        Bar("spans/s, x Phoenix", 20, rates.get("phoenix"), at_least=True),
+        Bar("spans/s, x MLflow", 4, rates.get("mlflow"), at_least=True),
+    ]
+
+
+def make_few(folder: Path, requests: int) -> Payload:
+    """For peers, made once."""
+    return make(folder, requests * PER_REQUEST)
+
+
+def main() -> int:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.spans_ingest", description="Spans through the port.")
+    parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--peers", action="store_true", help="Phoenix and MLflow too, installed into the cache")
+    parser.add_argument("--peer-spans", type=int, default=2_048, help="how many the peers get")
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache")
+    options = parser.parse_args()
+    for what, value in conditions(plan_cores()).items():
+        if what not in {"pinning", "nginx"}:
+            say(f"{what}: {value}")
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+        say(verdicts("Bars", measure(Path(folder), options)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
