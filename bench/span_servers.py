@@ -29,7 +29,7 @@ _CONFIG: Final = Template("""\
 server: {host: 127.0.0.1, port: $port}
 keys: [{name: bench, key: $key}]
 providers: {sim: {kind: simulator}}
-traces: {path: traces.db, keep_days: 36500}
+traces: {path: "$store", keep_days: 36500}
 """)
 
 
@@ -52,6 +52,7 @@ class SpanServer:
     def __init__(self, plan: Plan, folder: Path, port: int) -> None:
         self.plan = plan
         self.port = port
+        self.start_seconds = 0.0
         self._log = folder / "output.log"
         self._folder = folder
         with self._log.open("wb") as log:
@@ -119,25 +120,28 @@ class SpanServer:
 
 
 @contextmanager
-def serving(name: str, folder: Path, cache: Path) -> Generator[SpanServer]:
-    """One of them in a folder of its own, ready. Raises Unavailable."""
+def serving(name: str, folder: Path, held: Path) -> Generator[SpanServer]:
+    """One of them in a folder of its own, ready. Raises Unavailable.
+
+    ``held`` is the folder of a peer's installation, and the file of our own store.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    server = SpanServer(PLANS[name](folder, port, cache), folder, port)
+    server = SpanServer(PLANS[name](folder, port, held), folder, port)
     try:
-        server.await_ready()
+        server.start_seconds = server.await_ready()
         yield server
     finally:
         server.stop()
 
 
-def _switchgear(folder: Path, port: int, _: Path) -> Plan:
+def _switchgear(folder: Path, port: int, store: Path) -> Plan:
     config = folder / "switchgear.yaml"
-    config.write_text(_CONFIG.substitute(port=port, key=BENCH_KEY))
+    config.write_text(_CONFIG.substitute(port=port, key=BENCH_KEY, store=store))
     return Plan(
         name="switchgear",
         command=[sys.executable, "-m", "switchgear", "serve", "--config", str(config)],
-        database=folder / "traces.db",
+        database=store,
         ready="/api/v1/traces?limit=1",
         headers={"authorization": f"Bearer {BENCH_KEY}"},
     )

@@ -1,45 +1,100 @@
-"""`python -m bench.spans_ask --dir D`: ask the store that `bench.spans_load` filled; best of five, in milliseconds."""
+"""`python -m bench.spans_ask --dir D`: ask the store that `bench.spans_load` filled; best of five, in milliseconds.
+
+Then `switchgear serve` is started on it, until it shows the newest traces, and its control process is weighed.
+"""
 
 import argparse
 import asyncio
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from msgspec import json
 
+from bench.machine import resident_kb
 from bench.report import Bar, verdicts
+from bench.span_servers import CONTROL, serving
 from bench.span_store import best_ms
-from bench.spans_load import NOTE, Note, say, settings
-from bench.spans_made import BUSIEST, MODELS
-from switchgear.app.spans import open_spans
-from switchgear.kernel.query import Compare, Every, Find, Said, Window
+from bench.spans_load import NOTE, STORE, Note, say, settings
+from bench.spans_made import BUSIEST, MODELS, PER_TRACE, WEEK_NS, Made
+from switchgear.app.spans import SpanStore, open_spans
+from switchgear.kernel.query import Aggregate, Compare, Every, Find, Measure, Said, Window
 
 ALL: Final = Window(project=BUSIEST, since_ns=0, until_ns=2**62)
 COMMON, MIDDLING = 50, 500
 """Ranks of words."""
+OPENED: Final = 200
+HOUR_NS: Final = 3_600_000_000_000
+MILLIONS: Final = 3_000_000
+"""With more than these spans, the bars are those of ten million."""
+TEN_MILLION_TIMES: Final = 2
+"""As long as among a million may a list or a search take among ten."""
 
 
 async def measure(folder: Path, note: Note) -> list[Bar]:
-    """Every question with its bar for a million spans."""
+    """Every question with its bar, which is for a million spans or for ten."""
     made = note.made
+    times = TEN_MILLION_TIMES if note.spans > MILLIONS else 1
     two = (Compare(field="model", value=MODELS[3]), Compare(field="status", value="error"))
     questions = {
-        "the 50 newest spans": (Find(window=ALL), 50),
-        "the 50 newest traces": (Find(window=ALL, of="traces"), 50),
-        "two filters": (Find(window=ALL, where=Every(filters=two)), 50),
-        "a rare word": (Find(window=ALL, where=Said(text="t10")), 300),
-        "a common word": (Find(window=ALL, where=Said(text=made.words[COMMON])), 300),
-        "two words": (Find(window=ALL, where=Said(text=f"{made.words[COMMON]} {made.words[MIDDLING]}")), 300),
+        "the 50 newest spans": (Find(window=ALL), 50 * times),
+        "the 50 newest traces": (Find(window=ALL, of="traces"), 50 * times),
+        "two filters": (Find(window=ALL, where=Every(filters=two)), 50 * times),
+        "a rare word": (Find(window=ALL, where=Said(text="t10")), 300 * times),
+        "a common word": (Find(window=ALL, where=Said(text=made.words[COMMON])), 300 * times),
+        "two words": (Find(window=ALL, where=Said(text=f"{made.words[COMMON]} {made.words[MIDDLING]}")), 300 * times),
     }
     store = await open_spans(settings(folder))
     try:
-        return [
+        bars = [
             Bar(f"{name}, ms", bar, await best_ms(lambda asked=asked: store.find(asked)))
             for name, (asked, bar) in questions.items()
         ]
+        week = await best_ms(lambda: store.aggregate(dashboard(note)))
+        return [*bars, Bar("a week by hour and model, ms", 200, week), await traces_opened(store, made)]
     finally:
         await store.aclose()
+
+
+def dashboard(note: Note) -> Aggregate:
+    """Calls, cost and the p95 of a week by hour and model, of whole hours, which rollups answer."""
+    since_ns = note.begin_ns // HOUR_NS * HOUR_NS
+    quantile = Measure(reduction="quantile", field="duration_ns", q=0.95, approximate=True)
+    return Aggregate(
+        window=Window(project=BUSIEST, since_ns=since_ns, until_ns=since_ns + WEEK_NS + HOUR_NS),
+        by=("model",),
+        bucket="hour",
+        measures=(Measure(reduction="count"), Measure(reduction="sum", field="cost_nano_usd"), quantile),
+    )
+
+
+async def traces_opened(store: SpanStore, made: Made) -> Bar:
+    """The p95 of traces drawn from all, each with its first page of spans and one span whole."""
+    draw = np.random.default_rng(OPENED)
+    traces: list[int] = draw.integers(0, made.count // PER_TRACE, OPENED).tolist()
+    took: list[float] = []
+    for trace in traces:
+        project, trace_id = made.project(trace), made.trace_id(trace)
+        window = Window(project=project, since_ns=0, until_ns=2**62)
+        began = time.perf_counter()
+        where = Compare(field="trace_id", value=trace_id)
+        page = await store.find(Find(window=window, where=where, newest_first=False))
+        await store.read(project, trace_id, [page.spans[0].span_id])
+        took.append((time.perf_counter() - began) * 1e3)
+    return Bar(f"{OPENED} traces opened, p95, ms", 50, sorted(took)[OPENED * 95 // 100 - 1])
+
+
+def served(folder: Path) -> list[Bar]:
+    """How long `switchgear serve` takes to show the newest traces, and what its control process then holds."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as beside,
+        serving("switchgear", Path(beside), folder / STORE) as server,
+    ):
+        held_mb = resident_kb(server.pids(CONTROL)) / 1024
+        return [Bar("start of serve, s", 5, server.start_seconds), Bar("control process idle, MB", 200, held_mb)]
 
 
 def main() -> int:
@@ -48,7 +103,8 @@ def main() -> int:
     parser.add_argument("--dir", type=Path, required=True, help="the folder that bench.spans_load filled")
     folder: Path = parser.parse_args().dir.absolute()
     note = json.decode((folder / NOTE).read_bytes(), type=Note)
-    say(verdicts(f"{note.spans:,} spans", asyncio.run(measure(folder, note))))
+    bars = [*asyncio.run(measure(folder, note)), *served(folder)]
+    say(verdicts(f"{note.spans:,} spans", bars))
     return 0
 
 

