@@ -6,8 +6,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import duckdb
 import pytest
 from msgspec import structs
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -127,3 +129,19 @@ def test_the_command_line_deletes_a_trace_and_what_is_left_of_its_user(live: Liv
     assert "Deleted: 1 traces, 1 spans" in command(live, "delete", f"{5:032x}", "--yes")
     assert json.loads(command(live, "delete", "--user", "mallory", "--yes", "--json"))["traces"] == 2
     assert "Nothing was there" in command(live, "delete", "--user", "mallory", "--yes")
+
+
+def test_the_command_line_exports_whole_spans_as_lines_and_as_columns(live: LiveServer, tmp_path: Path) -> None:
+    spans = [told(8, span, attributes={"user.id": "trudy", "step": 'say \\N, "it"'}) for span in range(1, 4)]
+    assert post(live, "/v1/traces", otlp_protobuf.write(spans), {"content-type": PROTOBUF})[0] == 200
+    where = json.dumps({"type": "compare", "field": "user", "value": "trudy"})
+    lines, columns = tmp_path / "spans.jsonl", tmp_path / "spans.parquet"
+    assert "3 spans" in command(live, "export", "--since", "10m", "--where", where, "--output", str(lines))
+    told_lines = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert sorted(line["span"]["span_id"] for line in told_lines) == [f"{span:016x}" for span in range(1, 4)]
+    command(live, "export", "--where", where, "--format", "parquet", "--output", str(columns))
+    with duckdb.connect() as database:
+        rows = database.execute(f"SELECT span_id, \"user\", attributes FROM '{columns}' ORDER BY span_id").fetchall()
+    assert [(span, user) for span, user, _ in rows] == [(f"{span:016x}", "trudy") for span in range(1, 4)]
+    assert json.loads(rows[0][2]) == told_lines[0]["attributes"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["spans.jsonl", "spans.parquet"]

@@ -35,6 +35,7 @@ from switchgear.traces.alerts.api import alert_routes
 from switchgear.traces.alerts.service import Alerts
 from switchgear.traces.api import trace_routes
 from switchgear.traces.deletion_api import deletion_routes
+from switchgear.traces.export_api import export_routes
 from switchgear.traces.families import Form
 from switchgear.traces.metrics_api import metrics_routes
 from switchgear.traces.scores.api import score_routes
@@ -97,6 +98,7 @@ def routes(sources: Sources, management: Management) -> tuple[Route, ...]:
         *score_routes(management.clock, management.ids),
         *audit_routes(),
         *trace_routes(sources.spans),
+        *export_routes(sources.spans),
         *metrics_routes(sources.spans, management.clock),
         *deletion_routes(sources.spans, management.database, management.clock),
         *_of_calls(sources),

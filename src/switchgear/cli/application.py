@@ -55,7 +55,12 @@ from switchgear.cli.routes import routes
 from switchgear.cli.start import control, gateway, serve
 from switchgear.cli.tail import tail
 from switchgear.cli.top import top
-from switchgear.cli.trace_options import DeleteTracesOptions, SearchTracesOptions, ShowTraceOptions
+from switchgear.cli.trace_options import (
+    DeleteTracesOptions,
+    ExportTracesOptions,
+    SearchTracesOptions,
+    ShowTraceOptions,
+)
 from switchgear.cli.version import version
 from switchgear.kernel.errors import SwitchgearError
 
@@ -108,6 +113,7 @@ def _add_traces(app: typer.Typer) -> None:
     traces = _group("traces", "Traces that a running gateway keeps: its own calls, and what applications sent.")
     traces.command("search")(reporting(deferred(SearchTracesOptions, "switchgear.cli.trace_answers:search")))
     traces.command("show")(reporting(deferred(ShowTraceOptions, "switchgear.cli.trace_answers:show")))
+    traces.command("export")(reporting(deferred(ExportTracesOptions, "switchgear.cli.trace_export:export")))
     traces.command("delete")(reporting(deferred(DeleteTracesOptions, "switchgear.cli.trace_deletion:delete")))
     app.add_typer(traces, name="traces")
 

@@ -1,7 +1,8 @@
 """``switchgear traces``: what the commands take."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -77,6 +78,32 @@ class ShowTraceOptions:
         str, typer.Option(metavar="SPAN", help="Only this span, with all that it holds, as JSON.", show_default=False)
     ] = ""
     as_json: AsJson = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportTracesOptions:
+    """Write whole spans to a file, the oldest first, with all that they hold."""
+
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file.", show_default=False)]
+    config: ConfigOption = None
+    url: UrlOption = None
+    key: KeyOption = None
+    project: ProjectOption = ""
+    since: Annotated[
+        str,
+        typer.Option(
+            metavar="WHEN", help="Not before: `15m`, `6h`, `2d` ago, or a moment as ISO 8601.", show_default=False
+        ),
+    ] = ""
+    until: Annotated[str, typer.Option(metavar="WHEN", help="Before then.", show_default=False)] = ""
+    where: Annotated[
+        str,
+        typer.Option(metavar="FILTER", help="A filter as JSON; docs/traces.md has its form.", show_default=False),
+    ] = ""
+    format: Annotated[
+        Literal["jsonl", "parquet"],
+        typer.Option(metavar="FORMAT", help="jsonl, or parquet (needs the extra `duckdb`)."),
+    ] = "jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
