@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import duckdb
 import pytest
@@ -21,6 +22,7 @@ from tests.e2e.live import KEY, SOURCES, LiveServer
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
+VIEWED = ((20, "viewed one", "ok"), (21, "viewed two", "error"), (22, "another", "error"))
 
 
 def told(trace: int, span: int = 1, /, **changes: object) -> ToldSpan:
@@ -121,6 +123,20 @@ def test_the_command_line_finds_a_trace_and_shows_its_spans_as_a_tree(live: Live
     assert shown[3].startswith("    think ")
     whole = json.loads(command(live, "show", f"{4:032x}", "--span", f"{2:016x}"))
     assert (whole["span"]["name"], whole["resource"]) == ("think", {"service.name": "shop"})
+
+
+def test_a_saved_view_is_asked_by_its_name(live: LiveServer) -> None:
+    spans = [told(trace, name=name, status=status) for trace, name, status in VIEWED]
+    assert post(live, "/v1/traces", otlp_protobuf.write(spans), {"content-type": PROTOBUF})[0] == 200
+    view = {"spec": {"since": "10m", "where": {"type": "starts_with", "field": "name", "prefix": "viewed"}}}
+    headers = {"content-type": JSON, "if-none-match": "*"}
+    asked = Request(f"{live.url}/api/v1/views/default/mine", json.dumps(view).encode(), headers, method="PUT")
+    with urlopen(asked, timeout=20) as answer:
+        assert answer.status == 201
+    found = json.loads(command(live, "search", "--view", "mine", "--json"))
+    assert sorted(row["name"] for row in found) == ["viewed one", "viewed two"]
+    found = json.loads(command(live, "search", "--view", "default/mine", "--failed", "--json"))
+    assert [row["name"] for row in found] == ["viewed two"]
 
 
 def test_the_command_line_deletes_a_trace_and_what_is_left_of_its_user(live: LiveServer) -> None:

@@ -32,6 +32,7 @@ SPECS = {
     "service_accounts": {"project": "a"},
     "sheets": {"project": "a", "text": "the plan"},
     "teams": {"project": "a"},
+    "views": {"status": "error"},
     "users": {"teams": ["a-team"]},
 }
 """Of every kind, something that belongs to project a, or to everybody."""
@@ -124,7 +125,7 @@ def body_for(route: Route) -> object:
     if said is not None:
         return said
     spec = {"spec": SPECS[words[0]]}
-    name = "sim/new" if words[0] == "prices" else "new"
+    name = {"prices": "sim/new", "views": "a/new"}.get(words[0], "new")
     return {"name": name, **spec} if route.method == "POST" else spec
 
 

@@ -52,20 +52,20 @@ class Binding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 _ENGINEERED: Final = (
-    *("alert", "alert_rule", "alias", "batch", "key", "limit", "model", "price", "prompt", "provider", "score"),
+    *("alert", "alert_rule", "alias", "batch", "key", "limit", "model", "price", "prompt", "provider", "score", "view"),
 )
 _VIEWED: Final = (
     *("alert", "alert_rule"),
     *("alias", "batch", "binding", "call", "key", "ledger", "limit", "model", "organisation", "price", "project"),
-    *("prompt", "provider", "role", "route", "score", "service_account", "statement", "team", "traces", "user"),
+    *("prompt", "provider", "role", "route", "score", "service_account", "statement", "team", "traces", "user", "view"),
 )
 """What a viewer reads: named one by one, because what one role denies no other role of theirs makes good."""
 BUILT_IN: Final[Mapping[str, Role]] = {
     OWNER: Role(description="Everything, and making others owners.", allow=("*:*",)),
     "admin": Role(description="Everything but making owners.", allow=tuple(f"*:{action}" for action in ACTIONS)),
     "engineer": Role(
-        description="Reads everything; models, providers, prices, keys, limits, prompts, batches, alerts, scores are "
-        "theirs.",
+        description="Reads everything; models, providers, prices, keys, limits, prompts, batches, alerts, scores, "
+        "views are theirs.",
         allow=(
             "*:read",
             *(f"{resource}:*" for resource in _ENGINEERED),

@@ -5,14 +5,17 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, json
 
 from switchgear.cli.output import Block, Grid, show_blocks, show_json
 from switchgear.cli.trace_asking import TRACES, Asking, moment
 from switchgear.cli.trace_options import SearchTracesOptions, ShowTraceOptions
 from switchgear.kernel.money import NanoUsd, format_usd
 from switchgear.kernel.query import SpanRow, TraceRow
+from switchgear.traces.doors.entrance import DEFAULT_PROJECT
+from switchgear.traces.views import View
 
+_VIEWS: Final = "/api/v1/views"
 _MAX_PAGE: Final = 200
 _HEADINGS: Final = ("began", "trace", "name", "status", "duration", "spans", "tokens", "cost", "user", "session")
 _SPAN_HEADINGS: Final = ("span", "kind", "status", "after", "duration", "model", "tokens", "cost", "id")
@@ -34,10 +37,17 @@ class ShownTrace(Struct):
     next: str | None
 
 
+class SavedView(Struct):
+    """A view, as far as it is read."""
+
+    spec: View
+
+
 def search(options: SearchTracesOptions) -> None:
     """Print the traces that fit."""
     asking = Asking(options.url, options.key, options.config)
-    asked = {
+    asked = _of_view(asking, options) if options.view else {}
+    said = {
         "project": options.project,
         "since": moment(options.since, "--since"),
         "name": options.name,
@@ -49,6 +59,7 @@ def search(options: SearchTracesOptions) -> None:
         "text": options.text,
         "where": options.where,
     }
+    asked |= {name: value for name, value in said.items() if value}
     found: list[TraceRow] = []
     cursor = ""
     while len(found) < options.limit:
@@ -64,6 +75,18 @@ def search(options: SearchTracesOptions) -> None:
         show_blocks(["No trace fits."])
     else:
         show_blocks([Grid(headings=_HEADINGS, rows=[_trace_row(row) for row in found])])
+
+
+def _of_view(asking: Asking, options: SearchTracesOptions) -> dict[str, str]:
+    """What a saved view asks, in its project."""
+    named = options.view if "/" in options.view else f"{options.project or DEFAULT_PROJECT}/{options.view}"
+    view = asking.get(f"{_VIEWS}/{quote(named)}", {}, SavedView).spec
+    return {
+        "project": named.partition("/")[0],
+        "since": moment(view.since, f"view {named}"),
+        **{name: str(getattr(view, name)) for name in ("name", "model", "user", "session", "tag", "status", "text")},
+        "where": "" if view.where is None else json.encode(view.where).decode(),
+    }
 
 
 def show(options: ShowTraceOptions) -> None:

@@ -61,6 +61,14 @@ class SearchTracesOptions:
         str,
         typer.Option(metavar="FILTER", help="A filter as JSON; docs/traces.md has its form.", show_default=False),
     ] = ""
+    view: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="As a saved view asks, but for what is said here; of the project, or PROJECT/NAME.",
+            show_default=False,
+        ),
+    ] = ""
     limit: Annotated[int, typer.Option(metavar="TRACES", min=1, max=10_000, help="How many at most.")] = 20
     as_json: AsJson = False
 
