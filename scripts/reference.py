@@ -25,6 +25,7 @@ from switchgear.providers.registry import discover
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.providers.simulator.script import Parameters
 from switchgear.routing.report import BudgetReport, DeploymentReport, FleetReport, Word
+from switchgear.traces.alerts.exposed import exposition as exposition_of_alerts
 from switchgear.traces.error_class import CLASSES
 from switchgear.traces.families import Family
 from switchgear.traces.gauges import exposition
@@ -264,6 +265,7 @@ def exposed_metrics() -> set[str]:
         batch_metrics_table(),
         ledger_metrics_table(),
         span_metrics_table(),
+        alert_metrics_table(),
     )
     return {name for text in tables for name in re.findall(r"^\| `([^`]+)`", text, re.MULTILINE)}
 
@@ -286,6 +288,11 @@ def span_metrics_table() -> str:
     counts.taken["otlp"] = 1
     counts.refused["otlp", "bad_ids"] = counts.mended["otlp", "no_end"] = counts.turned_away["otlp", "behind"] = 1
     return _metrics_in(counts.exposition())
+
+
+def alert_metrics_table() -> str:
+    """The same for how alerts stand."""
+    return _metrics_in(exposition_of_alerts(["rule"], ()))
 
 
 def _families(families: Iterable[Family]) -> str:

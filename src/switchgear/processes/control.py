@@ -202,11 +202,12 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     management = _management(parts, options.config_path)
     line_transport = HttpTransport()
     work = await _batches(parts, options, line_transport, management.ids)
+    alerts = await _alerts(parts, line_transport, management.ids, parts.spans.store)
     sources = Sources(
         version=version("switchgear"),
         models=lambda: _models(file.config),
         metrics=lambda form: exposed(
-            form, follower.metrics(form) + books.metrics() + work.metrics() + parts.spans.metrics()
+            form, follower.metrics(form) + "".join(one.metrics() for one in (books, work, parts.spans, alerts))
         ),
         newest=follower.newest,
         routes=lambda: routes(file.config, word(living_reports(journal), clock.wall_ns())),
@@ -217,7 +218,6 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     server = _server(control(sources, management, parts.console.pages, routers), options)
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve())
-    alerts = await _alerts(parts, line_transport, management.ids, parts.spans.store)
     rounds = (follower.run(), file.follow(), parts.feeding.run(), books.run(), keep_burying(journal, clock))
     following = [loop.create_task(each) for each in (*rounds, *_span_rounds(parts), alerts.run())]
     if work.runner is not None and file.config.batches is not None:

@@ -36,6 +36,10 @@ class Runner:
         self._failing = False
         self.log = logging.getLogger("switchgear.alerts")
 
+    def metrics(self) -> str:
+        """How alerts stand, for Prometheus."""
+        return self._watch.metrics()
+
     async def run(self) -> None:
         """Look and tell until cancelled."""
         while True:

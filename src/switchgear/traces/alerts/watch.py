@@ -17,6 +17,7 @@ from switchgear.kernel.ids import Ids
 from switchgear.kernel.ports import Database
 from switchgear.rest.written import moment
 from switchgear.traces.alerts import store
+from switchgear.traces.alerts.exposed import exposition
 from switchgear.traces.alerts.machine import QUIET, Reading, Standing, Step, step, withdraw
 from switchgear.traces.alerts.measuring import Gauge
 from switchgear.traces.alerts.notice import Notice
@@ -59,28 +60,39 @@ class Watch:
         self._ids = ids
         self._owner = owner
         self._cleared_ns = 0
+        self._seen: tuple[Sequence[Rule], Sequence[Seen]] = ((), ())
         self.log = logging.getLogger("switchgear.alerts")
+
+    def metrics(self) -> str:
+        """How alerts stood at the last look; of none while another process looks."""
+        rules, found = self._seen
+        return exposition((rule.name for rule in rules), (each.step.after for each in found))
 
     async def turn(self, pace: Pace) -> bool:
         """Look at everything once; whether this process may. Raises OSError of the control database."""
+        seen = await self._turn(pace)
+        self._seen = seen or ((), ())
+        return seen is not None
+
+    async def _turn(self, pace: Pace) -> "tuple[Sequence[Rule], Sequence[Seen]] | None":
         now_ns = self._clock.wall_ns()
         async with self._database.read() as connection:
             lease = await store.lease(connection)
             if not lease.is_open_to(self._owner, now_ns):
-                return False
+                return None
             rules = await self._rules(connection)
             standings = await store.standings(connection)
             silences = await store.silences_in_force(connection, now_ns)
         if not rules and not standings:
-            return True
+            return (), ()
         found = await self._look(rules, standings, silences, now_ns)
         async with self._database.write() as connection:
             if not await store.take_turn(connection, lease, self._owner, now_ns + pace.lease_ns):
-                return False
+                return None
             for each in found:
                 await self._write(connection, each, now_ns)
             await self._clear(connection, pace, now_ns)
-        return True
+        return rules, found
 
     async def _look(
         self, rules: Sequence[Rule], standings: Sequence[Standing], silences: Sequence[Silence], now_ns: int
