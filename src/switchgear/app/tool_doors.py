@@ -12,6 +12,7 @@ from switchgear.kernel.ports import TraceStore
 from switchgear.traces.doors import langfuse, langsmith, phoenix
 from switchgear.traces.doors.asking import Surroundings
 from switchgear.traces.doors.entrance import Entrance
+from switchgear.traces.ingest_counts import IngestCounts
 from switchgear.traces.intake import Intake
 from switchgear.traces.media import Media
 
@@ -26,6 +27,8 @@ class ToolDoors(Struct, frozen=True, kw_only=True):
     clock: Clock
     ids: Ids
     media_folder: Path
+    counts: IngestCounts
+    """Where refused spans are counted."""
 
 
 def tool_doors(parts: ToolDoors) -> tuple[APIRouter, ...]:
@@ -37,6 +40,7 @@ def tool_doors(parts: ToolDoors) -> tuple[APIRouter, ...]:
         entrance=parts.entrance,
         clock=parts.clock,
         ids=parts.ids,
+        counts=parts.counts,
     )
     media = Media(parts.database, parts.media_folder, parts.clock, secret_hex)
     return (langfuse.router(surroundings, media), langsmith.router(surroundings), phoenix.router(surroundings))

@@ -248,6 +248,7 @@ def _tool_doors(parts: _Parts, ids: Ids) -> tuple[APIRouter, ...]:
         clock=parts.clock,
         ids=ids,
         media_folder=parts.journal / "media",
+        counts=spans.ingest.counts,
     )
     return tool_doors(made)
 

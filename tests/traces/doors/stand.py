@@ -22,6 +22,7 @@ from switchgear.kernel.ids import Ids
 from switchgear.kernel.query import Aggregate, Compare, Doomed, Filter, Find, Found, Group, OneOf, SpanRow
 from switchgear.kernel.span import Content, Span, ToldSpan
 from switchgear.traces.doors.entrance import Entrance
+from switchgear.traces.ingest_counts import IngestCounts
 from switchgear.traces.intake import Origin, Refusal, Taken
 from switchgear.traces.scores.store import Scores
 from tests.management import Counting
@@ -96,6 +97,7 @@ class Stand:
         self.memory = Remembering()
         self.clock = FrozenClock(wall_ns=1_800_000_000_000_000_000)
         self.ring: KeyRing = RING
+        self.counts = IngestCounts()
         self.doors = ToolDoors(
             database=database,
             intake=self.memory,
@@ -104,6 +106,7 @@ class Stand:
             clock=self.clock,
             ids=Ids(self.clock, Counting()),
             media_folder=folder / "media",
+            counts=self.counts,
         )
         self.doors_scores = Scores(database, self.clock)
         self.app = FastAPI()

@@ -81,6 +81,7 @@ async def test_a_bad_event_is_refused_alone(stand: Stand) -> None:
     assert [one["id"] for one in told["successes"]] == ["generation-create-1", "sdk-log-5"]
     assert [one["id"] for one in told["errors"]] == ["e-2", "e-3", "3", "score-create-4", "span-create-6"]
     assert all(one["message"] and one["status"] == 400 for one in told["errors"])
+    assert stand.counts.refused == {("langfuse", "unreadable"): 1}
     assert stand.memory.named("ask")
 
 

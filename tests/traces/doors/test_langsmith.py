@@ -83,6 +83,7 @@ async def test_a_bad_part_is_refused_alone(stand: Stand) -> None:
         answer = await client.post("/runs/multipart", content=zstandard.compress(body), headers=headers)
     assert answer.status_code == 202
     assert len(answer.json()["refused"]) == 4
+    assert stand.counts.refused == {("langsmith", "unreadable"): 2}
     assert stand.memory.named("answer")
 
 

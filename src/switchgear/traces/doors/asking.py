@@ -14,6 +14,7 @@ from switchgear.kernel.errors import BadRequest, SwitchgearError
 from switchgear.kernel.ids import Ids
 from switchgear.kernel.ports import Database, TraceStore
 from switchgear.traces.doors.entrance import Entrance
+from switchgear.traces.ingest_counts import IngestCounts
 from switchgear.traces.intake import Intake, Origin
 from switchgear.traces.scores.store import Scores
 from switchgear.wire.inflate import UnknownEncoding
@@ -35,6 +36,12 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     entrance: Entrance
     clock: Clock
     ids: Ids
+    counts: IngestCounts
+
+    def count_unreadable(self, door: str, number: int = 1) -> None:
+        """Count spans that were refused before they could be handed over."""
+        if number:
+            self.counts.refused[door, "unreadable"] += number
 
     @property
     def scores(self) -> Scores:

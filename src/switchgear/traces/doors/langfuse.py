@@ -89,6 +89,7 @@ class _Langfuse:
                 told.took(event)
             except BadRequest as error:
                 told.refuses(event, place, error)
+                self._with.count_unreadable(DOOR, text(members(event), "type") in EVENTS)
         await self._scores.add(scores)
         told.refuse_spans(await self._tell(origin, words))
         return answer({"successes": told.successes, "errors": told.errors}, 207)

@@ -127,6 +127,8 @@ class _LangSmith:
                 words.append(read_run(act, run))
             except BadRequest as error:
                 said.refused.append(Refused(name=f"{act}.{run['id']}", message=error.message))
+        runs = [one for one in said.refused if one.name.startswith(("post.", "patch."))]
+        self._with.count_unreadable(DOOR, len(runs))
         drafts = await self._drafts.take(origin.project, words)
         spans = [(draft, span) for draft in drafts if (span := read_span(draft)) is not None]
         by_session: dict[str, list[int]] = {}

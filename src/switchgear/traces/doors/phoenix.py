@@ -71,6 +71,7 @@ class _Phoenix:
                 spans.append(read_span(item, name))
             except BadRequest as error:
                 invalid.append({"span_id": _span_id(item), "trace_id": "", "error": error.message, "index": place})
+        self._with.count_unreadable(DOOR, len(invalid))
         taken = await self._with.intake.take(structs.replace(origin, sender_project=name), spans)
         for refusal in taken.refused:
             span = spans[refusal.place]
