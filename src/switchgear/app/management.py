@@ -39,6 +39,7 @@ from switchgear.traces.export_api import export_routes
 from switchgear.traces.families import Form
 from switchgear.traces.metrics_api import metrics_routes
 from switchgear.traces.scores.api import score_routes
+from switchgear.traces.totals_api import total_routes
 from switchgear.traces.views import view_routes
 
 _MAX_CALLS: Final = 1000
@@ -103,6 +104,7 @@ def routes(sources: Sources, management: Management) -> tuple[Route, ...]:
         *export_routes(sources.spans),
         *metrics_routes(sources.spans, management.clock),
         *deletion_routes(sources.spans, management.database, management.clock),
+        *total_routes(sources.spans),
         *_of_calls(sources),
     )
 

@@ -1,9 +1,11 @@
 """Aggregates by looking at each span that fits."""
 
+import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from switchgear.engines.sqlite_spans.columns import TEXTS
 from switchgear.engines.sqlite_spans.questions import Condition, measured_value_of, value_of, within
 from switchgear.engines.sqlite_spans.rollups import GRAINS_NS
 from switchgear.kernel.query import FIELDS, Aggregate, Bucket, Group, Measure
@@ -18,6 +20,7 @@ Key = tuple[tuple[Value, ...], int | None]
 """Values of ``by``, and the start of the bucket."""
 Measured = int | float | None
 Table = dict[Key, list[Measured]]
+_OF_TRACES: Final = re.compile(r"\bt\.")
 
 
 def scanned(connection: sqlite3.Connection, question: Aggregate) -> list[Group]:
@@ -40,21 +43,36 @@ def arranged(question: Aggregate, table: Table, ranks: Mapping[tuple[Value, ...]
 
 def typed_values(by: Sequence[str], row: Sequence[Any]) -> tuple[Value, ...]:
     """Values of a group as their fields have them."""
-    return tuple(
-        bool(value) if FIELDS[name] == "boolean" else value for name, value in zip(by, row[: len(by)], strict=True)
-    )
+    return tuple(_typed(name, value) for name, value in zip(by, row[: len(by)], strict=True))
+
+
+def _typed(name: str, value: Value) -> Value:
+    if FIELDS[name] == "boolean":
+        return bool(value)
+    return "" if value is None and FIELDS[name] == "text" else value
+
+
+def _key_of(name: str, question: Aggregate) -> str:
+    # The bare column lets groups be read off an index of it, whole: good for all of time, bad for the last hour.
+    return f"s.{name}" if name in TEXTS and question.window.since_ns <= 0 else value_of(name)
+
+
+def _tables(*sqls: str) -> str:
+    """Without ``traces`` where nothing of it is asked for: an index that covers the question then does."""
+    joined = any(_OF_TRACES.search(sql) for sql in sqls)
+    return "spans s JOIN traces t ON t.id = s.trace" if joined else "spans s"
 
 
 def _table(
     connection: sqlite3.Connection, question: Aggregate, bucket: Bucket | None, measures: Sequence[Measure]
 ) -> Table:
     condition = within(question.window, question.where)
-    keys = [value_of(name) for name in question.by]
+    keys = [_key_of(name, question) for name in question.by]
     if bucket is not None:
         keys.append(f"s.started_ns - s.started_ns % {BUCKET_NS[bucket]}")
     plain = [measure for measure in measures if measure.reduction != "quantile"]
     sqls = [sql for measure in plain for sql in _reduced(measure)]
-    source = f"FROM spans s JOIN traces t ON t.id = s.trace WHERE {condition.sql}"
+    source = f"FROM {_tables(condition.sql, *keys, *sqls)} WHERE {condition.sql}"
     grouped = f" GROUP BY {', '.join(str(number + 1) for number in range(len(keys)))}" if keys else ""
     table: Table = {}
     # Groups are found even where all that is measured are quantiles.
@@ -79,7 +97,8 @@ def _reduced(measure: Measure) -> list[str]:
         return ["coalesce(sum(s.status = 'error'), 0)"]
     value = measured_value_of(measure.field)
     if measure.reduction == "distinct":
-        return [f"count(DISTINCT {value})"]
+        # Within a project a trace's number is as good as its id.
+        return [f"count(DISTINCT {'s.trace' if measure.field == 'trace_id' else value})"]
     # SQLite's own mean is a sum of floating-point numbers; ours is the quotient of two whole ones.
     return [f"sum({value})", f"count({value})"] if measure.reduction == "mean" else [f"{measure.reduction}({value})"]
 
@@ -107,7 +126,7 @@ def _quantiles(
     shown = "".join(f"{name}, " for name in names)
     value = measured_value_of(measure.field)
     return connection.execute(
-        f"WITH told AS (SELECT {inner} {value} AS v FROM spans s JOIN traces t ON t.id = s.trace "
+        f"WITH told AS (SELECT {inner} {value} AS v FROM {_tables(condition.sql, *keys, value)} "
         f"WHERE {condition.sql}), ranked AS (SELECT *, row_number() OVER ({apart} ORDER BY v) AS place, "
         f"count(*) OVER ({apart}) AS n FROM told WHERE v IS NOT NULL) "
         f"SELECT {shown} min(v) FROM ranked WHERE place >= ? * n {grouped}",

@@ -124,6 +124,8 @@ def _comparison(where: Compare, project: str) -> Condition:
         return (
             Condition(f"(s.{name} IS NOT NULL AND s.{name} = ?)", [value]) if value else Condition(f"s.{name} IS NULL")
         )
+    if name in TEXTS and where.op == "!=" and not value:
+        return Condition(f"s.{name} IS NOT NULL")
     if where.op == "!=":
         return Condition(f"{value_of(name)} IS NOT ?", [value])
     sql = f"{value_of(name)} {'=' if where.op == '==' else where.op} ?"
@@ -136,5 +138,6 @@ def _one_of(where: OneOf) -> Condition:
     marks = ", ".join("?" * len(where.values))
     sql = f"{value_of(where.field)} IN ({marks})"
     if where.field in TEXTS and "" not in where.values:
-        sql = f"(s.{where.field} IS NOT NULL AND s.{where.field} IN ({marks}))"
+        # The plus keeps SQLite from reading an index from its first text on, instead of at these.
+        sql = f"(+s.{where.field} IS NOT NULL AND s.{where.field} IN ({marks}))"
     return Condition(f"coalesce({sql}, 0)" if where.field in _ABSENT else sql, list(where.values))
