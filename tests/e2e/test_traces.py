@@ -112,6 +112,18 @@ def command(live: LiveServer, *arguments: str) -> str:
     return finished.stdout
 
 
+def test_the_command_line_lists_sessions_and_end_users_with_their_totals(live: LiveServer) -> None:
+    named = {"session.id": "s-1", "user.id": "ada"}
+    assert (
+        post(live, "/v1/traces", otlp_protobuf.write([told(9, 1, attributes=named)]), {"content-type": PROTOBUF})[0]
+        == 200
+    )
+    assert command(live, "sessions", "--user", "ada").splitlines()[1].split()[:4] == ["s-1", "1", "1", "1"]
+    (ada,) = json.loads(command(live, "end-users", "--json"))
+    assert (ada["id"], ada["sessions"], ada["spans"]) == ("ada", 1, 1)
+    assert "Spans name no session." in command(live, "sessions", "--user", "eve")
+
+
 def test_the_command_line_finds_a_trace_and_shows_its_spans_as_a_tree(live: LiveServer) -> None:
     spans = [told(4, 1, name="plan a heist"), told(4, 2, name="think", parent_id=f"{1:016x}")]
     assert post(live, "/v1/traces", otlp_protobuf.write(spans), {"content-type": PROTOBUF})[0] == 200

@@ -55,6 +55,7 @@ from switchgear.cli.routes import routes
 from switchgear.cli.start import control, gateway, serve
 from switchgear.cli.tail import tail
 from switchgear.cli.top import top
+from switchgear.cli.total_options import ListEndUsersOptions, ListSessionsOptions
 from switchgear.cli.trace_options import (
     DeleteTracesOptions,
     ExportTracesOptions,
@@ -111,6 +112,9 @@ def _add_batches(app: typer.Typer) -> None:
 
 def _add_traces(app: typer.Typer) -> None:
     traces = _group("traces", "Traces that a running gateway keeps: its own calls, and what applications sent.")
+    totals = "switchgear.cli.trace_totals"
+    traces.command("sessions")(reporting(deferred(ListSessionsOptions, f"{totals}:list_sessions")))
+    traces.command("end-users")(reporting(deferred(ListEndUsersOptions, f"{totals}:list_end_users")))
     traces.command("search")(reporting(deferred(SearchTracesOptions, "switchgear.cli.trace_answers:search")))
     traces.command("show")(reporting(deferred(ShowTraceOptions, "switchgear.cli.trace_answers:show")))
     traces.command("export")(reporting(deferred(ExportTracesOptions, "switchgear.cli.trace_export:export")))
