@@ -34,6 +34,7 @@ from switchgear.rest.route import Answer, Asked, Route
 from switchgear.traces.alerts.api import alert_routes
 from switchgear.traces.alerts.service import Alerts
 from switchgear.traces.api import trace_routes
+from switchgear.traces.comments.api import comment_routes
 from switchgear.traces.deletion_api import deletion_routes
 from switchgear.traces.export_api import export_routes
 from switchgear.traces.families import Form
@@ -98,6 +99,7 @@ def routes(sources: Sources, management: Management) -> tuple[Route, ...]:
         *alert_rule_routes(management.identity.objects, management.declared, management.file),
         *alert_routes(_alerts(management)),
         *score_routes(management.clock, management.ids),
+        *comment_routes(management.clock, management.ids),
         *audit_routes(),
         *trace_routes(sources.spans),
         *view_routes(management.identity.objects),

@@ -58,6 +58,21 @@ _VIEWED: Final = (
     *("alert", "alert_rule"),
     *("alias", "batch", "binding", "call", "key", "ledger", "limit", "model", "organisation", "price", "project"),
     *("prompt", "provider", "role", "route", "score", "service_account", "statement", "team", "traces", "user", "view"),
+    *(
+        "alias",
+        "batch",
+        "binding",
+        "call",
+        "comment",
+        "key",
+        "ledger",
+        "limit",
+        "model",
+        "organisation",
+        "price",
+        "project",
+    ),
+    *("prompt", "provider", "role", "route", "score", "service_account", "statement", "team", "traces", "user"),
 )
 """What a viewer reads: named one by one, because what one role denies no other role of theirs makes good."""
 BUILT_IN: Final[Mapping[str, Role]] = {
@@ -66,8 +81,11 @@ BUILT_IN: Final[Mapping[str, Role]] = {
     "engineer": Role(
         description="Reads everything; models, providers, prices, keys, limits, prompts, batches, alerts, scores, "
         "views are theirs.",
+        description="Reads everything; models, providers, prices, keys, limits, prompts, batches, alerts, scores are "
+        "theirs; comments on traces.",
         allow=(
             "*:read",
+            "comment:write",
             *(f"{resource}:*" for resource in _ENGINEERED),
         ),
     ),

@@ -73,3 +73,15 @@ MEDIA: Final = Table(
 
 ``digest`` is the SHA-256 in hexadecimal digits, and names the file that holds the bytes.
 """
+
+COMMENTS: Final = Table(
+    "trace_comments",
+    METADATA,
+    *map(_text, ("id", "project", "trace_id", "span_id", "session", "author", "text")),
+    *map(_number, ("created_ns", "changed_ns")),
+    PrimaryKeyConstraint("id"),
+    Index("trace_comments_at", "project", "created_ns", "id"),
+    Index("trace_comments_trace", "project", "trace_id"),
+    Index("trace_comments_session", "project", "session"),
+)
+"""What people say; unlike scores, a comment that is changed or deleted leaves nothing but a line in the audit log."""

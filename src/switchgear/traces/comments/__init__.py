@@ -1,0 +1,1 @@
+"""What people say about spans, traces and sessions."""
