@@ -99,6 +99,19 @@ async def test_no_body_is_a_server_error(stand: Stand, path: str) -> None:
         assert answer.status_code == 413
 
 
+async def test_runs_are_listed_by_a_filter_in_langsmiths_own_language(stand: Stand) -> None:
+    async with stand.client() as client:
+        await client.post(
+            "/runs/batch", json={"post": [POST, {**POST, "id": OTHER, "trace_id": OTHER, "name": "other"}]}
+        )
+        for said, names in (('eq(name, "other")', ["other"]), ('and(eq(name, "other"), eq(run_type, "llm"))', [])):
+            runs = (await client.post("/runs/query", json={"filter": said})).json()["runs"]
+            assert [run["name"] for run in runs] == names
+        refused = await client.post("/runs/query", json={"filter": 'like(name, "o")'})
+        assert refused.status_code == 400
+        assert "like(...) is not understood" in refused.text
+
+
 async def test_another_project_reads_nothing(stand: Stand) -> None:
     async with stand.client() as client:
         await client.post("/runs", json=POST)

@@ -6,6 +6,7 @@ from typing import Final, cast
 from msgspec import Struct
 
 from switchgear.kernel.errors import BadRequest
+from switchgear.traces.doors.langsmith_filter import Test, read_filter
 from switchgear.traces.doors.langsmith_runs import is_pending
 from switchgear.traces.doors.reading import moment_ns, text
 from switchgear.traces.drafts import Draft, Fields
@@ -30,15 +31,20 @@ class Wanted(Struct, frozen=True, kw_only=True):
     is_root: bool | None = None
     has_error: bool | None = None
     since_ns: int = 0
+    passes: Test | None = None
+    """LangSmith's own filter."""
     limit: int = _MOST
     offset: int = 0
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> "Wanted":
         """Raises BadRequest for a filter that is not understood here."""
-        for name in ("filter", "trace_filter", "tree_filter", "query"):
+        for name in ("trace_filter", "tree_filter", "query"):
             if body.get(name):
                 raise BadRequest(f"{name!r} is not understood here; ask /api/v1/spans", param=name)
+        filter_text = body.get("filter") or ""
+        if not isinstance(filter_text, str):
+            raise BadRequest("'filter' is no text", param="filter")
         limit, cursor = body.get("limit"), text(body, "cursor")
         return cls(
             ids=_texts(body.get("id")),
@@ -49,6 +55,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
             is_root=_boolean(body.get("is_root")),
             has_error=_boolean(body.get("error")),
             since_ns=moment_ns(body.get("start_time")) or 0,
+            passes=read_filter(filter_text) if filter_text else None,
             limit=min(limit, _MOST) if isinstance(limit, int) and limit > 0 else _MOST,
             offset=int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 9 else 0,
         )
@@ -64,6 +71,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
             self.is_root is None or self.is_root == (not parent),
             self.has_error is None or self.has_error == bool(text(run, "error")),
             (moment_ns(run.get("start_time")) or 0) >= self.since_ns,
+            self.passes is None or self.passes(draft),
         )
         return all(conditions)
 
