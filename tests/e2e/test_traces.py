@@ -99,9 +99,9 @@ def test_a_bad_span_is_refused_and_the_rest_is_kept(live: LiveServer) -> None:
 
 
 def command(live: LiveServer, *arguments: str) -> str:
-    """What ``switchgear traces`` prints."""
+    """What ``switchgear`` prints."""
     finished = subprocess.run(
-        [sys.executable, "-m", "switchgear", "traces", *arguments, "--url", live.url],
+        [sys.executable, "-m", "switchgear", *arguments, "--url", live.url],
         env={"HOME": str(live.directory), "PYTHONPATH": str(SOURCES)},
         capture_output=True,
         text=True,
@@ -118,22 +118,22 @@ def test_the_command_line_lists_sessions_and_end_users_with_their_totals(live: L
         post(live, "/v1/traces", otlp_protobuf.write([told(9, 1, attributes=named)]), {"content-type": PROTOBUF})[0]
         == 200
     )
-    assert command(live, "sessions", "--user", "ada").splitlines()[1].split()[:4] == ["s-1", "1", "1", "1"]
-    (ada,) = json.loads(command(live, "end-users", "--json"))
+    assert command(live, "traces", "sessions", "--user", "ada").splitlines()[1].split()[:4] == ["s-1", "1", "1", "1"]
+    (ada,) = json.loads(command(live, "traces", "end-users", "--json"))
     assert (ada["id"], ada["sessions"], ada["spans"]) == ("ada", 1, 1)
-    assert "Spans name no session." in command(live, "sessions", "--user", "eve")
+    assert "Spans name no session." in command(live, "traces", "sessions", "--user", "eve")
 
 
 def test_the_command_line_finds_a_trace_and_shows_its_spans_as_a_tree(live: LiveServer) -> None:
     spans = [told(4, 1, name="plan a heist"), told(4, 2, name="think", parent_id=f"{1:016x}")]
     assert post(live, "/v1/traces", otlp_protobuf.write(spans), {"content-type": PROTOBUF})[0] == 200
-    assert f"{4:032x}" in command(live, "search", "heist", "--since", "10m")
-    assert "No trace fits." in command(live, "search", "heist", "--failed")
-    shown = command(live, "show", f"{4:032x}").splitlines()
+    assert f"{4:032x}" in command(live, "traces", "search", "heist", "--since", "10m")
+    assert "No trace fits." in command(live, "traces", "search", "heist", "--failed")
+    shown = command(live, "traces", "show", f"{4:032x}").splitlines()
     assert shown[0].startswith("plan a heist: ")
     assert [line.split("  ")[1] for line in shown[2:3]] == ["plan a heist"]
     assert shown[3].startswith("    think ")
-    whole = json.loads(command(live, "show", f"{4:032x}", "--span", f"{2:016x}"))
+    whole = json.loads(command(live, "traces", "show", f"{4:032x}", "--span", f"{2:016x}"))
     assert (whole["span"]["name"], whole["resource"]) == ("think", {"service.name": "shop"})
 
 
@@ -145,18 +145,18 @@ def test_a_saved_view_is_asked_by_its_name(live: LiveServer) -> None:
     asked = Request(f"{live.url}/api/v1/views/default/mine", json.dumps(view).encode(), headers, method="PUT")
     with urlopen(asked, timeout=20) as answer:
         assert answer.status == 201
-    found = json.loads(command(live, "search", "--view", "mine", "--json"))
+    found = json.loads(command(live, "traces", "search", "--view", "mine", "--json"))
     assert sorted(row["name"] for row in found) == ["viewed one", "viewed two"]
-    found = json.loads(command(live, "search", "--view", "default/mine", "--failed", "--json"))
+    found = json.loads(command(live, "traces", "search", "--view", "default/mine", "--failed", "--json"))
     assert [row["name"] for row in found] == ["viewed two"]
 
 
 def test_the_command_line_deletes_a_trace_and_what_is_left_of_its_user(live: LiveServer) -> None:
     spans = [told(trace, attributes={"user.id": "mallory"}) for trace in (5, 6, 7)]
     assert post(live, "/v1/traces", otlp_protobuf.write(spans), {"content-type": PROTOBUF})[0] == 200
-    assert "Deleted: 1 traces, 1 spans" in command(live, "delete", f"{5:032x}", "--yes")
-    assert json.loads(command(live, "delete", "--user", "mallory", "--yes", "--json"))["traces"] == 2
-    assert "Nothing was there" in command(live, "delete", "--user", "mallory", "--yes")
+    assert "Deleted: 1 traces, 1 spans" in command(live, "traces", "delete", f"{5:032x}", "--yes")
+    assert json.loads(command(live, "traces", "delete", "--user", "mallory", "--yes", "--json"))["traces"] == 2
+    assert "Nothing was there" in command(live, "traces", "delete", "--user", "mallory", "--yes")
 
 
 def test_the_command_line_exports_whole_spans_as_lines_and_as_columns(live: LiveServer, tmp_path: Path) -> None:
@@ -164,12 +164,40 @@ def test_the_command_line_exports_whole_spans_as_lines_and_as_columns(live: Live
     assert post(live, "/v1/traces", otlp_protobuf.write(spans), {"content-type": PROTOBUF})[0] == 200
     where = json.dumps({"type": "compare", "field": "user", "value": "trudy"})
     lines, columns = tmp_path / "spans.jsonl", tmp_path / "spans.parquet"
-    assert "3 spans" in command(live, "export", "--since", "10m", "--where", where, "--output", str(lines))
+    assert "3 spans" in command(live, "traces", "export", "--since", "10m", "--where", where, "--output", str(lines))
     told_lines = [json.loads(line) for line in lines.read_text().splitlines()]
     assert sorted(line["span"]["span_id"] for line in told_lines) == [f"{span:016x}" for span in range(1, 4)]
-    command(live, "export", "--where", where, "--format", "parquet", "--output", str(columns))
+    command(live, "traces", "export", "--where", where, "--format", "parquet", "--output", str(columns))
     with duckdb.connect() as database:
         rows = database.execute(f"SELECT span_id, \"user\", attributes FROM '{columns}' ORDER BY span_id").fetchall()
     assert [(span, user) for span, user, _ in rows] == [(f"{span:016x}", "trudy") for span in range(1, 4)]
     assert json.loads(rows[0][2]) == told_lines[0]["attributes"]
     assert sorted(each.name for each in tmp_path.iterdir()) == ["spans.jsonl", "spans.parquet"]
+
+
+def asked(trace: int, hours_ago: int, words: str, tokens: int) -> ToldSpan:
+    """A call of a model."""
+    began_ns = SystemClock().wall_ns() - hours_ago * 3_600_000_000_000
+    said = json.dumps([{"role": "user", "parts": [{"type": "text", "content": words}]}])
+    attributes: dict[str, object] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "drifting",
+        "gen_ai.usage.input_tokens": tokens + trace % 9,
+        "gen_ai.input.messages": said,
+    }
+    return told(trace, 1, started_ns=began_ns, ended_ns=began_ns + 1, attributes=attributes)
+
+
+def test_the_command_line_tells_that_what_users_send_has_changed(live: LiveServer) -> None:
+    before = [asked(10_000 + number, 30, "what is the weather in the city", 20) for number in range(500)]
+    now = [asked(20_000 + number, 1, "wie ist das wetter in der stadt", 60) for number in range(500)]
+    for spans in (before, now):
+        assert post(live, "/v1/traces", otlp_protobuf.write(spans), {"content-type": PROTOBUF})[0] == 200
+    report = json.loads(command(live, "drift", "check", "--model", "drifting", "--json"))
+    (compared,) = report["compared"]
+    verdicts = {result["monitor"]: result["verdict"] for result in compared["results"]}
+    assert compared["drifted"]
+    assert (verdicts["length"], verdicts["language"], verdicts["tools"]) == ("drift", "drift", "off")
+    shown = command(live, "drift", "check", "--model", "drifting")
+    assert "drifting: drift (500 calls, 500 before)" in shown
+    assert "no spans of tools were told" in shown

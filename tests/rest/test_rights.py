@@ -45,6 +45,7 @@ WORDS = {
     "comments": {"project": "a", "session": "s-1", "text": "why?"},
     "scores": {"project": "a", "name": "good", "session": "s-1", "number": 1},
     "query": {"project": "a", "measures": [{"reduction": "count"}]},
+    "drift": {"project": "a"},
 }
 """What is said where no object is."""
 QUERIES = {"DELETE /traces": "?project=a&user=ada", "DELETE /traces/{id}": "?project=a"}

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from switchgear.app.alert_rules import alert_rule_routes
 from switchgear.app.asker import asker_of
 from switchgear.app.database import ControlDatabase
+from switchgear.app.drift import drift_checks
 from switchgear.app.identity.api import identity_routes
 from switchgear.app.identity.service import Identity
 from switchgear.app.limit_objects import limit_routes
@@ -36,6 +37,7 @@ from switchgear.traces.alerts.service import Alerts
 from switchgear.traces.api import trace_routes
 from switchgear.traces.comments.api import comment_routes
 from switchgear.traces.deletion_api import deletion_routes
+from switchgear.traces.drift.api import drift_routes
 from switchgear.traces.export_api import export_routes
 from switchgear.traces.families import Form
 from switchgear.traces.metrics_api import metrics_routes
@@ -107,6 +109,7 @@ def routes(sources: Sources, management: Management) -> tuple[Route, ...]:
         *metrics_routes(sources.spans, management.clock),
         *deletion_routes(sources.spans, management.database, management.clock),
         *total_routes(sources.spans),
+        *drift_routes(drift_checks(sources.spans, management.clock)),
         *_of_calls(sources),
     )
 

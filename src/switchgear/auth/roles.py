@@ -52,27 +52,13 @@ class Binding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 _ENGINEERED: Final = (
-    *("alert", "alert_rule", "alias", "batch", "key", "limit", "model", "price", "prompt", "provider", "score", "view"),
+    *("alert", "alert_rule", "alias", "batch", "drift", "key", "limit", "model", "price", "prompt", "provider"),
+    *("score", "view"),
 )
 _VIEWED: Final = (
-    *("alert", "alert_rule"),
-    *("alias", "batch", "binding", "call", "key", "ledger", "limit", "model", "organisation", "price", "project"),
-    *("prompt", "provider", "role", "route", "score", "service_account", "statement", "team", "traces", "user", "view"),
-    *(
-        "alias",
-        "batch",
-        "binding",
-        "call",
-        "comment",
-        "key",
-        "ledger",
-        "limit",
-        "model",
-        "organisation",
-        "price",
-        "project",
-    ),
-    *("prompt", "provider", "role", "route", "score", "service_account", "statement", "team", "traces", "user"),
+    *("alert", "alert_rule", "alias", "batch", "binding", "call", "comment", "drift", "key", "ledger", "limit"),
+    *("model", "organisation", "price", "project", "prompt", "provider", "role", "route", "score"),
+    *("service_account", "statement", "team", "traces", "user", "view"),
 )
 """What a viewer reads: named one by one, because what one role denies no other role of theirs makes good."""
 BUILT_IN: Final[Mapping[str, Role]] = {
@@ -80,9 +66,7 @@ BUILT_IN: Final[Mapping[str, Role]] = {
     "admin": Role(description="Everything but making owners.", allow=tuple(f"*:{action}" for action in ACTIONS)),
     "engineer": Role(
         description="Reads everything; models, providers, prices, keys, limits, prompts, batches, alerts, scores, "
-        "views are theirs.",
-        description="Reads everything; models, providers, prices, keys, limits, prompts, batches, alerts, scores are "
-        "theirs; comments on traces.",
+        "views and checks for drift are theirs; they comment on traces.",
         allow=(
             "*:read",
             "comment:write",

@@ -14,6 +14,7 @@ from switchgear.cli.batches import CancelBatchOptions, ListBatchesOptions, ShowB
 from switchgear.cli.chat import chat
 from switchgear.cli.check import check
 from switchgear.cli.database_options import CurrentOptions, UpgradeOptions
+from switchgear.cli.drift import CheckDriftOptions
 from switchgear.cli.identity_options import (
     CreateKeyOptions,
     CreateUserOptions,
@@ -120,6 +121,9 @@ def _add_traces(app: typer.Typer) -> None:
     traces.command("export")(reporting(deferred(ExportTracesOptions, "switchgear.cli.trace_export:export")))
     traces.command("delete")(reporting(deferred(DeleteTracesOptions, "switchgear.cli.trace_deletion:delete")))
     app.add_typer(traces, name="traces")
+    drift = _group("drift", "Drift: whether what users send has changed.")
+    drift.command("check")(reporting(deferred(CheckDriftOptions, "switchgear.cli.drift_answers:check")))
+    app.add_typer(drift, name="drift")
 
 
 def _add_alerts(app: typer.Typer) -> None:

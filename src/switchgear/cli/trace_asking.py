@@ -43,10 +43,16 @@ class Asking:
         """Likewise."""
         return self._read(path, self.answer("DELETE", path, asked)[0], kind)
 
-    def answer(self, method: str, path: str, asked: Mapping[str, str]) -> tuple[bytes, HTTPMessage]:
+    def post(self, path: str, body: object, kind: type[Answer]) -> Answer:
+        """Likewise, with a body as JSON."""
+        return self._read(path, self.answer("POST", path, {}, json.encode(body))[0], kind)
+
+    def answer(
+        self, method: str, path: str, asked: Mapping[str, str], body: bytes | None = None
+    ) -> tuple[bytes, HTTPMessage]:
         """The bytes of an answer, and its headers. Raises SwitchgearError."""
         query = urlencode({name: value for name, value in asked.items() if value})
-        with self._server.request(method, f"{path}?{query}") as response:
+        with self._server.request(method, f"{path}?{query}" if query else path, body) as response:
             return response.read(), response.headers
 
     def _read(self, path: str, answer: bytes, kind: type[Answer]) -> Answer:

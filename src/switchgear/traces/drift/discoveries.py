@@ -35,7 +35,7 @@ def adjusted(p_values: Sequence[float], control: Control = "benjamini_hochberg")
 
 def believed(results: Sequence[Result], rate: float, control: Control = "benjamini_hochberg") -> tuple[Result, ...]:
     """The same results, with verdicts such that of all drifts told a share of at most ``rate`` is none, on average."""
-    tested = [index for index, result in enumerate(results) if result.verdict != "too_few"]
+    tested = [index for index, result in enumerate(results) if result.verdict in ("drift", "none")]
     values = adjusted([results[index].p_value for index in tested], control)
     judged = list(results)
     for index, value in zip(tested, values, strict=True):

@@ -15,12 +15,20 @@ from switchgear.traces.drift.embedded import Embeddings, mean_distance, mmd
 from switchgear.traces.drift.language import guess
 from switchgear.traces.drift.observation import Embedder, Observation, Subject
 from switchgear.traces.drift.psi import psi
-from switchgear.traces.drift.result import Plan, Result, too_few
+from switchgear.traces.drift.result import Plan, Result, off, too_few
 
 MOST_INPUTS: Final = 2000
 """Of a window: MMD's cost grows with the square. The newest are looked at."""
 MOST_PERMUTATIONS: Final = 9_999
 NO_TOOL: Final = "none"
+NO_EMBEDDER: Final = "there is no embedder: install the extra `embeddings`, `pip install --no-deps wordllama`"
+NO_TEXT: Final = "what was said was not captured: set `traces.capture` to `previews` or `full`"
+_UNKNOWN: Final = {
+    "length": "no tokens were told",
+    "cost": "no cost is known",
+    "language": NO_TEXT,
+    "tools": "no spans of tools were told",
+}
 Value = TypeVar("Value")
 TESTS: Final = 6
 """That are made of each subject."""
@@ -75,15 +83,22 @@ class Monitors:
 
     def _tests(self, comparison: Comparison, plan: Plan) -> list[Result]:
         first, second = independent(comparison.reference), independent(comparison.current)
+        both = bool(first and second)
 
         def seeded(monitor: str) -> Plan:
             return replace(plan, seed=seed_of(plan.seed, comparison.subject, monitor))
 
         def of_numbers(monitor: str, measure: Callable[[Observation], float | None]) -> Result:
-            return psi(monitor, _known(first, measure), _known(second, measure), seeded(monitor))
+            reference, current = _known(first, measure), _known(second, measure)
+            if both and not (reference and current):
+                return off(monitor, "psi", (len(reference), len(current)), plan, _UNKNOWN[monitor])
+            return psi(monitor, reference, current, seeded(monitor))
 
         def of_names(monitor: str, name: Callable[[Observation], str | None]) -> Result:
-            return categories(monitor, _known(first, name), _known(second, name), seeded(monitor))
+            reference, current = _known(first, name), _known(second, name)
+            if both and not (reference and current):
+                return off(monitor, "chi_square", (len(reference), len(current)), plan, _UNKNOWN[monitor])
+            return categories(monitor, reference, current, seeded(monitor))
 
         return [
             *self._embedded(first, second, seeded),
@@ -100,9 +115,11 @@ class Monitors:
         mean_plan, mmd_plan = seeded("mean_distance"), seeded("mmd")
         if isinstance(reference, str) or isinstance(current, str):
             reason = reference if isinstance(reference, str) else str(current)
+            sizes = (len(first), len(second))
+            made = off if first and second else too_few
             return [
-                too_few(EMBEDDING, "mean_distance", (0, 0), mean_plan, reason),
-                too_few(EMBEDDING, "mmd", (0, 0), mmd_plan, reason),
+                made(EMBEDDING, "mean_distance", sizes, mean_plan, reason),
+                made(EMBEDDING, "mmd", sizes, mmd_plan, reason),
             ]
         return [mean_distance(reference, current, mean_plan), mmd(reference, current, mmd_plan)]
 
@@ -116,7 +133,7 @@ class Monitors:
             return rows[np.isfinite(rows).all(axis=1)]
         texts = [seen.text for seen in window if seen.text]
         if self._embedder is None or not texts:
-            return "there is no embedder" if self._embedder is None else "no text of the inputs was captured"
+            return NO_EMBEDDER if self._embedder is None else NO_TEXT
         return self._embedder.embed(texts)
 
 

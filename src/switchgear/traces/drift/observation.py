@@ -1,4 +1,4 @@
-"""What monitors look at: inputs with their measures, and where windows of them come from."""
+"""What monitors look at: inputs with their measures, and who makes vectors of their texts."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -33,14 +33,6 @@ class Observation(Struct, frozen=True, kw_only=True):
     """Names of the tools called; None: it is not known."""
     session: str = ""
     """Inputs of one session follow from each other; empty: of none."""
-
-
-class Windows(Protocol):
-    """Where windows come from: a store of spans."""
-
-    async def last(self, subject: Subject, count: int, before_ns: int) -> Sequence[Observation]:
-        """The last ``count`` inputs of ``subject`` before a time, oldest first; fewer where there are no more."""
-        ...
 
 
 class Embedder(Protocol):

@@ -4,7 +4,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-Verdict = Literal["drift", "none", "too_few"]
+Verdict = Literal["drift", "none", "too_few", "off"]
+"""``off``: what would be looked at is not there: no embedder, no words captured, no tools told."""
 
 LEAST_INPUTS: Final = 500
 """In each window: below, a test would hardly see a quarter of the inputs change."""
@@ -57,4 +58,17 @@ def too_few(monitor: str, method: str, sizes: tuple[int, int], plan: Plan, reaso
         current_size=sizes[1],
         seed=plan.seed,
         reason=reason or f"at least {plan.least} inputs are wanted in each window",
+    )
+
+
+def off(monitor: str, method: str, sizes: tuple[int, int], plan: Plan, reason: str) -> Result:
+    """The result of a test for which there is nothing to look at."""
+    return Result(
+        monitor=monitor,
+        method=method,
+        verdict="off",
+        reference_size=sizes[0],
+        current_size=sizes[1],
+        seed=plan.seed,
+        reason=reason,
     )
