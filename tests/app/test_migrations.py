@@ -20,10 +20,11 @@ from switchgear.ledger import tables as of_ledger
 from switchgear.rest import tables as of_objects
 from switchgear.traces import tables as of_traces
 from switchgear.traces.alerts import tables as of_alerts
+from switchgear.traces.drift import tables as of_drift
 
 OWNED = (
     *(of_objects.METADATA, of_accounts.METADATA, of_ledger.METADATA, of_batches.METADATA),
-    *(of_alerts.METADATA, of_traces.METADATA),
+    *(of_alerts.METADATA, of_traces.METADATA, of_drift.METADATA),
 )
 """A slice with tables of its own adds one here and a revision in ``migrations/versions``."""
 

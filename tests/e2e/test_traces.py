@@ -193,7 +193,7 @@ def test_the_command_line_tells_that_what_users_send_has_changed(live: LiveServe
     now = [asked(20_000 + number, 1, "wie ist das wetter in der stadt", 60) for number in range(500)]
     for spans in (before, now):
         assert post(live, "/v1/traces", otlp_protobuf.write(spans), {"content-type": PROTOBUF})[0] == 200
-    report = json.loads(command(live, "drift", "check", "--model", "drifting", "--json"))
+    report = json.loads(command(live, "drift", "check", "--model", "drifting", "--json"))["report"]
     (compared,) = report["compared"]
     verdicts = {result["monitor"]: result["verdict"] for result in compared["results"]}
     assert compared["drifted"]
@@ -201,3 +201,5 @@ def test_the_command_line_tells_that_what_users_send_has_changed(live: LiveServe
     shown = command(live, "drift", "check", "--model", "drifting")
     assert "drifting: drift (500 calls, 500 before)" in shown
     assert "no spans of tools were told" in shown
+    listed = command(live, "drift", "list", "--drifted").splitlines()
+    assert [line.split()[2:4] for line in listed[1:]] == [["local:local", "drifting"]] * 2

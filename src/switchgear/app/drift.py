@@ -2,16 +2,19 @@
 
 import logging
 
+from switchgear.app.database import ControlDatabase
 from switchgear.engines.wordllama import WordLlama, installed
 from switchgear.kernel.clock import Clock
+from switchgear.kernel.ids import Ids
 from switchgear.kernel.ports import TraceStore
 from switchgear.traces.drift.checking import Checks
 from switchgear.traces.drift.observation import Embedder
+from switchgear.traces.drift.service import Drift
 
 
-def drift_checks(store: TraceStore, clock: Clock) -> Checks:
+def drift_work(store: TraceStore, database: ControlDatabase, clock: Clock, ids: Ids) -> Drift:
     """For one control process."""
-    return Checks(store, clock, embedder)
+    return Drift(Checks(store, clock, embedder), database, clock, ids)
 
 
 def embedder() -> Embedder | None:

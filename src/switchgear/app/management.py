@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from switchgear.app.alert_rules import alert_rule_routes
 from switchgear.app.asker import asker_of
 from switchgear.app.database import ControlDatabase
-from switchgear.app.drift import drift_checks
+from switchgear.app.drift import drift_work
 from switchgear.app.identity.api import identity_routes
 from switchgear.app.identity.service import Identity
 from switchgear.app.limit_objects import limit_routes
@@ -109,7 +109,7 @@ def routes(sources: Sources, management: Management) -> tuple[Route, ...]:
         *metrics_routes(sources.spans, management.clock),
         *deletion_routes(sources.spans, management.database, management.clock),
         *total_routes(sources.spans),
-        *drift_routes(drift_checks(sources.spans, management.clock)),
+        *drift_routes(drift_work(sources.spans, management.database, management.clock, management.ids)),
         *_of_calls(sources),
     )
 

@@ -59,6 +59,22 @@ _VIEWED: Final = (
     *("alert", "alert_rule", "alias", "batch", "binding", "call", "comment", "drift", "key", "ledger", "limit"),
     *("model", "organisation", "price", "project", "prompt", "provider", "role", "route", "score"),
     *("service_account", "statement", "team", "traces", "user", "view"),
+    *("alert", "alert_rule", "drift"),
+    *(
+        "alias",
+        "batch",
+        "binding",
+        "call",
+        "drift",
+        "key",
+        "ledger",
+        "limit",
+        "model",
+        "organisation",
+        "price",
+        "project",
+    ),
+    *("prompt", "provider", "role", "route", "score", "service_account", "statement", "team", "traces", "user"),
 )
 """What a viewer reads: named one by one, because what one role denies no other role of theirs makes good."""
 BUILT_IN: Final[Mapping[str, Role]] = {

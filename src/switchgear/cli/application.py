@@ -14,7 +14,7 @@ from switchgear.cli.batches import CancelBatchOptions, ListBatchesOptions, ShowB
 from switchgear.cli.chat import chat
 from switchgear.cli.check import check
 from switchgear.cli.database_options import CurrentOptions, UpgradeOptions
-from switchgear.cli.drift import CheckDriftOptions
+from switchgear.cli.drift import CheckDriftOptions, ListDriftOptions
 from switchgear.cli.identity_options import (
     CreateKeyOptions,
     CreateUserOptions,
@@ -123,6 +123,7 @@ def _add_traces(app: typer.Typer) -> None:
     app.add_typer(traces, name="traces")
     drift = _group("drift", "Drift: whether what users send has changed.")
     drift.command("check")(reporting(deferred(CheckDriftOptions, "switchgear.cli.drift_answers:check")))
+    drift.command("list")(reporting(deferred(ListDriftOptions, "switchgear.cli.drift_answers:list_checks")))
     app.add_typer(drift, name="drift")
 
 

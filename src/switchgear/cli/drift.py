@@ -12,10 +12,11 @@ KeyOption = Annotated[
     str | None,
     typer.Option(
         metavar="KEY",
-        help="Key with the permission `drift:run`; on the gateway's own machine none is needed.",
+        help="Key with `drift:run`, or `drift:read` to list; on the gateway's own machine none is needed.",
         show_default=False,
     ),
 ]
+ProjectOption = Annotated[str, typer.Option(metavar="PROJECT", help="Whose inputs.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class CheckDriftOptions:
     config: ConfigOption = None
     url: UrlOption = None
     key: KeyOption = None
-    project: Annotated[str, typer.Option(metavar="PROJECT", help="Whose inputs.")] = "default"
+    project: ProjectOption = "default"
     model: Annotated[
         str,
         typer.Option(
@@ -41,4 +42,17 @@ class CheckDriftOptions:
     reference_days: Annotated[
         int, typer.Option(metavar="DAYS", min=1, max=31, help="How long the window before it is.")
     ] = 7
+    as_json: AsJson = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListDriftOptions:
+    """List what checks found, newest first."""
+
+    config: ConfigOption = None
+    url: UrlOption = None
+    key: KeyOption = None
+    project: ProjectOption = "default"
+    drifted: Annotated[bool, typer.Option("--drifted", help="Only checks that tell drift.")] = False
+    limit: Annotated[int, typer.Option(metavar="CHECKS", min=1, max=200, help="How many at most.")] = 20
     as_json: AsJson = False

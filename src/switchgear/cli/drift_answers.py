@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from typing import Final
 
-from switchgear.cli.drift import CheckDriftOptions
+from switchgear.cli.drift import CheckDriftOptions, ListDriftOptions
 from switchgear.cli.output import Block, Grid, show_blocks, show_json
 from switchgear.cli.trace_asking import Asking
+from switchgear.traces.drift.api import ReportPage, ShownReport
 from switchgear.traces.drift.report import Compared, Question, Report
 from switchgear.traces.drift.result import Result
 
 _PATH: Final = "/api/v1/drift"
+_CHECKS: Final = ("at", "by", "model", "prompt", "drift of")
 _HEADINGS: Final = ("monitor", "test", "verdict", "p", "adjusted", "effect", "inputs", "why not")
 
 
@@ -22,11 +24,33 @@ def check(options: CheckDriftOptions) -> None:
         current_hours=options.current_hours,
         reference_days=options.reference_days,
     )
-    report = Asking(options.url, options.key, options.config).post(_PATH, question, Report)
+    made = Asking(options.url, options.key, options.config).post(_PATH, question, ShownReport)
     if options.as_json:
-        show_json(report)
+        show_json(made)
     else:
-        show_blocks(blocks(report))
+        show_blocks(blocks(made.report))
+
+
+def list_checks(options: ListDriftOptions) -> None:
+    """Print what checks found."""
+    asked = {
+        "project": options.project,
+        "drifted": "true" if options.drifted else "",
+        "limit": str(options.limit),
+    }
+    found = Asking(options.url, options.key, options.config).get(_PATH, asked, ReportPage).data
+    if options.as_json:
+        show_json(found)
+    elif not found:
+        show_blocks(["No check is kept."])
+    else:
+        show_blocks([Grid(headings=_CHECKS, rows=[row for one in found for row in _check_rows(one)])])
+
+
+def _check_rows(one: ShownReport) -> Iterator[tuple[str, ...]]:
+    for compared in one.report.compared:
+        told = sorted({result.monitor for result in compared.results if result.verdict == "drift"})
+        yield _time(one.at), one.made_by, compared.model, compared.prompt, ", ".join(told) or "no drift"
 
 
 def blocks(report: Report) -> Iterator[Block]:
