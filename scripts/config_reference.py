@@ -24,6 +24,7 @@ HEADINGS = {
     "SingleSignOnEntry": "`console.single_sign_on`",
     "OrganisationEntry": "`organisations.<name>`",
     "ProjectEntry": "`projects.<name>`",
+    "DriftSettings": "`traces.drift`",
     "ProjectTraces": "`projects.<name>.traces`",
     "TeamEntry": "`teams.<name>`",
     "UserEntry": "`users.<name>`",

@@ -17,6 +17,14 @@ Capture = Annotated[
 ]
 
 
+class DriftSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether projects are checked for drift by themselves."""
+
+    daily: Annotated[bool, Meta(description="Check each project once a day; what is found is logged and kept.")] = False
+    current_hours: Annotated[int, Meta(ge=1, le=720, description="How long the window is that is checked.")] = 24
+    reference_days: Annotated[int, Meta(ge=1, le=31, description="How long the window before it is.")] = 7
+
+
 class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Spans that come in by any door, and those of the gateway's own calls."""
 
@@ -57,6 +65,9 @@ class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "its span says so.",
         ),
     ] = 262_144
+    drift: Annotated[
+        DriftSettings, Meta(description="Whether what users send is compared with what they sent before.")
+    ] = DriftSettings()
 
 
 class ProjectTraces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -20,6 +20,7 @@ from switchgear.app.call_rules import call_rules
 from switchgear.app.console import Console, Doorstep, console
 from switchgear.app.control import control
 from switchgear.app.database import ControlDatabase, open_database
+from switchgear.app.drift import drift_work
 from switchgear.app.identity.resolvers import KeyResolver, SessionResolver
 from switchgear.app.identity.service import Identity, identity
 from switchgear.app.keys import ring_of
@@ -46,6 +47,7 @@ from switchgear.processes.bookkeeping import identity as identity_of_journal
 from switchgear.processes.child import report_ready
 from switchgear.processes.counter_proof import CounterProof, ReadCounters, reader
 from switchgear.processes.crash import prepare_for_a_crash
+from switchgear.processes.drift_rounds import DriftRounds
 from switchgear.processes.feeding import Feeding
 from switchgear.processes.follow import Follower
 from switchgear.processes.lines import read_secret, socket_path
@@ -219,7 +221,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve())
     rounds = (follower.run(), file.follow(), parts.feeding.run(), books.run(), keep_burying(journal, clock))
-    following = [loop.create_task(each) for each in (*rounds, *_span_rounds(parts), alerts.run())]
+    following = [loop.create_task(each) for each in (*rounds, *_span_rounds(parts, management.ids), alerts.run())]
     if work.runner is not None and file.config.batches is not None:
         following.append(loop.create_task(work.runner.run()))
     while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
@@ -253,13 +255,18 @@ def _tool_doors(parts: _Parts, ids: Ids) -> tuple[APIRouter, ...]:
     return tool_doors(made)
 
 
-def _span_rounds(parts: _Parts) -> tuple[Coroutine[None, None, None], ...]:
-    """Keeping the spans of calls, and deleting what is old."""
+def _span_rounds(parts: _Parts, ids: Ids) -> tuple[Coroutine[None, None, None], ...]:
+    """Keeping the spans of calls, deleting what is old, and looking for drift."""
 
     keeper = SpanKeeper(
         parts.journal, parts.spans.store, parts.clock, dialects(), lambda: call_rules(parts.file.config)
     )
-    return keeper.run(), SpanRetention(parts.spans.store, lambda: parts.file.config, parts.clock).run()
+    drift = drift_work(parts.spans.store, parts.database, parts.clock, ids)
+    return (
+        keeper.run(),
+        SpanRetention(parts.spans.store, lambda: parts.file.config, parts.clock).run(),
+        DriftRounds(drift, parts.database, lambda: parts.file.config, parts.clock).run(),
+    )
 
 
 async def _batches(parts: _Parts, options: ControlOptions, transport: HttpTransport, ids: Ids) -> BatchWork:

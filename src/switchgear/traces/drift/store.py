@@ -51,3 +51,11 @@ async def find(
         Kept(id=row["id"], at_ns=row["at_ns"], made_by=row["made_by"], report=json.decode(row["body"], type=Report))
         for row in (await connection.execute(asked)).mappings()
     ]
+
+
+async def is_made_since(connection: AsyncConnection, project: str, made_by: str, since_ns: int) -> bool:
+    """Whether somebody has made a report of a project after a time."""
+    asked = select(REPORTS.c.id).where(
+        REPORTS.c.project == project, REPORTS.c.made_by == made_by, REPORTS.c.at_ns > since_ns
+    )
+    return (await connection.execute(asked.limit(1))).first() is not None
