@@ -1,0 +1,79 @@
+"""Writing: what waits becomes one INSERT, and what is known already is found out before.
+
+One store writes a database at a time; its rounds and its deletions come one after the other.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from switchgear.engines.clickhouse_spans.link import Link
+from switchgear.engines.clickhouse_spans.rows import INSERT, line_of, tombstone_of
+from switchgear.kernel.span import Span
+
+_AT_ONCE: Final = 1000
+"""Spans that are looked up by one statement."""
+_KNOWN: Final = (
+    "SELECT project, trace_id, span_id, started_ns, version FROM spans FINAL WHERE project IN {projects:Array(String)} "
+    "AND trace_id IN {traces:Array(String)} AND span_id IN {spans:Array(String)}"
+)
+_Key = tuple[str, str, str]
+
+
+class Batch(Struct, frozen=True):
+    """What one caller wants written."""
+
+    spans: Sequence[Span]
+    replace: bool
+
+
+class Place(Struct, frozen=True):
+    """Where a span stands."""
+
+    started_ns: int
+    version: int
+
+
+async def written(link: Link, batches: Sequence[Batch]) -> list[int]:
+    """Write them in their order, all or none; how many spans of each were new. Raises OSError."""
+    known = await _known(link, sorted({_key(span) for batch in batches for span in batch.spans}))
+    changed: dict[_Key, Span] = {}
+    counts: list[int] = []
+    for batch in batches:
+        new = 0
+        for span in batch.spans:
+            key = _key(span)
+            is_known = key in known or key in changed
+            if batch.replace or not is_known:
+                changed[key] = span
+            new += not is_known
+        counts.append(new)
+    if changed:
+        await link.insert(INSERT, b"\n".join(_lines(changed, known)))
+    return counts
+
+
+def _lines(changed: dict[_Key, Span], known: dict[_Key, Place]) -> Iterator[bytes]:
+    for key, span in changed.items():
+        before = known.get(key)
+        version = 1 if before is None else before.version + 1
+        yield line_of(span, version)
+        if before is not None and before.started_ns != span.started_ns:
+            yield tombstone_of(span, before.started_ns, version)
+
+
+async def _known(link: Link, keys: Sequence[_Key]) -> dict[_Key, Place]:
+    """Also some that were not asked for: those of other combinations of the same ids."""
+    known: dict[_Key, Place] = {}
+    for at in range(0, len(keys), _AT_ONCE):
+        projects, traces, spans = (sorted(set(ids)) for ids in zip(*keys[at : at + _AT_ONCE], strict=True))
+        for *key, started_ns, version in await link.rows(
+            _KNOWN, {"projects": projects, "traces": traces, "spans": spans}
+        ):
+            known[key[0], key[1], key[2]] = Place(started_ns, version)
+    return known
+
+
+def _key(span: Span) -> _Key:
+    return span.project, span.trace_id, span.span_id
