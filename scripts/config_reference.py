@@ -16,6 +16,7 @@ HEADINGS = {
     "MetricsEntry": "`metrics`",
     "BatchesEntry": "`batches`",
     "Traces": "`traces`",
+    "ClickHouseEntry": "`traces.clickhouse`",
     "AlertsEntry": "`alerts`",
     "AlertRuleEntry": "`alerts.rules.<name>`",
     "WhereEntry": "`alerts.rules.<name>.where`",

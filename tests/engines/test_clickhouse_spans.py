@@ -141,6 +141,20 @@ async def test_tables_of_a_newer_version_are_refused(server: ClickHouseAddress) 
 
 
 @pytest.mark.long
+async def test_a_database_that_comes_later_is_used_as_soon_as_it_is_there(server: ClickHouseAddress) -> None:
+    transport = HttpTransport()
+    above, name = Link(transport, server), f"switchgear_test_{secret_hex(6)}"
+    store = ClickHouseSpans(transport, replace(server, database=name))
+    with pytest.raises(OSError, match=name):
+        await store.start()
+    await above.rows(f"CREATE DATABASE {name}")
+    assert await store.write([sample(1, 1)]) == 1
+    await store.aclose()
+    await above.rows(f"DROP DATABASE {name}")
+    await transport.aclose()
+
+
+@pytest.mark.long
 async def test_a_wrong_password_is_an_error_that_does_not_tell_it(server: ClickHouseAddress) -> None:
     transport = HttpTransport()
     with pytest.raises(PermissionError) as raised:

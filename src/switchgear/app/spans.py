@@ -1,8 +1,9 @@
 """Spans put together: their store, the one way in, the doors, and what the management API shows of them."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from fastapi import APIRouter, Request
 from msgspec import Struct
@@ -10,15 +11,20 @@ from msgspec import Struct
 from switchgear.app.span_prices import SpanPrices
 from switchgear.auth.model import KeyRing
 from switchgear.config.model import Config
-from switchgear.config.traces import Traces
+from switchgear.config.traces import ClickHouseEntry, Traces
+from switchgear.engines.clickhouse_address import ClickHouseAddress, read_origin
+from switchgear.engines.clickhouse_spans.store import ClickHouseSpans
 from switchgear.engines.sqlite_spans.store import SqliteSpans
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.ports import TraceStore
+from switchgear.kernel.upstream import Transport
 from switchgear.rest.principal import Asker
 from switchgear.traces.doors import otlp
 from switchgear.traces.doors.entrance import Entrance
 from switchgear.traces.ingest import Ingest
 from switchgear.traces.normaliser import Normaliser
+
+_LOG: Final = logging.getLogger("switchgear.traces")
 
 
 class SpanStore(TraceStore, Protocol):
@@ -52,18 +58,42 @@ class SpanWork(Struct, frozen=True, kw_only=True):
         await self.store.aclose()
 
 
-async def open_spans(settings: Traces) -> SpanStore:
-    """The store that ``settings`` name, opened. Raises OSError."""
-    store = SqliteSpans(Path(settings.path))
-    await store.start()
-    return store
+async def open_spans(settings: Traces, transport: Transport) -> SpanStore:
+    """The store that ``settings`` name, opened. Raises OSError for a file that cannot be opened.
+
+    A server that cannot be asked now is asked again by whoever needs it; what else there is to do does not wait for it.
+    """
+    if settings.clickhouse is None:
+        store = SqliteSpans(Path(settings.path))
+        await store.start()
+        return store
+    served = _in_clickhouse(settings.clickhouse, transport)
+    try:
+        await served.start()
+    except OSError as error:
+        _LOG.error("the trace store cannot be used, and is tried again when it is needed: %s", error)
+    return served
+
+
+def _in_clickhouse(settings: ClickHouseEntry, transport: Transport) -> SpanStore:
+    address = ClickHouseAddress(
+        origin=read_origin(settings.url),
+        database=settings.database,
+        user=settings.user,
+        password="" if settings.password is None else settings.password.reveal(),
+    )
+    return ClickHouseSpans(transport, address)
 
 
 async def span_work(
-    config: Callable[[], Config], ring: Callable[[], KeyRing], asker: Callable[[Request], Asker], clock: Clock
+    config: Callable[[], Config],
+    ring: Callable[[], KeyRing],
+    asker: Callable[[Request], Asker],
+    clock: Clock,
+    transport: Transport,
 ) -> SpanWork:
-    """All of it. Raises OSError when the store cannot be opened."""
-    store = await open_spans(config().traces)
+    """All of it; the transport belongs to whoever gave it. Raises OSError when the store cannot be opened."""
+    store = await open_spans(config().traces, transport)
     ingest = Ingest(store, Normaliser(), SpanPrices(config), clock)
     entrance = Entrance(ring, asker, clock)
     routers = (otlp.router(ingest, entrance, ingest.counts),)

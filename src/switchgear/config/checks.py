@@ -22,7 +22,9 @@ from switchgear.config.reader import Places
 from switchgear.config.routing_checks import RoutingChecks
 from switchgear.config.secret import MASK, Secret
 from switchgear.config.state import CountersEntry, State
+from switchgear.config.traces import ClickHouseEntry
 from switchgear.config.written import Declared, Written
+from switchgear.engines.clickhouse_address import read_origin
 from switchgear.engines.redis_address import read_address
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.upstream import PASSTHROUGH
@@ -78,6 +80,7 @@ class Checks:
             yield self._written.at(self._config.control, "database", f"the database {NO_DATABASE}")
         for entry in (self._config.state, self._config.counters):
             yield from self._redis(entry)
+        yield from self._clickhouse(self._config.traces.clickhouse)
         if self._config.batches is not None:
             yield from self._batches(self._config.batches)
         for key in self._config.keys:
@@ -107,6 +110,14 @@ class Checks:
             return
         try:
             read_address(entry.url.reveal())
+        except ConfigError as error:
+            yield self._written.at(entry, "url", error.message)
+
+    def _clickhouse(self, entry: ClickHouseEntry | None) -> Iterator[Problem]:
+        if entry is None:
+            return
+        try:
+            read_origin(entry.url)
         except ConfigError as error:
             yield self._written.at(entry, "url", error.message)
 

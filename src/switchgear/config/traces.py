@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from switchgear.config.secret import Secret
 from switchgear.kernel.capture import CaptureLevel
 
 DEFAULT_PATH: Final = "./switchgear-data/traces.db"
@@ -25,6 +26,28 @@ class DriftSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reference_days: Annotated[int, Meta(ge=1, le=31, description="How long the window before it is.")] = 7
 
 
+class ClickHouseEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A ClickHouse server that keeps the spans."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description="Its HTTP interface: `https://HOST[:PORT]`, or `http://` (8443 and 8123 are the usual ports)."
+        ),
+    ]
+    user: Annotated[str, Meta(min_length=1, description="Who asks; may create tables in the database.")] = "default"
+    password: Annotated[
+        Secret | None, Meta(description="That user's password; by reference (`${CLICKHOUSE_PASSWORD}`), not in clear.")
+    ] = None
+    database: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$",
+            description="The database, which must be there; the tables in it are made.",
+        ),
+    ] = "switchgear"
+
+
 class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Spans that come in by any door, and those of the gateway's own calls."""
 
@@ -36,6 +59,13 @@ class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "control process. A change takes a restart.",
         ),
     ] = DEFAULT_PATH
+    clickhouse: Annotated[
+        ClickHouseEntry | None,
+        Meta(
+            description="Keep spans in ClickHouse and not in the file `path`, for more of them than one machine's "
+            "file holds. A change takes a restart."
+        ),
+    ] = None
     keep_days: Annotated[
         _Days, Meta(description="How long a trace is kept after its end; older ones are deleted hourly.")
     ] = 30

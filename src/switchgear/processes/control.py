@@ -150,7 +150,9 @@ class _Parts(Struct, frozen=True, kw_only=True):
     console: Console
 
 
-async def _open(options: ControlOptions, environ: Mapping[str, str], log: logging.Logger) -> _Parts:
+async def _open(
+    options: ControlOptions, environ: Mapping[str, str], log: logging.Logger, transport: HttpTransport
+) -> _Parts:
     """Bring the database forward, write the first feed, read the configuration. Raises ConfigError or OSError."""
     path = Path(options.config_path) if options.config_path else None
     remembered, clock = Remembered(environ), SystemClock()
@@ -165,7 +167,7 @@ async def _open(options: ControlOptions, environ: Mapping[str, str], log: loggin
     await feeding.look()
     file = _File(Source(path, environ, remembered), environ)
     ring = _Ring(file)
-    spans = await span_work(lambda: file.config, ring.current, asker_of, clock)
+    spans = await span_work(lambda: file.config, ring.current, asker_of, clock, transport)
     doorstep = Doorstep(
         database=database,
         config=lambda: file.config,
@@ -191,8 +193,9 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     """Serve until told to stop; the exit status."""
     log = logging.getLogger("switchgear.control")
     stopping = stop_event(options.life_fd)
+    line_transport = HttpTransport()
     try:
-        parts = await _open(options, environ, log)
+        parts = await _open(options, environ, log, line_transport)
     except (ConfigError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400 (the message is for the operator; a traceback would bury it)
         return 1
@@ -202,7 +205,6 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     books = Bookkeeper(journal, ledger, clock, ready=lambda: upgrade(database))
     books.counters = CounterProof(ledger, lambda: file.config, clock, parts.counted, asyncio.sleep)
     management = _management(parts, options.config_path)
-    line_transport = HttpTransport()
     work = await _batches(parts, options, line_transport, management.ids)
     alerts = await _alerts(parts, line_transport, management.ids, parts.spans.store)
     sources = Sources(
@@ -233,8 +235,8 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     server.should_exit = True
     await serving
     await asyncio.wait(following)
+    await parts.spans.aclose()  # what it writes last goes over the transport
     await line_transport.aclose()
-    await parts.spans.aclose()
     await database.aclose()
     return 0
 

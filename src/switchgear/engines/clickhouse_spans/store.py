@@ -39,13 +39,18 @@ class ClickHouseSpans:
 
     def __init__(self, transport: Transport, address: ClickHouseAddress) -> None:
         self._link = Link(transport, address)
+        self._starting = asyncio.Lock()
+        self._started = False
         self._changing = asyncio.Lock()
         self._waiting: deque[tuple[Batch, asyncio.Future[int]]] = deque()
         self._rounds: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Bring the tables forward. Raises OSError."""
-        await bring_forward(self._link)
+        """Bring the tables forward; what failed is tried again by whoever asks next. Raises OSError."""
+        async with self._starting:
+            if not self._started:
+                await bring_forward(self._link)
+                self._started = True
 
     async def aclose(self) -> None:
         """Finish what was begun."""
@@ -69,6 +74,7 @@ class ClickHouseSpans:
         return await self._answered(aggregated(checked(question), _SOURCE))
 
     async def read(self, project: str, trace_id: str, span_ids: Sequence[str]) -> list[Span]:
+        await self._at_hand()
         wholes: dict[str, Span] = {}
         for at in range(0, len(span_ids), _READ_AT_ONCE):
             some = list(span_ids[at : at + _READ_AT_ONCE])
@@ -78,6 +84,7 @@ class ClickHouseSpans:
 
     async def delete(self, doomed: Doomed) -> int:
         """Some traces at a time, so that writes need not wait for all of them: what failed can be asked for again."""
+        await self._at_hand()
         count = 0
         for some in portions(doomed.trace_ids):
             async with self._changing:
@@ -89,7 +96,12 @@ class ClickHouseSpans:
                 return count
             count += deleted
 
+    async def _at_hand(self) -> None:
+        if not self._started:
+            await self.start()
+
     async def _answered(self, asking: Asking[_Answer]) -> _Answer:
+        await self._at_hand()
         try:
             statement = next(asking)
             while True:
@@ -108,6 +120,7 @@ class ClickHouseSpans:
 
     async def _write_some(self, taken: Sequence[tuple[Batch, asyncio.Future[int]]]) -> None:
         try:
+            await self._at_hand()
             counts = await written(self._link, [batch for batch, _ in taken])
         except Exception as error:  # noqa: BLE001 (it is raised where the result is awaited)
             for _, done in taken:
