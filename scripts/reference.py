@@ -27,6 +27,7 @@ from switchgear.providers.simulator.script import Parameters
 from switchgear.routing.report import BudgetReport, DeploymentReport, FleetReport, Word
 from switchgear.traces.alerts.exposed import exposition as exposition_of_alerts
 from switchgear.traces.error_class import CLASSES
+from switchgear.traces.export.counts import ExportCounts
 from switchgear.traces.families import Family
 from switchgear.traces.gauges import exposition
 from switchgear.traces.ingest_counts import IngestCounts
@@ -283,11 +284,13 @@ def batch_metrics_table() -> str:
 
 
 def span_metrics_table() -> str:
-    """The same for what the one way in counts of spans."""
+    """The same for what the one way in counts of spans, and what becomes of those that go out."""
     counts = IngestCounts()
     counts.taken["otlp"] = 1
     counts.refused["otlp", "bad_ids"] = counts.mended["otlp", "no_end"] = counts.turned_away["otlp", "behind"] = 1
-    return _metrics_in(counts.exposition())
+    exported = ExportCounts()
+    exported.of("far")
+    return _metrics_in(counts.exposition() + exported.exposition())
 
 
 def alert_metrics_table() -> str:

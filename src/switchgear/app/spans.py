@@ -21,6 +21,7 @@ from switchgear.kernel.upstream import Transport
 from switchgear.rest.principal import Asker
 from switchgear.traces.doors import otlp
 from switchgear.traces.doors.entrance import Entrance
+from switchgear.traces.export.counts import ExportCounts
 from switchgear.traces.ingest import Ingest
 from switchgear.traces.normaliser import Normaliser
 
@@ -47,10 +48,11 @@ class SpanWork(Struct, frozen=True, kw_only=True):
     entrance: Entrance
     """Who is let in at its doors."""
     routers: tuple[APIRouter, ...]
+    exported: ExportCounts
 
     def metrics(self) -> str:
-        """What came in, in Prometheus' text format."""
-        return self.ingest.counts.exposition()
+        """What came in and what went out, in Prometheus' text format."""
+        return self.ingest.counts.exposition() + self.exported.exposition()
 
     async def aclose(self) -> None:
         """Write what waits, and close the store."""
@@ -97,4 +99,4 @@ async def span_work(
     ingest = Ingest(store, Normaliser(), SpanPrices(config), clock)
     entrance = Entrance(ring, asker, clock)
     routers = (otlp.router(ingest, entrance, ingest.counts),)
-    return SpanWork(store=store, ingest=ingest, entrance=entrance, routers=routers)
+    return SpanWork(store=store, ingest=ingest, entrance=entrance, routers=routers, exported=ExportCounts())

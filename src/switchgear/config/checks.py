@@ -22,6 +22,7 @@ from switchgear.config.reader import Places
 from switchgear.config.routing_checks import RoutingChecks
 from switchgear.config.secret import MASK, Secret
 from switchgear.config.state import CountersEntry, State
+from switchgear.config.trace_checks import TraceChecks
 from switchgear.config.traces import ClickHouseEntry
 from switchgear.config.written import Declared, Written
 from switchgear.engines.clickhouse_address import read_origin
@@ -98,6 +99,7 @@ class Checks:
         yield from ConsoleChecks(self._config, self._written).problems()
         yield from LimitChecks(self._config, self._written).problems()
         yield from AlertChecks(self._config, self._written).problems()
+        yield from TraceChecks(self._config, self._written).problems()
         yield from IdentityChecks(self._config, self._written).problems()
         yield from CardChecks(self._config, self._written).problems()
         yield from PassThroughChecks(self._config, self._written, self._kinds).problems()

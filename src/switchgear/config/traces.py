@@ -1,9 +1,11 @@
 """Spans: where they are kept, and what they keep of what calls say."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from switchgear.config.names import Name
 from switchgear.config.secret import Secret
 from switchgear.kernel.capture import CaptureLevel
 
@@ -46,6 +48,35 @@ class ClickHouseEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             description="The database, which must be there; the tables in it are made.",
         ),
     ] = "switchgear"
+
+
+class ExportEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A collector that is sent spans by OTLP over HTTP, in protobuf."""
+
+    endpoint: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=2048,
+            description="Its full address, such as `https://collector:4318/v1/traces`; one without a path goes to "
+            "`/v1/traces`.",
+        ),
+    ]
+    headers: Annotated[
+        Mapping[str, Secret], Meta(description="Headers to send with every request; by reference, never shown.")
+    ] = {}
+    gzip: Annotated[bool, Meta(description="Whether requests are compressed.")] = True
+    projects: Annotated[
+        tuple[Name, ...],
+        Meta(description="Whose spans are sent; empty: all. `default` is the project of keys without one."),
+    ] = ()
+    content: Annotated[
+        bool,
+        Meta(
+            description="Whether what calls say goes with them: messages, texts among senders' own attributes, status "
+            "messages."
+        ),
+    ] = False
 
 
 class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,6 +129,10 @@ class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     drift: Annotated[
         DriftSettings, Meta(description="Whether what users send is compared with what they sent before.")
     ] = DriftSettings()
+    export: Annotated[
+        Mapping[Name, ExportEntry],
+        Meta(description="Collectors that are sent all spans that arrive, by name. See `docs/trace-export.md`."),
+    ] = {}
 
 
 class ProjectTraces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

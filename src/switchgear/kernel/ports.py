@@ -5,7 +5,7 @@ Each has a contract suite in ``testing/``, run over every engine of ``engines/``
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar, runtime_checkable
 
 from msgspec import Struct
 
@@ -193,4 +193,30 @@ class TraceStore(Protocol):
 
     async def delete(self, doomed: Doomed) -> int:
         """Delete traces, or all of a user, or all that ended before a time; how many spans."""
+        ...
+
+
+class Arrived(Struct, frozen=True, kw_only=True):
+    """Spans in the order in which they arrived."""
+
+    spans: tuple[Span, ...] = ()
+    """Whole."""
+    position: int
+    """Behind the last of them: where to go on."""
+    newest: int
+    """The position behind the last that the store has."""
+
+
+@runtime_checkable
+class Arrivals(Protocol):
+    """A store whose spans can be followed in the order in which they arrived.
+
+    A span that took another's place has arrived anew; one that was deleted meanwhile is passed over.
+    """
+
+    async def arrived(self, after: int, most: int, most_bytes: int) -> Arrived:
+        """Spans behind a position, at most so many and about so many bytes, but at least one where there is one.
+
+        The position before the first is 0. With ``most`` 0 it only tells how far it is. Raises OSError.
+        """
         ...

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Coroutine, Generator, Mapping
+from collections.abc import Generator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,11 +16,9 @@ from msgspec import Struct
 from switchgear.app.alerts import AlertParts, alert_runner
 from switchgear.app.asker import asker_of, gateway_of
 from switchgear.app.batches import BatchWork, batch_work
-from switchgear.app.call_rules import call_rules
 from switchgear.app.console import Console, Doorstep, console
 from switchgear.app.control import control
 from switchgear.app.database import ControlDatabase, open_database
-from switchgear.app.drift import drift_work
 from switchgear.app.identity.resolvers import KeyResolver, SessionResolver
 from switchgear.app.identity.service import Identity, identity
 from switchgear.app.keys import ring_of
@@ -47,7 +45,6 @@ from switchgear.processes.bookkeeping import identity as identity_of_journal
 from switchgear.processes.child import report_ready
 from switchgear.processes.counter_proof import CounterProof, ReadCounters, reader
 from switchgear.processes.crash import prepare_for_a_crash
-from switchgear.processes.drift_rounds import DriftRounds
 from switchgear.processes.feeding import Feeding
 from switchgear.processes.follow import Follower
 from switchgear.processes.lines import read_secret, socket_path
@@ -56,14 +53,12 @@ from switchgear.processes.open_calls import keep_burying
 from switchgear.processes.options import ControlOptions, read_options
 from switchgear.processes.reports import living_reports
 from switchgear.processes.signals import stop_event
-from switchgear.processes.span_keeping import SpanKeeper
-from switchgear.processes.span_retention import SpanRetention
+from switchgear.processes.span_rounds import SpanRounds
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.routing.report import Word, word
 from switchgear.traces.alerts.jobs import Runner as AlertRunner
 from switchgear.traces.alerts.measuring import Asked
 from switchgear.upstream.client import HttpTransport
-from switchgear.wire.registry import discover as dialects
 
 _STANDS_BACK = 10
 """Steps of niceness behind the gateways of the same machine."""
@@ -223,7 +218,16 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     loop = asyncio.get_running_loop()
     serving = loop.create_task(server.serve())
     rounds = (follower.run(), file.follow(), parts.feeding.run(), books.run(), keep_burying(journal, clock))
-    following = [loop.create_task(each) for each in (*rounds, *_span_rounds(parts, management.ids), alerts.run())]
+    kept = SpanRounds(
+        spans=parts.spans,
+        journal=parts.journal,
+        database=parts.database,
+        clock=clock,
+        ids=management.ids,
+        transport=line_transport,
+        config=lambda: parts.file.config,
+    )
+    following = [loop.create_task(each) for each in (*rounds, *kept.all(), alerts.run())]
     if work.runner is not None and file.config.batches is not None:
         following.append(loop.create_task(work.runner.run()))
     while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
@@ -255,20 +259,6 @@ def _tool_doors(parts: _Parts, ids: Ids) -> tuple[APIRouter, ...]:
         counts=spans.ingest.counts,
     )
     return tool_doors(made)
-
-
-def _span_rounds(parts: _Parts, ids: Ids) -> tuple[Coroutine[None, None, None], ...]:
-    """Keeping the spans of calls, deleting what is old, and looking for drift."""
-
-    keeper = SpanKeeper(
-        parts.journal, parts.spans.store, parts.clock, dialects(), lambda: call_rules(parts.file.config)
-    )
-    drift = drift_work(parts.spans.store, parts.database, parts.clock, ids)
-    return (
-        keeper.run(),
-        SpanRetention(parts.spans.store, lambda: parts.file.config, parts.clock).run(),
-        DriftRounds(drift, parts.database, lambda: parts.file.config, parts.clock).run(),
-    )
 
 
 async def _batches(parts: _Parts, options: ControlOptions, transport: HttpTransport, ids: Ids) -> BatchWork:

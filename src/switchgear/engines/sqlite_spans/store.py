@@ -14,12 +14,13 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from switchgear.engines.sqlite_spans.answering import aggregated
+from switchgear.engines.sqlite_spans.arriving import arrived_spans
 from switchgear.engines.sqlite_spans.failures import failures
 from switchgear.engines.sqlite_spans.finding import found_spans, found_traces
 from switchgear.engines.sqlite_spans.reading import trace_number, whole_spans
 from switchgear.engines.sqlite_spans.schema import connect_reader, connect_writer
 from switchgear.engines.sqlite_spans.writer import Writer
-from switchgear.kernel.ports import TraceStore
+from switchgear.kernel.ports import Arrivals, Arrived, TraceStore
 from switchgear.kernel.query import Aggregate, Doomed, Find, Found, Group, checked
 from switchgear.kernel.span import Span
 
@@ -65,6 +66,9 @@ class SqliteSpans:
 
     async def read(self, project: str, trace_id: str, span_ids: Sequence[str]) -> list[Span]:
         return await self._read(lambda connection: _spans(connection, project, trace_id, span_ids))
+
+    async def arrived(self, after: int, most: int, most_bytes: int) -> Arrived:
+        return await self._read(lambda connection: arrived_spans(connection, after, most, most_bytes))
 
     async def delete(self, doomed: Doomed) -> int:
         """Some traces at a time, so that writes need not wait for all of them: what failed can be asked for again."""
@@ -121,3 +125,4 @@ def _spans(connection: sqlite3.Connection, project: str, trace_id: str, span_ids
 
 if TYPE_CHECKING:
     _: type[TraceStore] = SqliteSpans
+    __: type[Arrivals] = SqliteSpans

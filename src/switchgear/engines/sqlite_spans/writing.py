@@ -151,6 +151,8 @@ class Writing:
         details = kept.details
         assert details is not None
         contents = details.contents()
+        # Who follows arrivals would miss a span that took the number of the last one.
+        self._next_span = self._next_span or self._last("spans")
         execute, number = self._connection.execute, kept.number
         execute("DELETE FROM spans WHERE id = ?", (number,))
         execute("DELETE FROM details WHERE span = ?", (number,))

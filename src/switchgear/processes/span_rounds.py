@@ -1,0 +1,44 @@
+"""What the control process does for spans as long as it runs."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+
+from switchgear.app.call_rules import call_rules
+from switchgear.app.database import ControlDatabase
+from switchgear.app.drift import drift_work
+from switchgear.app.spans import SpanWork
+from switchgear.config import Config
+from switchgear.kernel.clock import Clock
+from switchgear.kernel.ids import Ids
+from switchgear.processes.drift_rounds import DriftRounds
+from switchgear.processes.span_export import SpanExport
+from switchgear.processes.span_keeping import SpanKeeper
+from switchgear.processes.span_retention import SpanRetention
+from switchgear.upstream.client import HttpTransport
+from switchgear.wire.registry import discover as dialects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanRounds:
+    """With what it does so."""
+
+    spans: SpanWork
+    journal: Path
+    database: ControlDatabase
+    clock: Clock
+    ids: Ids
+    transport: HttpTransport
+    config: Callable[[], Config]
+
+    def all(self) -> tuple[Coroutine[None, None, None], ...]:
+        """Keeping the spans of calls, deleting what is old, sending all to collectors, and looking for drift."""
+        store, clock = self.spans.store, self.clock
+        keeper = SpanKeeper(self.journal, store, clock, dialects(), lambda: call_rules(self.config()))
+        drift = drift_work(store, self.database, clock, self.ids)
+        return (
+            keeper.run(),
+            SpanRetention(store, self.config, clock).run(),
+            SpanExport(store, self.config, self.transport, self.spans.exported, clock).run(),
+            DriftRounds(drift, self.database, self.config, clock).run(),
+        )

@@ -1,0 +1,1 @@
+"""Spans that go out: to any collector that speaks OTLP."""
