@@ -7,6 +7,7 @@ import sys
 import threading
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from chdb import session
@@ -23,6 +24,8 @@ class Front(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     engine: session.Session
     lock = threading.Lock()
+    known: ClassVar[dict[str, str]] = {}
+    """What the session was told before."""
 
     def do_POST(self) -> None:
         """Run a statement: of the form, or of the URL with the body as its data."""
@@ -46,8 +49,9 @@ class Front(BaseHTTPRequestHandler):
         fields = self._form(body) if "query" not in asked else {}
         engine.query(f"USE {asked['database']}")
         for name, value in [*settings.items(), *fields.items()]:
-            if name != "query":
+            if name != "query" and self.known.get(name) != value:
                 engine.query(f"SET {name} = {literal(value)}")
+                self.known[name] = value
         sql = fields["query"] if fields else f"{asked['query']}\n{body.decode()}"
         return engine.query(sql, asked["default_format"]).bytes() or b""
 
