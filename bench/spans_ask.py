@@ -18,9 +18,9 @@ from bench.machine import resident_kb
 from bench.report import Bar, verdicts
 from bench.span_servers import CONTROL, serving
 from bench.span_store import best_ms
-from bench.spans_load import NOTE, STORE, Note, say, settings
+from bench.spans_load import NOTE, STORE, Note, opened, say
 from bench.spans_made import BUSIEST, MODELS, PER_TRACE, WEEK_NS, Made
-from switchgear.app.spans import SpanStore, open_spans
+from switchgear.engines.sqlite_spans import SqliteSpans
 from switchgear.kernel.query import Aggregate, Compare, Every, Find, Measure, Said, Window
 
 ALL: Final = Window(project=BUSIEST, since_ns=0, until_ns=2**62)
@@ -47,7 +47,7 @@ async def measure(folder: Path, note: Note) -> list[Bar]:
         "a common word": (Find(window=ALL, where=Said(text=made.words[COMMON])), 300 * times),
         "two words": (Find(window=ALL, where=Said(text=f"{made.words[COMMON]} {made.words[MIDDLING]}")), 300 * times),
     }
-    store = await open_spans(settings(folder))
+    store = await opened(folder)
     try:
         bars = [
             Bar(f"{name}, ms", bar, await best_ms(lambda asked=asked: store.find(asked)))
@@ -71,7 +71,7 @@ def dashboard(note: Note) -> Aggregate:
     )
 
 
-async def traces_opened(store: SpanStore, made: Made) -> Bar:
+async def traces_opened(store: SqliteSpans, made: Made) -> Bar:
     """The p95 of traces drawn from all, each with its first page of spans and one span whole."""
     draw = np.random.default_rng(OPENED)
     traces: list[int] = draw.integers(0, made.count // PER_TRACE, OPENED).tolist()

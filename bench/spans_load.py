@@ -11,12 +11,11 @@ import time
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct, json, structs
+from msgspec import Struct, json
 
 from bench.report import Bar, verdicts
 from bench.spans_made import WEEK_NS, Made, batches
-from switchgear.app.spans import SpanStore, open_spans
-from switchgear.config.traces import Traces
+from switchgear.engines.sqlite_spans import SqliteSpans
 from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.span import Span
 from switchgear.traces.intake import Origin
@@ -54,9 +53,11 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def settings(folder: Path) -> Traces:
-    """Under which the store of ``folder`` is opened, here and by `serve`."""
-    return structs.replace(Traces(), path=str(folder / STORE), keep_days=36_500)
+async def opened(folder: Path) -> SqliteSpans:
+    """The store in the folder."""
+    store = SqliteSpans(folder / STORE)
+    await store.start()
+    return store
 
 
 def size_of(folder: Path) -> int:
@@ -64,7 +65,7 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-async def fill(store: SpanStore, made: Made, *, normalised: bool) -> tuple[float, float]:
+async def fill(store: SqliteSpans, made: Made, *, normalised: bool) -> tuple[float, float]:
     """Seconds and seconds of CPU that the store took; with ``normalised`` the normaliser too."""
     normalise, took, cpu = Normaliser(), 0.0, 0.0
     for done, numbers in enumerate(batches(made.count, BATCH), 1):
@@ -86,7 +87,7 @@ async def fill(store: SpanStore, made: Made, *, normalised: bool) -> tuple[float
 async def load(folder: Path, count: int, *, normalised: bool) -> Filled:
     """Fill, close, and weigh."""
     note = Note(spans=count, begin_ns=SystemClock().wall_ns() - WEEK_NS)
-    store = await open_spans(settings(folder))
+    store = await opened(folder)
     try:
         took, cpu = await fill(store, note.made, normalised=normalised)
     finally:

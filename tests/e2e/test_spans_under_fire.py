@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from switchgear.app.spans import open_spans
-from switchgear.config.traces import Traces
+from switchgear.engines.sqlite_spans import SqliteSpans
 from switchgear.kernel.query import Aggregate, Find, Measure, Window
 from switchgear.wire import otlp_protobuf
 from tests.e2e.live import LiveServer
@@ -81,7 +80,8 @@ async def taken(senders: Senders, traces: int) -> None:
 
 async def kept(directory: Path) -> tuple[dict[str, int], int, int]:
     """Spans of each trace as its summary has them; all of them one by one, and as the rollups have them."""
-    store = await open_spans(Traces(path=str(directory / "switchgear-data" / "traces.db")))
+    store = SqliteSpans(directory / "switchgear-data" / "traces.db")
+    await store.start()
     traces: dict[str, int] = {}
     after, count = "", 0
     try:

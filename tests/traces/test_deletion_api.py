@@ -50,6 +50,8 @@ async def api(database: ControlDatabase, store: Stuck) -> AsyncGenerator[httpx.A
         for trace in (1, 3):
             said = {"project": "shop", "name": "good", "trace_id": f"{trace:032x}", "number": trace}
             assert (await made.post("/scores", json=said)).status_code == 201
+            said = {"project": "shop", "trace_id": f"{trace:032x}", "text": "why?"}
+            assert (await made.post("/comments", json=said)).status_code == 201
         yield made
 
 
@@ -69,7 +71,10 @@ async def noted(api: httpx.AsyncClient, kind: str) -> list[tuple[str, str, str, 
 
 async def test_a_trace_goes_with_its_spans_and_scores_and_is_noted(api: httpx.AsyncClient) -> None:
     answer = await api.delete(f"/traces/{1:032x}", headers=ADA)
-    assert (answer.status_code, answer.json()) == (200, {"traces": 1, "spans": 2, "scores": 1, "more": False})
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"traces": 1, "spans": 2, "scores": 1, "comments": 1, "more": False},
+    )
     assert (await left(api), await scored(api)) == (["2", "3"], [3])
     assert await noted(api, "trace") == [("ada", f"{1:032x}", "shop", {"traces": 1})]
 
@@ -77,12 +82,12 @@ async def test_a_trace_goes_with_its_spans_and_scores_and_is_noted(api: httpx.As
 async def test_deleting_it_again_is_no_error(api: httpx.AsyncClient) -> None:
     told = [(await api.delete(f"/traces/{3:032X}", headers=ADA)).json() for _ in range(2)]
     assert [one["spans"] for one in told] == [1, 0]
-    assert told[1] == {"traces": 0, "spans": 0, "scores": 0, "more": False}
+    assert told[1] == {"traces": 0, "spans": 0, "scores": 0, "comments": 0, "more": False}
 
 
 async def test_all_traces_of_a_user_go_and_nobody_reads_the_name_in_the_log(api: httpx.AsyncClient) -> None:
     answer = await api.delete("/traces", params={"user": "carol"}, headers=ADA)
-    assert answer.json() == {"traces": 2, "spans": 3, "scores": 1, "more": False}
+    assert answer.json() == {"traces": 2, "spans": 3, "scores": 1, "comments": 1, "more": False}
     assert (await left(api), await left(api, "default"), await scored(api)) == (["3"], ["4"], [3])
     digest = f"sha256:{hashlib.sha256(b'carol').hexdigest()}"
     assert await noted(api, "trace_user") == [("ada", digest, "shop", {"traces": 2})]

@@ -7,12 +7,12 @@ from pathlib import Path
 from switchgear.app.call_rules import call_rules
 from switchgear.app.database import ControlDatabase
 from switchgear.app.drift import drift_work
+from switchgear.app.span_export import SpanExport
 from switchgear.app.spans import SpanWork
 from switchgear.config import Config
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.ids import Ids
 from switchgear.processes.drift_rounds import DriftRounds
-from switchgear.processes.span_export import SpanExport
 from switchgear.processes.span_keeping import SpanKeeper
 from switchgear.processes.span_retention import SpanRetention
 from switchgear.upstream.client import HttpTransport

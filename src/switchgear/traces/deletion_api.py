@@ -1,4 +1,4 @@
-"""Routes of the management API that delete traces: one by its id, or all of a user, with the scores on them.
+"""Routes of the management API that delete traces: one by its id, or all of a user, with the scores and comments on them.
 
 What is about to go is noted in the audit log first, so that nothing vanishes unnoted; a call that was broken off is
 finished by the same call. A user's name stands in the log as a digest, because the log can never be changed.
@@ -20,6 +20,7 @@ from switchgear.rest.cursor import STORABLE
 from switchgear.rest.principal import Author, Place
 from switchgear.rest.problem import not_found
 from switchgear.rest.route import Answer, Asked, Route
+from switchgear.traces.comments import store as comments
 from switchgear.traces.scores import store as scores
 from switchgear.traces.whose import ALL_OF_TIME, READ, ProjectText, project_of, unreachable
 
@@ -52,6 +53,8 @@ class Deleted(Struct, frozen=True, kw_only=True):
     spans: int
     scores: int
     """Those on these traces and their spans, every version counted."""
+    comments: int
+    """Those on these traces and their spans."""
     more: bool
     """Whether more is left: ask again."""
 
@@ -64,7 +67,7 @@ def deletion_routes(store: TraceStore, database: Database[AsyncConnection], cloc
             method="DELETE",
             path="/traces/{id}",
             permission=DELETE,
-            summary="Delete a trace, and the scores on it; one that is gone is no error.",
+            summary="Delete a trace, and the scores and comments on it; one that is gone is no error.",
             handler=shredder.one,
             query=OneTraceDeletion,
             answer=Deleted,
@@ -76,7 +79,7 @@ def deletion_routes(store: TraceStore, database: Database[AsyncConnection], cloc
             method="DELETE",
             path="/traces",
             permission=DELETE,
-            summary=f"Delete up to {MOST_TRACES} traces of a user, and the scores on them; ask again while `more`.",
+            summary=f"Delete up to {MOST_TRACES} traces of a user, with what hangs on them; ask again while `more`.",
             handler=shredder.of_user,
             query=UserDeletion,
             answer=Deleted,
@@ -128,11 +131,12 @@ class _Shredder:
         async with self._database.write() as connection:
             await audit.record(connection, author, change, self._clock.wall_ns())
             gone = await scores.remove(connection, change.project, ids) if ids else 0
+            unsaid = await comments.remove_of_traces(connection, change.project, ids) if ids else 0
         try:
             spans = await self._store.delete(Doomed(project=change.project, trace_ids=tuple(ids))) if ids else 0
         except OSError as error:
             raise unreachable(error) from error
-        return Deleted(traces=len(ids) if spans else 0, spans=spans, scores=gone, more=more)
+        return Deleted(traces=len(ids) if spans else 0, spans=spans, scores=gone, comments=unsaid, more=more)
 
 
 def digest_of(user: str) -> str:

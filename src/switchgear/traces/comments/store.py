@@ -1,5 +1,7 @@
 """Keeps comments and finds them, in the transaction of who asks."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct, structs
 from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -76,3 +78,9 @@ async def change(connection: AsyncConnection, id: str, text: str, now_ns: int) -
 async def remove(connection: AsyncConnection, id: str) -> None:
     """Delete one."""
     await connection.execute(delete(COMMENTS).where(COMMENTS.c.id == id))
+
+
+async def remove_of_traces(connection: AsyncConnection, project: str, trace_ids: Sequence[str]) -> int:
+    """Delete those on these traces, at most 500, and on their spans; how many."""
+    doomed = delete(COMMENTS).where(COMMENTS.c.project == project, COMMENTS.c.trace_id.in_(trace_ids))
+    return (await connection.execute(doomed)).rowcount
