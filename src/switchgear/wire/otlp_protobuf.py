@@ -30,6 +30,12 @@ _STATUS_CODES: Final["Mapping[SpanStatus, trace_pb2.Status.StatusCode.ValueType]
     "ok": trace_pb2.Status.STATUS_CODE_OK,
     "error": trace_pb2.Status.STATUS_CODE_ERROR,
 }
+_KIND_NUMBERS: Final["Mapping[str, trace_pb2.Span.SpanKind.ValueType]"] = {
+    "server": trace_pb2.Span.SPAN_KIND_SERVER,
+    "client": trace_pb2.Span.SPAN_KIND_CLIENT,
+    "producer": trace_pb2.Span.SPAN_KIND_PRODUCER,
+    "consumer": trace_pb2.Span.SPAN_KIND_CONSUMER,
+}
 _CHECKED_FROM_BYTES: Final = 256 * 1024
 _MAX_FIELDS: Final = 65_536
 """Of one span: attributes, events and links."""
@@ -210,7 +216,10 @@ def _broken() -> BadRequest:
 
 
 def write(spans: Iterable[ToldSpan]) -> bytes:
-    """An export of ``spans``. Raises ValueError for ids that are not hexadecimal."""
+    """An export of ``spans``; the attribute :data:`OTEL_KIND` becomes the kind that it names.
+
+    Raises ValueError for ids that are not hexadecimal.
+    """
     request = ExportTraceServiceRequest()
     for (resource, name, version), group in grouped(spans):
         of_resource = request.resource_spans.add()
@@ -227,15 +236,19 @@ def grouped(spans: Iterable[ToldSpan]) -> Iterator[tuple[tuple[Mapping[str, obje
 
 
 def _span(told: ToldSpan) -> trace_pb2.Span:
+    attributes, kind = told.attributes, str(told.attributes.get(OTEL_KIND, ""))
+    if kind in _KIND_NUMBERS:
+        attributes = {name: value for name, value in attributes.items() if name != OTEL_KIND}
     return trace_pb2.Span(
         trace_id=bytes.fromhex(told.trace_id),
         span_id=bytes.fromhex(told.span_id),
         parent_span_id=bytes.fromhex(told.parent_id),
         name=told.name,
+        kind=_KIND_NUMBERS.get(kind, trace_pb2.Span.SPAN_KIND_UNSPECIFIED),
         start_time_unix_nano=told.started_ns,
         end_time_unix_nano=told.ended_ns,
         status=trace_pb2.Status(code=_STATUS_CODES[told.status], message=told.status_message),
-        attributes=_pairs(told.attributes),
+        attributes=_pairs(attributes),
         events=[
             trace_pb2.Span.Event(name=event.name, time_unix_nano=event.at_ns, attributes=_pairs(event.attributes))
             for event in told.events

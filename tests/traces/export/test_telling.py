@@ -1,6 +1,8 @@
 """A span that goes out comes back as it was."""
 
 from msgspec import structs
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.span import Content, Span, SpanEvent
@@ -117,3 +119,16 @@ def test_the_conventions_totals_hold_their_parts() -> None:
     assert attributes["gen_ai.usage.input_tokens"] == 29
     assert attributes["gen_ai.usage.output_tokens"] == 30
     assert attributes["gen_ai.usage.cache_write.input_tokens"] == 5
+
+
+def test_calls_of_models_are_told_as_a_clients_and_a_kind_that_was_told_stays() -> None:
+    spans = (WHOLE, AGENT, structs.replace(WHOLE, attributes={"otel.kind": "server"}))
+    body = otlp_protobuf.write([told(span, with_content=False) for span in spans])
+    kinds = [
+        each.kind
+        for of_resource in ExportTraceServiceRequest.FromString(body).resource_spans
+        for of_scope in of_resource.scope_spans
+        for each in of_scope.spans
+    ]
+    assert kinds == [WireSpan.SPAN_KIND_CLIENT, WireSpan.SPAN_KIND_UNSPECIFIED, WireSpan.SPAN_KIND_SERVER]
+    assert [span.attributes.get("otel.kind") for span in otlp_protobuf.read(body).spans] == ["client", None, "server"]

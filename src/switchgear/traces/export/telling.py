@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import json
 
 from switchgear.kernel.chat import Usage
-from switchgear.kernel.span import Content, Span, SpanEvent, ToldSpan
+from switchgear.kernel.span import OTEL_KIND, Content, Span, SpanEvent, ToldSpan
 
 Attributes = dict[str, object]
 
@@ -46,7 +46,9 @@ _BUCKETS: Final[Mapping[str, tuple[str, ...]]] = {
     "audio_output": ("gen_ai.usage.audio.output_tokens", "switchgear.usage.audio_output"),
     "image_input": ("gen_ai.usage.image.input_tokens", "switchgear.usage.image_input"),
 }
-_ERROR: Final = "error.type"
+_HARMLESS: Final = frozenset(("error.type", OTEL_KIND))
+_OF_CLIENTS: Final = frozenset(("llm", "embedding", "rerank"))
+"""Kinds whose spans the conventions want to be a client's, where their sender did not say otherwise."""
 _NANOSECONDS: Final = 1e9
 
 
@@ -75,15 +77,14 @@ def told(span: Span, *, with_content: bool) -> ToldSpan:
 
 def _attributes(span: Span, *, with_content: bool) -> Attributes:
     found: Attributes = dict(span.attributes if with_content else _plain(span.attributes))
+    if span.kind in _OF_CLIENTS:
+        found.setdefault(OTEL_KIND, "client")
     for field, names in _WORDS.items():
         if value := getattr(span, field):
             found.update(dict.fromkeys(names, value))
     if span.finish:
         found["gen_ai.response.finish_reasons"] = [span.finish]
-    if span.tags:
-        found["switchgear.tags"] = list(span.tags)
-    for name, value in span.metadata.items():
-        found[f"switchgear.metadata.{name}"] = value
+    found.update(_labels(span))
     found["switchgear.counted"] = span.counted
     if span.cost_nano_usd is not None:
         found["switchgear.cost.nano_usd"] = span.cost_nano_usd
@@ -96,6 +97,11 @@ def _attributes(span: Span, *, with_content: bool) -> Attributes:
         found.update(_said(span, "input", span.input))
         found.update(_said(span, "output", span.output))
     return found
+
+
+def _labels(span: Span) -> Attributes:
+    found: Attributes = {f"switchgear.metadata.{name}": value for name, value in span.metadata.items()}
+    return {**found, "switchgear.tags": list(span.tags)} if span.tags else found
 
 
 def _tokens(usage: Usage) -> Attributes:
@@ -133,11 +139,11 @@ def _text(part: bytes) -> str:
 
 
 def _plain(attributes: Mapping[str, object]) -> Attributes:
-    """Numbers and the kind of an error: what cannot hold what somebody said."""
+    """Numbers, and the kinds of a span and of an error: what cannot hold what somebody said."""
     return {
         name: value
         for name, value in attributes.items()
-        if isinstance(value, int | float) or (name == _ERROR and isinstance(value, str))
+        if isinstance(value, int | float) or (name in _HARMLESS and isinstance(value, str))
     }
 
 
