@@ -215,21 +215,12 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     )
     routers = (*work.routers, *parts.spans.routers, *_tool_doors(parts, management.ids))
     server = _server(control(sources, management, parts.console.pages, routers), options)
-    loop = asyncio.get_running_loop()
-    serving = loop.create_task(server.serve())
+    serving = asyncio.create_task(server.serve())
     rounds = (follower.run(), file.follow(), parts.feeding.run(), books.run(), keep_burying(journal, clock))
-    kept = SpanRounds(
-        spans=parts.spans,
-        journal=parts.journal,
-        database=parts.database,
-        clock=clock,
-        ids=management.ids,
-        transport=line_transport,
-        config=lambda: parts.file.config,
-    )
-    following = [loop.create_task(each) for each in (*rounds, *kept.all(), alerts.run())]
+    of_spans = _span_rounds(parts, management.ids, line_transport).all()
+    following = [asyncio.create_task(each) for each in (*rounds, *of_spans, alerts.run())]
     if work.runner is not None and file.config.batches is not None:
-        following.append(loop.create_task(work.runner.run()))
+        following.append(asyncio.create_task(work.runner.run()))
     while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
         await asyncio.sleep(0.01)
     report_ready(options.ready_fd)
@@ -259,6 +250,18 @@ def _tool_doors(parts: _Parts, ids: Ids) -> tuple[APIRouter, ...]:
         counts=spans.ingest.counts,
     )
     return tool_doors(made)
+
+
+def _span_rounds(parts: _Parts, ids: Ids, transport: HttpTransport) -> SpanRounds:
+    return SpanRounds(
+        spans=parts.spans,
+        journal=parts.journal,
+        database=parts.database,
+        clock=parts.clock,
+        ids=ids,
+        transport=transport,
+        config=lambda: parts.file.config,
+    )
 
 
 async def _batches(parts: _Parts, options: ControlOptions, transport: HttpTransport, ids: Ids) -> BatchWork:

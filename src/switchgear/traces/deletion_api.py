@@ -1,4 +1,4 @@
-"""Routes of the management API that delete traces: one by its id, or all of a user, with the scores and comments on them.
+"""Routes of the management API that delete traces: one by its id, or all of a user, with their scores and comments.
 
 What is about to go is noted in the audit log first, so that nothing vanishes unnoted; a call that was broken off is
 finished by the same call. A user's name stands in the log as a digest, because the log can never be changed.
