@@ -158,7 +158,7 @@ async def test_what_a_crash_kept_from_being_wiped_is_wiped_when_the_file_is_open
             await store.write([sample(number, 1, input=Content(parts=(b'"a zebra"',)))])
     with closing(connect_writer(path)) as connection:
         # A writer that never comes to its wiping.
-        writing = Writing(connection)
+        writing = Writing(connection, None)
         connection.execute("BEGIN IMMEDIATE")
         writing.delete(doomed_traces(connection, Doomed(project="p", trace_ids=(f"{1:032x}",))))
         Wiping(connection).note(Doomed(project="p", trace_ids=(f"{1:032x}",)), 1)

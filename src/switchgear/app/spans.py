@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -14,6 +15,7 @@ from switchgear.config.model import Config
 from switchgear.config.traces import ClickHouseEntry, Traces
 from switchgear.engines.clickhouse_address import ClickHouseAddress, read_origin
 from switchgear.engines.clickhouse_spans.store import ClickHouseSpans
+from switchgear.engines.sqlite_spans.sealing import Segments
 from switchgear.engines.sqlite_spans.store import SqliteSpans
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.ports import TraceStore
@@ -66,9 +68,7 @@ async def open_spans(settings: Traces, transport: Transport) -> SpanStore:
     A server that cannot be asked now is asked again by whoever needs it; what else there is to do does not wait for it.
     """
     if settings.clickhouse is None:
-        store = SqliteSpans(Path(settings.path))
-        await store.start()
-        return store
+        return await open_sqlite(Path(settings.path))
     served = _in_clickhouse(settings.clickhouse, transport)
     try:
         await served.start()
@@ -85,6 +85,24 @@ def _in_clickhouse(settings: ClickHouseEntry, transport: Transport) -> SpanStore
         password="" if settings.password is None else settings.password.reveal(),
     )
     return ClickHouseSpans(transport, address)
+
+
+async def open_sqlite(path: Path) -> SqliteSpans:
+    """The file's store, with its sealed segments beside it. Raises OSError."""
+    store = SqliteSpans(path, _segments(path.with_suffix(".sealed")))
+    await store.start()
+    return store
+
+
+def _segments(folder: Path) -> Segments | None:
+    """What reads and writes sealed spans; None without the extra ``duckdb``."""
+    made: Callable[[Path], Segments]
+    try:
+        # By name, because the library is an extra.
+        made = import_module("switchgear.engines.sealed_spans.reader").SealedSpans
+    except ImportError:
+        return None
+    return made(folder)
 
 
 async def span_work(

@@ -60,6 +60,7 @@ from switchgear.cli.total_options import ListEndUsersOptions, ListSessionsOption
 from switchgear.cli.trace_options import (
     DeleteTracesOptions,
     ExportTracesOptions,
+    SealTracesOptions,
     SearchTracesOptions,
     ShowTraceOptions,
 )
@@ -120,6 +121,7 @@ def _add_traces(app: typer.Typer) -> None:
     traces.command("show")(reporting(deferred(ShowTraceOptions, "switchgear.cli.trace_answers:show")))
     traces.command("export")(reporting(deferred(ExportTracesOptions, "switchgear.cli.trace_export:export")))
     traces.command("delete")(reporting(deferred(DeleteTracesOptions, "switchgear.cli.trace_deletion:delete")))
+    traces.command("seal")(reporting(deferred(SealTracesOptions, "switchgear.cli.trace_sealing:seal")))
     app.add_typer(traces, name="traces")
     drift = _group("drift", "Drift: whether what users send has changed.")
     drift.command("check")(reporting(deferred(CheckDriftOptions, "switchgear.cli.drift_answers:check")))

@@ -128,3 +128,18 @@ class DeleteTracesOptions:
     ] = ""
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you mean it.")] = False
     as_json: AsJson = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealTracesOptions:
+    """Seal closed traces now, while no control process runs: into Parquet files beside the store."""
+
+    before: Annotated[
+        str,
+        typer.Option(
+            metavar="MOMENT",
+            help="Only traces to which nothing was written since, as far as is known of each hour. Default: all.",
+            show_default=False,
+        ),
+    ] = ""
+    config: ConfigOption = None

@@ -116,6 +116,15 @@ class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "always do; ledger and metrics know every call.",
         ),
     ] = 1.0
+    seal_after_hours: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=876_000,
+            description="How long nothing was written to a trace before it goes into Parquet files beside the store, "
+            "which DuckDB reads (the extra `duckdb`); looked for hourly. 0: never.",
+        ),
+    ] = 0
     capture: Capture = "none"
     max_capture_bytes: Annotated[
         int,

@@ -10,11 +10,13 @@ from switchgear.app.drift import drift_work
 from switchgear.app.span_export import SpanExport
 from switchgear.app.spans import SpanWork
 from switchgear.config import Config
+from switchgear.engines.sqlite_spans import SqliteSpans
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.ids import Ids
 from switchgear.processes.drift_rounds import DriftRounds
 from switchgear.processes.span_keeping import SpanKeeper
 from switchgear.processes.span_retention import SpanRetention
+from switchgear.processes.span_sealing import SpanSealing
 from switchgear.upstream.client import HttpTransport
 from switchgear.wire.registry import discover as dialects
 
@@ -32,11 +34,14 @@ class SpanRounds:
     config: Callable[[], Config]
 
     def all(self) -> tuple[Coroutine[None, None, None], ...]:
-        """Keeping the spans of calls, deleting what is old, sending all to collectors, and looking for drift."""
+        """Keeping the spans of calls; deleting, sealing and sending on what is kept; looking for drift."""
         store, clock = self.spans.store, self.clock
         keeper = SpanKeeper(self.journal, store, clock, dialects(), lambda: call_rules(self.config()))
         drift = drift_work(store, self.database, clock, self.ids)
+        # A server's store has room enough of its own.
+        sealing = SpanSealing(store, self.config, clock).run if isinstance(store, SqliteSpans) else None
         return (
+            *(() if sealing is None else (sealing(),)),
             keeper.run(),
             SpanRetention(store, self.config, clock).run(),
             SpanExport(store, self.config, self.transport, self.spans.exported, clock).run(),

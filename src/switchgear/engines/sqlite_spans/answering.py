@@ -1,6 +1,7 @@
 """Where an aggregate's answer is read: facets, rollups, or the spans themselves."""
 
 import sqlite3
+from collections.abc import Callable
 from typing import Final
 
 from switchgear.engines.sqlite_spans.facets import FACETS
@@ -13,11 +14,14 @@ _END_NS: Final = 2**62
 """Whoever asks from nought to here or later means all time."""
 
 
-def aggregated(connection: sqlite3.Connection, question: Aggregate) -> list[Group]:
-    """The groups of a question."""
+Scan = Callable[[sqlite3.Connection, Aggregate], list[Group]]
+
+
+def aggregated(connection: sqlite3.Connection, question: Aggregate, scan: Scan = scanned) -> list[Group]:
+    """The groups of a question; ``scan`` looks at each span."""
     if _is_of_facets(question):
         return _from_facets(connection, question)
-    return rolled(connection, question) if can_be_rolled(question) else scanned(connection, question)
+    return rolled(connection, question) if can_be_rolled(question) else scan(connection, question)
 
 
 def _is_of_facets(question: Aggregate) -> bool:

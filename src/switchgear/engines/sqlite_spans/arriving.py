@@ -11,6 +11,8 @@ from switchgear.engines.sqlite_spans.reading import whole_spans
 from switchgear.kernel.ports import Arrived
 from switchgear.kernel.span import Span
 
+_LAST: Final = "SELECT max(coalesce((SELECT max(id) FROM spans), 0), coalesce((SELECT max(span) FROM marks), 0))"
+"""Numbers of spans that were sealed meanwhile are not given again."""
 _NEXT: Final = (
     "SELECT s.id, s.trace, s.span_id, p.name, t.trace_id FROM spans s JOIN traces t ON t.id = s.trace "
     "JOIN projects p ON p.id = s.project WHERE s.id > ? ORDER BY s.id LIMIT ?"
@@ -21,7 +23,7 @@ _VALUE_BYTES: Final = 32
 
 def arrived_spans(connection: sqlite3.Connection, after: int, most: int, most_bytes: int) -> Arrived:
     """Those behind a position, up to both bounds."""
-    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM spans").fetchone()
+    (last,) = connection.execute(_LAST).fetchone()
     newest = int(last)
     position = min(after, newest)
     spans: list[Span] = []

@@ -1,6 +1,7 @@
 """Pages of spans and traces. A page's keys are found first; only then is anything read that is shown of them."""
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from msgspec import json
@@ -11,16 +12,19 @@ from switchgear.engines.sqlite_spans.summary import unpack
 from switchgear.kernel.errors import BadRequest
 from switchgear.kernel.query import Find, Found, SpanRow, TraceRow
 
-_ROW: Final = """
-SELECT t.trace_id, s.span_id, s.parent_id, s.name, s.kind, s.started_ns, s.ended_ns - s.started_ns AS duration_ns,
+SHOWN: Final = """
+trace_id, s.span_id, s.parent_id, s.name, s.kind, s.started_ns, s.ended_ns - s.started_ns AS duration_ns,
     s.status, coalesce(s.status_message, '') AS status_message, coalesce(s.model, '') AS model,
     coalesce(s.provider, '') AS provider, coalesce(s.user, '') AS user, coalesce(s.session, '') AS session,
     s.input_tokens, s.output_tokens, s.cost_nano_usd, coalesce(s.cost_source, '') AS cost_source,
     coalesce(s.first_token_ns, 0) AS first_token_ns, s.counted,
-    (SELECT count(*) FROM spans c WHERE c.trace = s.trace AND c.parent_id = s.span_id) AS child_count,
     coalesce(s.input_preview, '') AS input_preview, coalesce(s.output_preview, '') AS output_preview, s.tags
-FROM spans s JOIN traces t ON t.id = s.trace WHERE s.id = ?
 """
+"""What a row in a list says of a span, beside ``child_count``."""
+_ROW: Final = (
+    f"SELECT {SHOWN}, (SELECT count(*) FROM spans c WHERE c.trace = s.trace AND c.parent_id = s.span_id) "
+    "AS child_count FROM spans s JOIN traces t ON t.id = s.trace WHERE s.id = ?"
+)
 
 
 def found_spans(connection: sqlite3.Connection, question: Find) -> Found:
@@ -29,7 +33,7 @@ def found_spans(connection: sqlite3.Connection, question: Find) -> Found:
     down = "DESC" if question.newest_first else "ASC"
     if question.after:
         less = "<" if question.newest_first else ">"
-        started_ns, trace_id, span_id = _place(question.after, 3)
+        started_ns, trace_id, span_id = place_of(question.after, 3)
         condition.sql += f" AND s.started_ns {less}= ? AND (s.started_ns, t.trace_id, s.span_id) {less} (?, ?, ?)"
         condition.bound += [started_ns, started_ns, trace_id, span_id]
     # CROSS JOIN: the traces are only looked up, so that the order of the spans' index can be used.
@@ -51,7 +55,7 @@ def found_traces(connection: sqlite3.Connection, question: Find) -> Found:
     down = "DESC" if question.newest_first else "ASC"
     if question.after:
         less = "<" if question.newest_first else ">"
-        started_ns, trace_id = _place(question.after, 2)
+        started_ns, trace_id = place_of(question.after, 2)
         condition.sql += f" AND (t.started_ns, t.trace_id) {less} (?, ?)"
         condition.bound += [started_ns, trace_id]
     rows = connection.execute(
@@ -73,7 +77,7 @@ def _traces_within(connection: sqlite3.Connection, question: Find) -> Condition:
     )
     if where is not None and is_selective(connection, window.project, where):
         fitting = within(window, where)
-        join = "spans s JOIN traces t ON t.id = s.trace" if "t.trace_id" in fitting.sql else "spans s"
+        join = "spans s JOIN traces t ON t.id = s.trace" if "trace_id" in fitting.sql else "spans s"
         found.sql += f" AND t.id IN (SELECT s.trace FROM {join} WHERE {fitting.sql})"
         found.bound += fitting.bound
         return found
@@ -92,14 +96,19 @@ def _traces_within(connection: sqlite3.Connection, question: Find) -> Condition:
 
 def _span_row(connection: sqlite3.Connection, number: int) -> SpanRow:
     cursor = connection.execute(_ROW, (number,))
-    told: dict[str, Any] = dict(zip((each[0] for each in cursor.description), cursor.fetchone(), strict=True))
+    return span_row([each[0] for each in cursor.description], cursor.fetchone())
+
+
+def span_row(names: Sequence[str], row: Sequence[Any]) -> SpanRow:
+    """A row as SHOWN and ``child_count`` have it."""
+    told: dict[str, Any] = dict(zip(names, row, strict=True))
     told["counted"] = bool(told["counted"])
     told["tags"] = json.decode(told["tags"], type=tuple[str, ...]) if told["tags"] else ()
     return SpanRow(**told)
 
 
-def _place(cursor: str, parts: int) -> tuple[Any, ...]:
-    """Raises BadRequest."""
+def place_of(cursor: str, parts: int) -> tuple[Any, ...]:
+    """The parts of a cursor, the first a time. Raises BadRequest."""
     told = cursor.split(".")
     try:
         if len(told) != parts:

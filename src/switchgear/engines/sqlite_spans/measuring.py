@@ -2,8 +2,10 @@
 
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
+
+from msgspec import structs
 
 from switchgear.engines.sqlite_spans.columns import TEXTS
 from switchgear.engines.sqlite_spans.questions import Condition, measured_value_of, value_of, within
@@ -20,15 +22,27 @@ Key = tuple[tuple[Value, ...], int | None]
 """Values of ``by``, and the start of the bucket."""
 Measured = int | float | None
 Table = dict[Key, list[Measured]]
-_OF_TRACES: Final = re.compile(r"\bt\.")
+Ask = Callable[[str, Sequence[Any]], Iterable[Sequence[Any]]]
+"""Rows of a statement with what is bound to it."""
+_OF_TRACES: Final = re.compile(r"(?<!\.)\btrace_id\b")
 
 
 def scanned(connection: sqlite3.Connection, question: Aggregate) -> list[Group]:
     """The groups of a question, from the spans."""
-    table = _table(connection, question, question.bucket, question.measures)
+    condition = within(question.window, question.where)
+    keys = [_key_of(name, question) for name in question.by]
+    sqls = [sql for measure in question.measures for sql in _looked_at(measure)]
+    source = Condition(f"{_tables(condition.sql, *keys, *sqls)} WHERE {condition.sql}", condition.bound)
+    return grouped(connection.execute, source, question)
+
+
+def grouped(ask: Ask, source: Condition, question: Aggregate) -> list[Group]:
+    """The groups of the rows of ``source``: what stands behind FROM, with all columns of ``s`` that are asked for."""
+    table = _table(ask, source, question, question.bucket)
     ranks = table
     if question.bucket is not None:
-        ranks = _table(connection, question, None, question.measures[:1])
+        first = structs.replace(question, measures=question.measures[:1])
+        ranks = _table(ask, source, first, None)
     return arranged(question, table, {values: measures[0] for (values, _), measures in ranks.items()})
 
 
@@ -63,24 +77,25 @@ def _tables(*sqls: str) -> str:
     return "spans s JOIN traces t ON t.id = s.trace" if joined else "spans s"
 
 
-def _table(
-    connection: sqlite3.Connection, question: Aggregate, bucket: Bucket | None, measures: Sequence[Measure]
-) -> Table:
-    condition = within(question.window, question.where)
+def _looked_at(measure: Measure) -> list[str]:
+    return [measured_value_of(measure.field)] if measure.reduction == "quantile" else _reduced(measure)
+
+
+def _table(ask: Ask, source: Condition, question: Aggregate, bucket: Bucket | None) -> Table:
+    measures = question.measures
     keys = [_key_of(name, question) for name in question.by]
     if bucket is not None:
         keys.append(f"s.started_ns - s.started_ns % {BUCKET_NS[bucket]}")
     plain = [measure for measure in measures if measure.reduction != "quantile"]
     sqls = [sql for measure in plain for sql in _reduced(measure)]
-    source = f"FROM {_tables(condition.sql, *keys, *sqls)} WHERE {condition.sql}"
-    grouped = f" GROUP BY {', '.join(str(number + 1) for number in range(len(keys)))}" if keys else ""
+    apart = f" GROUP BY {', '.join(str(number + 1) for number in range(len(keys)))}" if keys else ""
     table: Table = {}
     # Groups are found even where all that is measured are quantiles.
-    for row in connection.execute(f"SELECT {', '.join([*keys, *sqls, 'count(*)'])} {source}{grouped}", condition.bound):
+    for row in ask(f"SELECT {', '.join([*keys, *sqls, 'count(*)'])} FROM {source.sql}{apart}", source.bound):
         table[_key(question, bucket, row)] = list(_plain_measures(measures, row[len(keys) :]))
     for place, measure in enumerate(measures):
         if measure.reduction == "quantile":
-            for row in _quantiles(connection, condition, keys, measure):
+            for row in _quantiles(ask, source, keys, measure):
                 table[_key(question, bucket, row)][place] = row[-1]
     return table
 
@@ -116,21 +131,19 @@ def _plain_measures(measures: Sequence[Measure], row: Sequence[Any]) -> Iterable
             at += 1
 
 
-def _quantiles(
-    connection: sqlite3.Connection, condition: Condition, keys: Sequence[str], measure: Measure
-) -> Iterable[Sequence[Any]]:
+def _quantiles(ask: Ask, source: Condition, keys: Sequence[str], measure: Measure) -> Iterable[Sequence[Any]]:
     names = [f"k{number}" for number in range(len(keys))]
     inner = ", ".join([*(f"{key} AS {name}" for key, name in zip(keys, names, strict=True)), ""])
     apart = f"PARTITION BY {', '.join(names)}" if names else ""
     grouped = f"GROUP BY {', '.join(names)}" if names else ""
     shown = "".join(f"{name}, " for name in names)
     value = measured_value_of(measure.field)
-    return connection.execute(
-        f"WITH told AS (SELECT {inner} {value} AS v FROM {_tables(condition.sql, *keys, value)} "
-        f"WHERE {condition.sql}), ranked AS (SELECT *, row_number() OVER ({apart} ORDER BY v) AS place, "
+    return ask(
+        f"WITH told AS (SELECT {inner} {value} AS v FROM {source.sql}), "
+        f"ranked AS (SELECT *, row_number() OVER ({apart} ORDER BY v) AS place, "
         f"count(*) OVER ({apart}) AS n FROM told WHERE v IS NOT NULL) "
         f"SELECT {shown} min(v) FROM ranked WHERE place >= ? * n {grouped}",
-        (*condition.bound, measure.q),
+        (*source.bound, float(measure.q)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Filters as SQL conditions on ``spans s`` joined with ``traces t``; every value is bound."""
+"""Filters as SQL conditions on ``spans s`` joined with ``traces t``, which has ``trace_id``; every value is bound."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,7 +23,7 @@ from switchgear.kernel.span_words import words
 
 Bound = str | int | float
 _SPECIAL: Final = {
-    "trace_id": "t.trace_id",
+    "trace_id": "trace_id",
     "duration_ns": "(s.ended_ns - s.started_ns)",
     "first_token_ns": "coalesce(s.first_token_ns, 0)",
 }

@@ -12,11 +12,11 @@ from switchgear.kernel.chat import Usage
 from switchgear.kernel.span import Content, Span
 
 _CORE: Final = ("span_id", "parent_id", "name", "kind", "status", "started_ns", "ended_ns")
-_COLUMNS: Final = (
+BARE: Final = (
     "id", "counts", *_CORE, "counted", "first_token_ns", "input_tokens", "output_tokens", "cost_nano_usd", *TEXTS,
     "tags", "input_preview", "output_preview",
 )  # fmt: skip
-_SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM spans WHERE trace = ?"
+_SELECT: Final = f"SELECT {', '.join(BARE)} FROM spans WHERE trace = ?"
 _MOST_BOUND: Final = 500
 _MAPPINGS: Final = msgpack.Decoder(dict[str, object])
 
@@ -49,8 +49,8 @@ def bare_spans(
     for bound in [None] if span_ids is None else _portions(span_ids):
         some = "" if bound is None else f" AND span_id IN ({', '.join('?' * len(bound))})"
         for row in connection.execute(_SELECT + some, (trace, *(bound or ()))):
-            told: dict[str, Any] = dict(zip(map(str, _COLUMNS), row, strict=True))
-            yield Kept(told["id"], _bare(told, names), counts=bool(told["counts"]))
+            told: dict[str, Any] = dict(zip(map(str, BARE), row, strict=True))
+            yield Kept(told["id"], bare_span(told, names), counts=bool(told["counts"]))
 
 
 def whole_spans(
@@ -65,7 +65,8 @@ def whole_spans(
         yield kept
 
 
-def _bare(told: dict[str, Any], names: tuple[str, str]) -> Span:
+def bare_span(told: dict[str, Any], names: tuple[str, str]) -> Span:
+    """A span as far as its columns tell."""
     input_tokens, output_tokens = told["input_tokens"], told["output_tokens"]
     texts: dict[str, Any] = {name: text for name in TEXTS if (text := told[name]) is not None}
     return Span(

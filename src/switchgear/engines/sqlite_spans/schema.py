@@ -3,11 +3,13 @@
 import errno
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from switchgear.engines.sqlite_spans.columns import COLUMNS
 from switchgear.engines.sqlite_spans.rollups import CELL_COLUMNS, SERIES
+from switchgear.engines.sqlite_spans.sealed_tables import SEALED_TABLES
 
 _APPLICATION_ID: Final = 0x53774754
 """So that another program's file is not taken for ours."""
@@ -71,7 +73,7 @@ CREATE TABLE chores (name TEXT PRIMARY KEY) WITHOUT ROWID;
 INSERT INTO chores (name) VALUES ('wipe');
 """
 """What is to be done when there is time; words that older versions left behind are wiped once."""
-_STEPS: Final = (_FIRST, _CHORES)
+_STEPS: Final = (_FIRST, _CHORES, SEALED_TABLES)
 """Each brings a file to the next version. A step that was released stays as it is."""
 VERSION: Final = len(_STEPS)
 
@@ -109,6 +111,19 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     for setting in (f"busy_timeout = {_BUSY_MS}", "query_only = ON", "cache_size = -32768", "temp_store = MEMORY"):
         connection.execute(f"PRAGMA {setting}")
     return connection
+
+
+def is_open_elsewhere(path: Path) -> bool:
+    """Whether somebody has the file open, this process included. Raises OSError."""
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
+            # The journal can be of another kind only where nobody else looks at it; the writer makes it WAL again.
+            connection.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            return True
+        raise OSError(errno.EIO, f"the trace store failed: {error}", str(path)) from error
+    return False
 
 
 def bring_forward(connection: sqlite3.Connection, path: Path, steps: tuple[str, ...]) -> None:

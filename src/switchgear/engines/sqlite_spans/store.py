@@ -17,8 +17,11 @@ from switchgear.engines.sqlite_spans.answering import aggregated
 from switchgear.engines.sqlite_spans.arriving import arrived_spans
 from switchgear.engines.sqlite_spans.failures import failures
 from switchgear.engines.sqlite_spans.finding import found_spans, found_traces
+from switchgear.engines.sqlite_spans.measuring import scanned
 from switchgear.engines.sqlite_spans.reading import trace_number, whole_spans
 from switchgear.engines.sqlite_spans.schema import connect_reader, connect_writer
+from switchgear.engines.sqlite_spans.sealed_tables import Sealed, WithoutDuckDb, segment_of, segments_for
+from switchgear.engines.sqlite_spans.sealing import Sealing, Segments
 from switchgear.engines.sqlite_spans.writer import Writer
 from switchgear.kernel.ports import Arrivals, Arrived, TraceStore
 from switchgear.kernel.query import Aggregate, Doomed, Find, Found, Group, checked
@@ -29,10 +32,15 @@ _Answer = TypeVar("_Answer")
 
 
 class SqliteSpans:
-    """A TraceStore in the file ``path``; one process at a time may write it."""
+    """A TraceStore in the file ``path``; one process at a time may write it.
 
-    def __init__(self, path: Path) -> None:
+    ``segments``: where sealed spans are written and read, closed with the store; None where nothing can.
+    """
+
+    def __init__(self, path: Path, segments: Segments | None = None) -> None:
         self._path = path
+        self._segments = segments
+        self._sealing: Sealing | None = None
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="spans-read")
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         self._open: list[sqlite3.Connection] = []
@@ -41,6 +49,8 @@ class SqliteSpans:
     async def start(self) -> None:
         """Open the file and bring it forward. Raises OSError."""
         self._writer = await asyncio.to_thread(self._opened)
+        if self._segments is not None:
+            self._sealing = Sealing(self._path, self._writer, self._segments)
 
     async def aclose(self) -> None:
         """Finish what was begun, and close the file."""
@@ -51,21 +61,22 @@ class SqliteSpans:
         if self._writer is not None:
             await asyncio.to_thread(self._writer.close)
             self._writer = None
+        if self._segments is not None:
+            await asyncio.to_thread(self._segments.close)
 
     async def write(self, spans: Sequence[Span], *, replace: bool = False) -> int:
         return await asyncio.wrap_future(self._writing().write(spans, replace=replace)) if spans else 0
 
     async def find(self, question: Find) -> Found:
         asked = checked(question)
-        find = found_spans if asked.of == "spans" else found_traces
-        return await self._read(lambda connection: find(connection, asked))
+        return await self._read(lambda connection: _found(connection, asked, self._segments))
 
     async def aggregate(self, question: Aggregate) -> list[Group]:
         asked = checked(question)
-        return await self._read(lambda connection: aggregated(connection, asked))
+        return await self._read(lambda connection: aggregated(connection, asked, self._scanned))
 
     async def read(self, project: str, trace_id: str, span_ids: Sequence[str]) -> list[Span]:
-        return await self._read(lambda connection: _spans(connection, project, trace_id, span_ids))
+        return await self._read(lambda connection: _spans(connection, (project, trace_id), span_ids, self._segments))
 
     async def arrived(self, after: int, most: int, most_bytes: int) -> Arrived:
         return await self._read(lambda connection: arrived_spans(connection, after, most, most_bytes))
@@ -76,8 +87,21 @@ class SqliteSpans:
         while True:
             deleted = await asyncio.wrap_future(self._writing().delete(doomed))
             if deleted is None:
-                return count
+                break
             count += deleted
+        if count and self._sealing is not None:
+            await asyncio.to_thread(self._sealing.tidy)
+        return count
+
+    async def seal(self, now_ns: int, before_ns: int) -> int:
+        """Seal the traces to which nothing was written since ``before_ns``, as far as that is known; how many spans.
+
+        It is known of the times at which this was called. Raises OSError.
+        """
+        self._writing()
+        if self._sealing is None:
+            raise OSError("spans cannot be sealed: DuckDB is not installed; pip install 'switchgear[duckdb]'")
+        return await asyncio.to_thread(self._sealing.turn, now_ns, before_ns)
 
     def _opened(self) -> Writer:
         with failures(self._path):
@@ -85,7 +109,7 @@ class SqliteSpans:
             for _ in range(_READERS):
                 self._open.append(connect_reader(self._path))
                 self._idle.put(self._open[-1])
-            return Writer(connection, self._path)
+            return Writer(connection, self._path, self._segments)
 
     def _writing(self) -> Writer:
         if self._writer is None:
@@ -96,7 +120,22 @@ class SqliteSpans:
         self._writing()
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._asked, ask)
 
+    def _scanned(self, connection: sqlite3.Connection, question: Aggregate) -> list[Group]:
+        segments = segments_for(connection, question)
+        if not segments:
+            return scanned(connection, question)
+        if self._segments is None:
+            raise WithoutDuckDb
+        return self._segments.scan(connection, question, segments)
+
     def _asked(self, ask: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
+        """A segment may have gone since the tables were looked at: what they say then is asked for once."""
+        try:
+            return self._asked_once(ask)
+        except FileNotFoundError:
+            return self._asked_once(ask)
+
+    def _asked_once(self, ask: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
         with failures(self._path), self._connection() as connection:
             # Several statements see one and the same state.
             connection.execute("BEGIN")
@@ -114,12 +153,30 @@ class SqliteSpans:
             self._idle.put(connection)
 
 
-def _spans(connection: sqlite3.Connection, project: str, trace_id: str, span_ids: Sequence[str]) -> list[Span]:
-    numbers = trace_number(connection, project, trace_id)
+def _found(connection: sqlite3.Connection, question: Find, sealed: Sealed | None) -> Found:
+    segments = segments_for(connection, question)
+    if not segments:
+        return found_spans(connection, question) if question.of == "spans" else found_traces(connection, question)
+    if sealed is None:
+        raise WithoutDuckDb
+    return sealed.find(connection, question, segments)
+
+
+def _spans(
+    connection: sqlite3.Connection, names: tuple[str, str], span_ids: Sequence[str], sealed: Sealed | None
+) -> list[Span]:
+    numbers = trace_number(connection, *names)
     if numbers is None:
         return []
     wanted = list(dict.fromkeys(span_ids))
-    found = {kept.span.span_id: kept.span for kept in whole_spans(connection, numbers[1], (project, trace_id), wanted)}
+    segment = segment_of(connection, numbers[1])
+    if segment is None:
+        kept = whole_spans(connection, numbers[1], names, wanted)
+    elif sealed is None:
+        raise WithoutDuckDb
+    else:
+        kept = sealed.kept(segment.name, numbers[1], names, wanted)
+    found = {each.span.span_id: each.span for each in kept}
     return [found[span_id] for span_id in span_ids if span_id in found]
 
 

@@ -3,16 +3,17 @@
 import logging
 import sqlite3
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from switchgear.engines.sqlite_spans.dooming import doomed_traces
 from switchgear.engines.sqlite_spans.failures import failures
+from switchgear.engines.sqlite_spans.sealed_tables import Sealed
 from switchgear.engines.sqlite_spans.sketch import merged
 from switchgear.engines.sqlite_spans.wiping import Wiping
 from switchgear.engines.sqlite_spans.writing import Writing
@@ -38,21 +39,32 @@ class _Delete:
     done: "Future[int | None]" = field(default_factory=Future[int | None])
 
 
+@dataclass(slots=True, eq=False)
+class _Task:
+    work: "Callable[[sqlite3.Connection, Writing], Any]"
+    done: "Future[Any]" = field(default_factory=Future[Any])
+
+
 class _Stop:
     """Nothing more is to be done."""
+
+
+_Request = _Write | _Delete | _Task | _Stop
+_Done = TypeVar("_Done")
 
 
 class Writer:
     """Owns the connection that writes."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, sealed: Sealed | None = None) -> None:
         connection.create_function("merged", 2, merged, deterministic=True)
         self._connection = connection
         self._path = path
-        self._writing = Writing(connection)
+        self._sealed = sealed
+        self._writing = Writing(connection, sealed)
         self._wiping = Wiping(connection)
         self._log = logging.getLogger("switchgear.traces")
-        self._waiting: SimpleQueue[_Write | _Delete | _Stop] = SimpleQueue()
+        self._waiting: SimpleQueue[_Request] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="spans-write", daemon=True)
         self._thread.start()
 
@@ -68,6 +80,12 @@ class Writer:
         self._waiting.put(request)
         return request.done
 
+    def work(self, work: "Callable[[sqlite3.Connection, Writing], _Done]") -> _Done:
+        """What comes of some work in a transaction of its own, for another thread. Raises what it raises."""
+        task = _Task(work)
+        self._waiting.put(task)
+        return task.done.result()
+
     def close(self) -> None:
         """Finish all that waits, then close the file."""
         self._waiting.put(_Stop())
@@ -75,11 +93,11 @@ class Writer:
         self._connection.close()
 
     def _run(self) -> None:
-        following: _Write | _Delete | _Stop | None = None
+        following: _Request | None = None
         while not isinstance(request := following or self._next(), _Stop):
-            if isinstance(request, _Delete):
+            if not isinstance(request, _Write):
                 following = None
-                self._delete(request)
+                self._do(request)
             else:
                 batch, following = self._batch(request)
                 self._write(batch)
@@ -87,7 +105,7 @@ class Writer:
             if self._wiping.is_due:
                 self._wipe()
 
-    def _next(self) -> "_Write | _Delete | _Stop":
+    def _next(self) -> _Request:
         """What waits; while nothing does, words of what was deleted are wiped."""
         while self._wiping.is_due:
             try:
@@ -104,7 +122,7 @@ class Writer:
             self._wiping.put_off()
             self._log.error("words of deleted traces are not wiped from %s yet: %s", self._path, error)
 
-    def _batch(self, first: _Write) -> "tuple[list[_Write], _Write | _Delete | _Stop | None]":
+    def _batch(self, first: _Write) -> "tuple[list[_Write], _Request | None]":
         """All writes that wait, up to a bound, and what else was met on the way."""
         batch, count = [first], len(first.spans)
         while count < _MOST_SPANS:
@@ -118,18 +136,24 @@ class Writer:
             count += len(waiting.spans)
         return batch, None
 
-    def _delete(self, request: _Delete) -> None:
+    def _do(self, request: _Delete | _Task) -> None:
         try:
             with self._transaction():
-                traces = doomed_traces(self._connection, request.doomed)
-                count = self._writing.delete(traces) if traces else None
+                done = self._deleted(request.doomed) if isinstance(request, _Delete) else self._worked(request)
                 self._writing.finish()
-                if count:
-                    self._wiping.note(request.doomed, count)
+                if done and isinstance(request, _Delete):
+                    self._wiping.note(request.doomed, done)
         except Exception as error:  # noqa: BLE001 - the thread outlives whatever a request holds
             _fail([request], error)
         else:
-            _answer(request, count)
+            _answer(request, done)
+
+    def _deleted(self, doomed: Doomed) -> int | None:
+        traces = doomed_traces(self._connection, doomed, self._sealed)
+        return self._writing.delete(traces, state="aged" if doomed.before_ns else "erased") if traces else None
+
+    def _worked(self, task: _Task) -> Any:
+        return task.work(self._connection, self._writing)
 
     def _write(self, batch: list[_Write]) -> None:
         """All in one transaction; where a request is at fault and not the disk, each in one of its own."""
@@ -179,17 +203,14 @@ def _runs(batch: list[_Write]) -> Iterator[list[_Write]]:
         yield run
 
 
-def _fail(requests: Sequence[_Write | _Delete], error: Exception) -> None:
+def _fail(requests: Sequence[_Write | _Delete | _Task], error: Exception) -> None:
     for request in requests:
         if request.done.set_running_or_notify_cancel():
             request.done.set_exception(error)
 
 
-def _answer(request: _Write | _Delete, count: int | None) -> None:
+def _answer(request: _Write | _Delete | _Task, done: Any) -> None:
     # Who asked may have gone away meanwhile.
     if not request.done.set_running_or_notify_cancel():
         return
-    if isinstance(request, _Delete):
-        request.done.set_result(count)
-    else:
-        request.done.set_result(count or 0)
+    request.done.set_result(done)

@@ -1,5 +1,6 @@
 """One transaction's work: spans into every table that answers questions about them, and out of them again."""
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
@@ -13,6 +14,15 @@ from switchgear.engines.sqlite_spans.facets import Facets, labels_of
 from switchgear.engines.sqlite_spans.packing import Details, Packer, encoded, events_of, usage_numbers
 from switchgear.engines.sqlite_spans.reading import Kept, bare_spans, whole_spans
 from switchgear.engines.sqlite_spans.rollups import Rollups
+from switchgear.engines.sqlite_spans.sealed_tables import (
+    WITHOUT_DUCKDB,
+    Away,
+    Sealed,
+    State,
+    WithoutDuckDb,
+    segment_of,
+    set_state,
+)
 from switchgear.engines.sqlite_spans.summary import Summary, new_summary, pack, unpack
 from switchgear.kernel.span import Span
 
@@ -29,8 +39,11 @@ _UPSERT_TRACE: Final = (
 class Writing:
     """Spans in and out, on the writer's connection, within a transaction that the caller begins and ends."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, sealed: Sealed | None) -> None:
+        """``sealed``: where sealed spans are read; None where nothing can read them."""
         self._connection = connection
+        self._sealed = sealed
+        self._log = logging.getLogger("switchgear.traces")
         self._contents = Contents(connection)
         self._rollups = Rollups()
         self._facets = Facets()
@@ -78,10 +91,18 @@ class Writing:
         self._rollups.write(self._connection)
         self._facets.write(self._connection)
 
-    def delete(self, traces: Iterable[tuple[int, int, Name]]) -> int:
-        """Delete whole traces (numbers of project and trace, and names); rollups stay. How many spans."""
+    def delete(self, traces: Iterable[tuple[int, int, Name]], *, state: State = "erased") -> int:
+        """Delete whole traces (numbers of project and trace, and names); rollups stay. How many spans.
+
+        ``state`` is what becomes of those that are sealed.
+        """
         count = 0
+        sealed: dict[tuple[int, str], dict[int, Name]] = {}
         for project, trace, name in traces:
+            place = segment_of(self._connection, trace)
+            if place is not None:
+                sealed.setdefault((place.number, place.name), {})[trace] = name
+                continue
             unused: set[int] = set()
             for span_ids in self._portions_of(trace):
                 for kept in list(whole_spans(self._connection, trace, name, span_ids)):
@@ -89,7 +110,50 @@ class Writing:
                 count += len(span_ids)
             self._connection.execute("DELETE FROM traces WHERE id = ?", (trace,))
             self._contents.drop_unused(project, unused)
+        for (segment, file), names in sealed.items():
+            count += self._delete_sealed(segment, file, names, state)
         return count
+
+    def bring_back(self, trace: int, name: Name) -> bool:
+        """A sealed trace lies in the tables again; False where nothing can read it."""
+        place = segment_of(self._connection, trace)
+        if place is None:
+            return True
+        if self._sealed is None:
+            return False
+        project = self._project(name[0])
+        for kept in self._sealed.kept(place.name, trace, name):
+            self._add_rows(project, trace, kept)
+        self._bring_into_tables()
+        set_state(self._connection, place.number, trace, "left")
+        return True
+
+    def take_away(self, project: int, trace: int, spans: Sequence[Away]) -> None:
+        """Rows of all spans of a trace go; its row, rollups and facets stay."""
+        execute = self._connection.executemany
+        numbers = [(away.number,) for away in spans]
+        execute("DELETE FROM spans WHERE id = ?", numbers)
+        execute("DELETE FROM details WHERE span = ?", numbers)
+        links = [(content, away.number) for away in spans for content in away.contents]
+        execute("DELETE FROM links WHERE content = ? AND span = ?", links)
+        labels = [(project, label, away.number) for away in spans for label in away.labels]
+        execute("DELETE FROM labels WHERE project = ? AND label = ? AND span = ?", labels)
+        self._contents.drop_unused(project, {content for content, _ in links})
+
+    def last_span(self) -> int:
+        """The number of the span that was written last."""
+        return self._next_span or self._last("spans")
+
+    def _delete_sealed(self, segment: int, file: str, names: dict[int, Name], state: State) -> int:
+        if self._sealed is None:
+            raise WithoutDuckDb
+        spans = self._sealed.bare(file, names)
+        for kept in spans:
+            self._facets.add(self._project(kept.span.project), kept.span, -1)
+        for trace in names:
+            set_state(self._connection, segment, trace, state)
+            self._connection.execute("DELETE FROM traces WHERE id = ?", (trace,))
+        return len(spans)
 
     def _write_trace(self, name: Name, fresh: dict[str, tuple[int, Span]], *, replace: bool) -> list[int]:
         """Owners of the spans that were new."""
@@ -98,6 +162,9 @@ class Writing:
             "SELECT id, summary FROM traces WHERE project = ? AND trace_id = ?", (project, name[1])
         ).fetchone()
         trace = self._trace_number() if row is None else int(row[0])
+        if row is not None and not self.bring_back(trace, name):
+            self._log.warning("%d spans of trace %s are left out: %s", len(fresh), name[1], WITHOUT_DUCKDB)
+            return []
         summary = None if row is None else unpack(row[1])
         owners = [owner for owner, _ in fresh.values()]
         if summary is not None:
@@ -119,16 +186,19 @@ class Writing:
         return owners
 
     def _add(self, project: int, trace: int, span: Span, summary: Summary, *, counts: bool) -> None:
-        number = self._span_number()
+        self._add_rows(project, trace, Kept(self._span_number(), span, counts=counts))
+        summary.add(span, counts=counts)
+        self._rollups.add(project, span, 1, counts=counts)
+        self._facets.add(project, span, 1)
+
+    def _add_rows(self, project: int, trace: int, kept: Kept) -> None:
+        span, number = kept.span, kept.number
         details = self._details_of(project, span)
-        self._spans.append((number, *row_of(span, project, trace, counts=counts)))
+        self._spans.append((number, *row_of(span, project, trace, counts=kept.counts)))
         self._details.append((number, self._packer.packed(encoded(details))))
         self._links += [(content, number) for content in details.contents()]
         if span.tags or span.metadata:
             self._labels += [(project, label, number) for label in labels_of(span)]
-        summary.add(span, counts=counts)
-        self._rollups.add(project, span, 1, counts=counts)
-        self._facets.add(project, span, 1)
 
     def _details_of(self, project: int, span: Span) -> Details:
         keep = self._contents.keep
@@ -223,4 +293,6 @@ class Writing:
 
     def _last(self, table: str) -> int:
         (last,) = self._connection.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()
-        return int(last)
+        # Spans that were sealed or deleted may have had the highest numbers: a mark stands above all that are closed.
+        marked = "SELECT coalesce(max(span), 0) FROM marks" if table == "spans" else "SELECT 0"
+        return max(int(last), int(self._connection.execute(marked).fetchone()[0]))

@@ -1,0 +1,37 @@
+"""The full text of one segment, in a small SQLite file: which spans say a word."""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from switchgear.engines.sqlite_spans.failures import failures
+
+_TABLES: Final = """
+PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
+CREATE TABLE links (content INTEGER NOT NULL, span INTEGER NOT NULL, PRIMARY KEY (content, span)) WITHOUT ROWID;
+CREATE VIRTUAL TABLE words USING fts5 (
+    text, content = '', columnsize = 0, detail = none, tokenize = 'unicode61 remove_diacritics 0'
+);
+"""
+_SAID: Final = (
+    "SELECT DISTINCT l.span FROM links l WHERE l.content IN (SELECT w.rowid FROM words w WHERE w.words MATCH ?)"
+)
+
+
+def write_words(path: Path, texts: Iterable[tuple[int, str]], links: Iterable[tuple[int, int]]) -> None:
+    """Numbers of contents with their texts, and of the spans that have them. Raises OSError."""
+    with failures(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(_TABLES)
+        connection.execute("BEGIN")
+        connection.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", texts)
+        connection.executemany("INSERT OR IGNORE INTO links (content, span) VALUES (?, ?)", sorted(links))
+        connection.execute("COMMIT")
+
+
+def spans_that_say(path: Path, word: str) -> list[int]:
+    """Numbers of spans. Raises OSError."""
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    with failures(path), closing(sqlite3.connect(uri, uri=True)) as connection:
+        return [number for (number,) in connection.execute(_SAID, (f'"{word}"',))]
