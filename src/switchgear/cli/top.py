@@ -13,11 +13,10 @@ from rich.text import Text
 
 from switchgear.cli.conversation import Server
 from switchgear.cli.output import Block, Cell, Grid, blocks_drawn, show_blocks, show_json
-from switchgear.cli.settings import ConfigOption, glanced_config
+from switchgear.cli.settings import ConfigOption
 from switchgear.cli.top_signals import Deployment, Reading, Signals, Traffic, read, signals
-from switchgear.config import read_environment
-from switchgear.kernel.errors import BadRequest, SwitchgearError, UpstreamGarbled
-from switchgear.processes.banner import reachable_url
+from switchgear.cli.trace_asking import configured_url
+from switchgear.kernel.errors import SwitchgearError, UpstreamGarbled
 
 _PATH: Final = "/metrics"
 _TRAFFIC: Final = (
@@ -47,7 +46,7 @@ def top(
     as_json: Annotated[bool, typer.Option("--json", help="Print one reading as JSON.")] = False,
 ) -> None:
     """Show traffic, errors, latency, tokens, cost and the state of deployments, until Ctrl-C."""
-    server = Server(url or _configured(config), None)
+    server = Server(url or configured_url(config), None)
     if once or as_json or not sys.stdout.isatty():
         before = _reading(server)
         time.sleep(every_seconds)
@@ -113,13 +112,6 @@ class _History:
             yield "Reading ..."
             return
         yield from blocks(signals(readings[0], readings[-1]))
-
-
-def _configured(config: ConfigOption) -> str:
-    found = glanced_config(config, read_environment())
-    if found.server.port == 0:
-        raise BadRequest("the file lets the system choose a port: name the gateway by --url")
-    return reachable_url(found.server.host, found.server.port)
 
 
 def _reading(server: Server) -> Reading:

@@ -27,13 +27,8 @@ class Asking:
 
     def __init__(self, url: str | None, key: str | None, config: ConfigOption) -> None:
         """Raises ConfigError."""
-        if url is None:
-            server = glanced_config(config, read_environment()).server
-            if server.port == 0:
-                raise BadRequest("the file lets the system choose a port: name the gateway by --url")
-            url = reachable_url(server.host, server.port)
-        self._url = url
-        self._server = Server(url, key)
+        self._url = url or configured_url(config)
+        self._server = Server(self._url, key)
 
     def get(self, path: str, asked: Mapping[str, str], kind: type[Answer]) -> Answer:
         """What the gateway answers. Raises SwitchgearError when it does not."""
@@ -60,6 +55,14 @@ class Asking:
             return json.decode(answer, type=kind)
         except DecodeError as error:
             raise UpstreamGarbled(f"{self._url} answers {path}, but is no gateway of this version: {error}") from None
+
+
+def configured_url(config: ConfigOption) -> str:
+    """Where the gateway of a file answers. Raises ConfigError, and BadRequest where the file does not say it."""
+    server = glanced_config(config, read_environment()).server
+    if server.port == 0:
+        raise BadRequest("the file lets the system choose a port: name the gateway by --url")
+    return reachable_url(server.host, server.port)
 
 
 def moment(text: str, option: str) -> str:

@@ -39,9 +39,9 @@ class SpanRounds:
         keeper = SpanKeeper(self.journal, store, clock, dialects(), lambda: call_rules(self.config()))
         drift = drift_work(store, self.database, clock, self.ids)
         # A server's store has room enough of its own.
-        sealing = SpanSealing(store, self.config, clock).run if isinstance(store, SqliteSpans) else None
+        sealing = (SpanSealing(store, self.config, clock).run(),) if isinstance(store, SqliteSpans) else ()
         return (
-            *(() if sealing is None else (sealing(),)),
+            *sealing,
             keeper.run(),
             SpanRetention(store, self.config, clock).run(),
             SpanExport(store, self.config, self.transport, self.spans.exported, clock).run(),
