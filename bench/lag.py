@@ -6,7 +6,6 @@ from inside, by a beat that is due every millisecond, and from outside, as what 
 quiet. Every request and every beat counts from when it was due.
 """
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -15,7 +14,6 @@ from pathlib import Path
 
 from bench.command import run_command, say
 from bench.heartbeat import FOUND, Beat, read_beats
-from bench.machine import family
 from bench.open_streams import open_streams
 from bench.payloads import stream_wishes
 from bench.programs import LoadResult, RunningLoad, Schedule, Target
@@ -33,7 +31,6 @@ TRANSLATED_PROMPTS = 1.0
 PROMPT_BYTES = 2 * 1024 * 1024
 CHUNK_INTERVAL_US = 1_000_000
 WARMUP_SECONDS = 1.0
-LOWEST_PRIORITY = 19
 PROBE_PATH = "/v1/models"
 ENDLESS = 1_000_000
 
@@ -93,7 +90,6 @@ def measure(stand: Stand, quick: bool) -> list[Bar]:
     folder = stand.folder / "watch"
     folder.mkdir()
     with stand.running(Switchgear(upstreams=UPSTREAMS, watch=folder)) as running:
-        _step_back(running)
         watched = Watched(stand, running, folder / FOUND)
         quiet = watched.watch(seconds / 2)
         with open_streams(running.target, OPEN_STREAMS, stream_wishes(ENDLESS, CHUNK_INTERVAL_US)) as opened:
@@ -111,12 +107,6 @@ def measure(stand: Stand, quick: bool) -> list[Bar]:
     say(_loads_table(found))
     say(f"the gateway used {share:.0%} of its core; {opened} streams were opened, {still_open} stand at the end\n")
     return _bars(quiet, busy, found, min(opened, still_open))
-
-
-def _step_back(running: Running) -> None:
-    """The control process shares a core with load and mock: it may read the journal when they have nothing to do."""
-    for pid in set(family(running.root)) - set(running.pids):
-        os.setpriority(os.PRIO_PROCESS, pid, LOWEST_PRIORITY)
 
 
 def _bars(quiet: Span, busy: Span, found: dict[str, LoadResult], open_throughout: int) -> list[Bar]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from string import Template
 from typing import Protocol
 
-from bench.machine import CorePlan, command_line, cpu_time, family, move_to, pinned, resident_kb
+from bench.machine import CorePlan, command_line, cpu_time, family, move_to, pinned, resident_kb, step_back
 from bench.payloads import chat_body
 from bench.programs import HERE, Target
 
@@ -127,11 +127,15 @@ class Running:
                     os.kill(pid, signal.SIGKILL)
 
     def _move_bystanders(self, plan: CorePlan) -> None:
-        """Processes of the subject that are not measured (its control plane) leave the measured core."""
+        """Processes of the subject that are not measured (its control plane) leave the measured core, and step back.
+
+        They share a core with load and mock: what these wait for them is not the gateway's delay.
+        """
         measured = set(self.pids)
         for pid in family(self._process.pid):
             if pid not in measured:
                 move_to(pid, plan.mock)
+                step_back(pid)
 
     def _await_answer(self, deadline: float) -> None:
         complaint = "no connection"

@@ -38,7 +38,7 @@ from switchgear.processes.report_values import ReportValues
 from switchgear.processes.reports import ReportFile
 from switchgear.processes.sharing import Sharing
 from switchgear.processes.signals import stop_event
-from switchgear.processes.sockets import bind, raise_descriptor_limit
+from switchgear.processes.sockets import bind, grow_descriptor_table, raise_descriptor_limit
 from switchgear.processes.state import GatewayState
 from switchgear.routing.queues import Queues, QueueWatch
 from switchgear.routing.report import Word
@@ -98,6 +98,7 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
         return 1
     if not raise_descriptor_limit(config.server.max_connections):
         log.warning("the system allows this process fewer files than server.max_connections may need; see ulimit -n")
+    grow_descriptor_table(config.server.max_connections)
     _settle_memory()
     # As late as can be: from here on a gateway that drains does not know what this one counts.
     await parts.counting.start()
