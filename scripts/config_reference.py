@@ -17,6 +17,7 @@ HEADINGS = {
     "BatchesEntry": "`batches`",
     "Traces": "`traces`",
     "ClickHouseEntry": "`traces.clickhouse`",
+    "MaskEntry": "`traces.masks.<name>`",
     "ExportEntry": "`traces.export.<name>`",
     "AlertsEntry": "`alerts`",
     "AlertRuleEntry": "`alerts.rules.<name>`",

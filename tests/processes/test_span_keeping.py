@@ -10,6 +10,7 @@ from switchgear.kernel.query import Aggregate, Doomed, Find, Found, Group
 from switchgear.kernel.span import Span
 from switchgear.processes.span_keeping import OFFSETS_FILE, SpanKeeper
 from switchgear.traces.gateway_spans import CallRules
+from switchgear.traces.masked import SpanMasks
 from switchgear.traces.offsets import FileOffsets
 from switchgear.wire.registry import discover
 from tests.traces.samples import record, write, writer
@@ -44,9 +45,9 @@ class Spans:
 
 
 def keeper(directory: Path, store: Spans, clock: FrozenClock | None = None) -> SpanKeeper:
-    return SpanKeeper(
-        directory, store, clock or FrozenClock(), discover(), lambda: CallRules(kinds={"openai": "openai"}, steps="all")
-    )
+    rules = CallRules(kinds={"openai": "openai"}, steps="all")
+    masks = SpanMasks(lambda _: ())
+    return SpanKeeper(directory, store, clock or FrozenClock(), discover(), lambda: rules, masks)
 
 
 async def test_what_is_read_again_after_a_crash_is_kept_once(tmp_path: Path) -> None:

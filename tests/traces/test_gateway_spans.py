@@ -234,12 +234,6 @@ def test_a_captured_stream_becomes_messages() -> None:
     assert said.findings == (CUT_ANSWER,)
 
 
-def test_previews_keep_no_message() -> None:
-    said = READER.said(captured(capture="previews", request_body=ASKED))
-
-    assert (said.input.parts, said.input.preview) == ((), "Hello, who is there?")
-
-
 @given(st.binary(max_size=200), st.sampled_from(["openai_chat", "anthropic", "gemini", ""]))
 def test_whatever_was_sent_is_kept_or_left_out_and_never_fails(body: bytes, dialect: str) -> None:
     said = READER.said(captured(dialect=dialect, request_body=body, answer_body=body))

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from fastapi import APIRouter, Request
 from msgspec import Struct
 
+from switchgear.app.masks import ConfiguredMasks
 from switchgear.app.span_prices import SpanPrices
 from switchgear.auth.model import KeyRing
 from switchgear.config.model import Config
@@ -25,6 +26,7 @@ from switchgear.traces.doors import otlp
 from switchgear.traces.doors.entrance import Entrance
 from switchgear.traces.export.counts import ExportCounts
 from switchgear.traces.ingest import Ingest
+from switchgear.traces.masked import MaskedNormaliser, SpanMasks
 from switchgear.traces.normaliser import Normaliser
 
 _LOG: Final = logging.getLogger("switchgear.traces")
@@ -47,6 +49,7 @@ class SpanWork(Struct, frozen=True, kw_only=True):
 
     store: SpanStore
     ingest: Ingest
+    masks: SpanMasks
     entrance: Entrance
     """Who is let in at its doors."""
     routers: tuple[APIRouter, ...]
@@ -54,7 +57,7 @@ class SpanWork(Struct, frozen=True, kw_only=True):
 
     def metrics(self) -> str:
         """What came in and what went out, in Prometheus' text format."""
-        return self.ingest.counts.exposition() + self.exported.exposition()
+        return self.ingest.counts.exposition() + self.masks.exposition() + self.exported.exposition()
 
     async def aclose(self) -> None:
         """Write what waits, and close the store."""
@@ -114,7 +117,10 @@ async def span_work(
 ) -> SpanWork:
     """All of it; the transport belongs to whoever gave it. Raises OSError when the store cannot be opened."""
     store = await open_spans(config().traces, transport)
-    ingest = Ingest(store, Normaliser(), SpanPrices(config), clock)
+    masks = SpanMasks(ConfiguredMasks(config))
+    ingest = Ingest(store, MaskedNormaliser(Normaliser(), masks), SpanPrices(config), clock)
     entrance = Entrance(ring, asker, clock)
     routers = (otlp.router(ingest, entrance, ingest.counts),)
-    return SpanWork(store=store, ingest=ingest, entrance=entrance, routers=routers, exported=ExportCounts())
+    return SpanWork(
+        store=store, ingest=ingest, masks=masks, entrance=entrance, routers=routers, exported=ExportCounts()
+    )

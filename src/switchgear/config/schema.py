@@ -36,4 +36,14 @@ def _with_references(part: object) -> object:
         outside = {name: value for name, value in node.items() if name in _SAID_OUTSIDE}
         inside = {name: value for name, value in node.items() if name not in _SAID_OUTSIDE}
         return {**outside, "anyOf": [inside, {"type": "string", "pattern": _REFERENCE}]}
-    return {name: value if name == "propertyNames" else _with_references(value) for name, value in node.items()}
+    return {name: _of_keyword(name, value) for name, value in node.items()}
+
+
+def _of_keyword(name: str, value: object) -> object:
+    """What stands under ``properties`` is named as our fields are: one of them may be called like a keyword."""
+    if name == "propertyNames":
+        return value
+    if name == "properties":
+        fields = cast("dict[str, object]", value)
+        return {field: _with_references(each) for field, each in fields.items()}
+    return _with_references(value)

@@ -1,13 +1,14 @@
-"""Whether collectors of spans can be reached, and are to have what is there."""
+"""Whether collectors of spans can be reached, and are to have what is there; whether masks can find anything."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Final
 
 from switchgear.config.alert_checks import unknown_name
 from switchgear.config.document import problem_at
 from switchgear.config.model import Config
 from switchgear.config.problems import Problem, shown
-from switchgear.config.traces import ExportEntry
+from switchgear.config.traces import ExportEntry, MaskEntry
 from switchgear.config.written import Written
 from switchgear.kernel.errors import ConfigError
 from switchgear.traces.export.address import address
@@ -30,8 +31,21 @@ def collector_faults(entry: ExportEntry) -> Iterator[tuple[str, str]]:
             yield "headers", f"has the header {shown(name)}, which cannot be sent: its name or its value is no header's"
 
 
+def mask_faults(entry: MaskEntry) -> Iterator[tuple[str, str]]:
+    """What is wrong with a mask in itself: the field, and the rest of a sentence."""
+    if (entry.find is None) == (not entry.pattern):
+        yield "find", "needs one of `find` and `pattern`, and not both"
+    elif entry.pattern:
+        # Only who uses them pays for patterns.
+        compiled: Callable[[str], object] = import_module("switchgear.guardrails.finders").compiled
+        try:
+            compiled(entry.pattern)
+        except ValueError as error:
+            yield "pattern", f"has a pattern that {error}"
+
+
 class TraceChecks:
-    """Finds every disagreement among collectors of spans."""
+    """Finds every disagreement among collectors of spans, and among masks."""
 
     def __init__(self, config: Config, written: Written) -> None:
         self._config = config
@@ -39,12 +53,24 @@ class TraceChecks:
 
     def problems(self) -> Iterator[Problem]:
         """All problems, in no particular order."""
+        yield from self._of_masks()
         written = self._written
         for name, entry in self._config.traces.export.items():
             if not written.is_faulty(entry):
                 for field, text in collector_faults(entry):
                     yield written.at(entry, field, f"the collector {shown(name)} {text}")
-            for project, item in written.items(entry, "projects", entry.projects):
-                problem = None if project == NO_PROJECT else unknown_name(self._config, "projects", project)
-                if problem:
-                    yield problem_at(item, problem)
+            yield from self._of_projects(entry)
+
+    def _of_masks(self) -> Iterator[Problem]:
+        written = self._written
+        for name, entry in self._config.traces.masks.items():
+            if not written.is_faulty(entry):
+                for field, text in mask_faults(entry):
+                    yield written.at(entry, field, f"the mask {shown(name)} {text}")
+            yield from self._of_projects(entry)
+
+    def _of_projects(self, entry: ExportEntry | MaskEntry) -> Iterator[Problem]:
+        for project, item in self._written.items(entry, "projects", entry.projects):
+            problem = None if project == NO_PROJECT else unknown_name(self._config, "projects", project)
+            if problem:
+                yield problem_at(item, problem)

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from switchgear.config.names import Name
 from switchgear.config.secret import Secret
+from switchgear.guardrails.kinds import Kind
 from switchgear.kernel.capture import CaptureLevel
 
 DEFAULT_PATH: Final = "./switchgear-data/traces.db"
@@ -79,6 +80,30 @@ class ExportEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = False
 
 
+class MaskEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something that spans must not hold: either what has a known form, or a pattern."""
+
+    find: Annotated[
+        Kind | None,
+        Meta(description="A form that is known: personal data, with its checksum where it has one, or a secret."),
+    ] = None
+    pattern: Annotated[
+        str,
+        Meta(
+            max_length=2000,
+            description="In its place, an expression of [RE2](https://github.com/google/re2/wiki/Syntax).",
+        ),
+    ] = ""
+    replacement: Annotated[
+        Annotated[str, Meta(max_length=200)] | None,
+        Meta(description="What stands for it; by default the mask's name in brackets."),
+    ] = None
+    projects: Annotated[
+        tuple[Name, ...],
+        Meta(description="Whose spans are masked; empty: all. `default` is the project of keys without one."),
+    ] = ()
+
+
 class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Spans that come in by any door, and those of the gateway's own calls."""
 
@@ -135,6 +160,13 @@ class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "its span says so.",
         ),
     ] = 262_144
+    masks: Annotated[
+        Mapping[Name, MaskEntry],
+        Meta(
+            description="What is replaced in all spans before they are kept, by name, whichever door they come by. See "
+            "`docs/masking.md`."
+        ),
+    ] = {}
     drift: Annotated[
         DriftSettings, Meta(description="Whether what users send is compared with what they sent before.")
     ] = DriftSettings()

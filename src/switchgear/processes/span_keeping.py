@@ -18,6 +18,7 @@ from switchgear.kernel.span import Span
 from switchgear.traces.gateway_content import ContentReader
 from switchgear.traces.gateway_spans import SILENT, CallRules, spans_of
 from switchgear.traces.journal_reader import JournalReader
+from switchgear.traces.masked import only_previews
 from switchgear.traces.offsets import FileOffsets, Position
 
 OFFSETS_FILE: Final = "spans.offsets"
@@ -37,13 +38,15 @@ class SpanKeeper:
         clock: Clock,
         dialects: Mapping[str, Dialect],
         rules: Callable[[], CallRules],
+        mask: Callable[[Span], Span],
     ) -> None:
-        """``rules`` gives those in force, once for each batch."""
+        """``rules`` gives those in force, once for each batch; ``mask`` a span as it may be kept."""
         self._directory = directory
         self._store = store
         self._monotonic_ns = clock.monotonic_ns
         self._content = ContentReader(dialects)
         self._rules = rules
+        self._mask = mask
         self._log = logging.getLogger("switchgear.traces")
         self._unkept: Position | None = None
         self._kept_ns = 0
@@ -99,7 +102,10 @@ class SpanKeeper:
 
     def _of(self, record: CallRecord, rules: CallRules) -> list[Span]:
         said = self._content.said(record) if isinstance(record, CapturedRecord) else SILENT
-        return spans_of(record, said, rules)
+        spans = [self._mask(span) for span in spans_of(record, said, rules)]
+        if isinstance(record, CapturedRecord) and record.capture == "previews":
+            return [only_previews(span) for span in spans]
+        return spans
 
     def _keep(self, reader: JournalReader) -> None:
         position, self._unkept = self._unkept, None

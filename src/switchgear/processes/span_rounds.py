@@ -36,7 +36,7 @@ class SpanRounds:
     def all(self) -> tuple[Coroutine[None, None, None], ...]:
         """Keeping the spans of calls; deleting, sealing and sending on what is kept; looking for drift."""
         store, clock = self.spans.store, self.clock
-        keeper = SpanKeeper(self.journal, store, clock, dialects(), lambda: call_rules(self.config()))
+        keeper = SpanKeeper(self.journal, store, clock, dialects(), lambda: call_rules(self.config()), self.spans.masks)
         drift = drift_work(store, self.database, clock, self.ids)
         # A server's store has room enough of its own.
         sealing = (SpanSealing(store, self.config, clock).run(),) if isinstance(store, SqliteSpans) else ()

@@ -36,8 +36,6 @@ class ContentReader:
         dialect = self._dialects.get(record.dialect)
         asked = _read(_request, dialect, record.request_body)
         answered = _read(_answer, dialect, self._unpacked(record.answer_frames) or record.answer_body)
-        if record.capture == "previews":
-            asked, answered = Content(preview=asked.preview), Content(preview=answered.preview)
         cuts = ((record.request_cut, CUT_REQUEST), (record.answer_cut, CUT_ANSWER))
         return Said(input=asked, output=answered, findings=tuple(finding for is_cut, finding in cuts if is_cut))
 

@@ -1,0 +1,1 @@
+"""What calls and spans may say: finding what is private, and masking it."""
