@@ -42,6 +42,7 @@ from switchgear.traces.export_api import export_routes
 from switchgear.traces.families import Form
 from switchgear.traces.metrics_api import metrics_routes
 from switchgear.traces.scores.api import score_routes
+from switchgear.traces.scores.model import MaskText, as_it_is
 from switchgear.traces.totals_api import total_routes
 from switchgear.traces.views import view_routes
 
@@ -62,6 +63,8 @@ class Sources(Struct, kw_only=True):
     """How they stand, the most used first."""
     spans: TraceStore
     """Those that are kept."""
+    mask: MaskText = as_it_is
+    """For what people say of spans."""
 
 
 class Management(Struct, frozen=True, kw_only=True):
@@ -100,8 +103,8 @@ def routes(sources: Sources, management: Management) -> tuple[Route, ...]:
         *batch_routes(management.clock.wall_ns),
         *alert_rule_routes(management.identity.objects, management.declared, management.file),
         *alert_routes(_alerts(management)),
-        *score_routes(management.clock, management.ids),
-        *comment_routes(management.clock, management.ids),
+        *score_routes(management.clock, management.ids, sources.mask),
+        *comment_routes(management.clock, management.ids, sources.mask),
         *audit_routes(),
         *trace_routes(sources.spans),
         *view_routes(management.identity.objects),

@@ -15,6 +15,7 @@ from switchgear.traces.doors.entrance import Entrance
 from switchgear.traces.ingest_counts import IngestCounts
 from switchgear.traces.intake import Intake
 from switchgear.traces.media import Media
+from switchgear.traces.scores.model import MaskText
 
 
 class ToolDoors(Struct, frozen=True, kw_only=True):
@@ -29,6 +30,8 @@ class ToolDoors(Struct, frozen=True, kw_only=True):
     media_folder: Path
     counts: IngestCounts
     """Where refused spans are counted."""
+    mask: MaskText
+    """For what scores say."""
 
 
 def tool_doors(parts: ToolDoors) -> tuple[APIRouter, ...]:
@@ -41,6 +44,7 @@ def tool_doors(parts: ToolDoors) -> tuple[APIRouter, ...]:
         clock=parts.clock,
         ids=parts.ids,
         counts=parts.counts,
+        mask=parts.mask,
     )
     media = Media(parts.database, parts.media_folder, parts.clock, secret_hex)
     return (langfuse.router(surroundings, media), langsmith.router(surroundings), phoenix.router(surroundings))

@@ -212,6 +212,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
         routes=lambda: routes(file.config, word(living_reports(journal), clock.wall_ns())),
         limits=lambda: _limits(word(living_reports(journal), clock.wall_ns())),
         spans=parts.spans.store,
+        mask=parts.spans.masks.text,
     )
     routers = (*work.routers, *parts.spans.routers, *_tool_doors(parts, management.ids))
     server = _server(control(sources, management, parts.console.pages, routers), options)
@@ -248,6 +249,7 @@ def _tool_doors(parts: _Parts, ids: Ids) -> tuple[APIRouter, ...]:
         ids=ids,
         media_folder=parts.journal / "media",
         counts=spans.ingest.counts,
+        mask=spans.masks.text,
     )
     return tool_doors(made)
 

@@ -14,7 +14,11 @@ from switchgear.traces.intake import Origin
 
 Masks = Callable[[str], Sequence[Mask]]
 """Those in force for a project."""
-_FOUND: Final = ("switchgear_span_values_masked_total", "counter", "Values that masks replaced in spans.")
+_FOUND: Final = (
+    "switchgear_span_values_masked_total",
+    "counter",
+    "Values that masks replaced in spans and in what is said of them.",
+)
 
 
 class SpanMasks:
@@ -33,15 +37,25 @@ class SpanMasks:
             return span
         masker = Masker(masks)
         masked = _masked(span, masker, Masker(masks))
-        if masker.found:
-            with self._lock:
-                self.found.update(masker.found)
+        self._count(masker)
+        return masked
+
+    def text(self, project: str, text: str) -> str:
+        """A text that somebody says of a span, as it may be kept."""
+        masker = Masker(self._masks(project))
+        masked = masker.text(text)
+        self._count(masker)
         return masked
 
     def exposition(self) -> str:
         """What was found, in Prometheus' text format."""
         family = Family(*_FOUND, ("mask",))
         return family.text(family.line((name,), count) for name, count in sorted(self.found.items()))
+
+    def _count(self, masker: Masker) -> None:
+        if masker.found:
+            with self._lock:
+                self.found.update(masker.found)
 
 
 class MaskedNormaliser:

@@ -24,6 +24,7 @@ from switchgear.kernel.span import Content, Span, ToldSpan
 from switchgear.traces.doors.entrance import Entrance
 from switchgear.traces.ingest_counts import IngestCounts
 from switchgear.traces.intake import Origin, Refusal, Taken
+from switchgear.traces.scores.model import as_it_is
 from switchgear.traces.scores.store import Scores
 from tests.management import Counting
 
@@ -107,8 +108,9 @@ class Stand:
             ids=Ids(self.clock, Counting()),
             media_folder=folder / "media",
             counts=self.counts,
+            mask=as_it_is,
         )
-        self.doors_scores = Scores(database, self.clock)
+        self.doors_scores = Scores(database, self.clock, as_it_is)
         self.app = FastAPI()
         for router in tool_doors(self.doors):
             self.app.include_router(router)

@@ -18,6 +18,7 @@ from switchgear.rest.route import Answer, Asked, Route
 from switchgear.rest.written import moment
 from switchgear.traces.comments import store
 from switchgear.traces.comments.store import Comment
+from switchgear.traces.scores.model import MaskText
 
 READ: Final = "comment:read"
 WRITE: Final = "comment:write"
@@ -78,9 +79,9 @@ class CommentPage(Struct, frozen=True):
     """The cursor of the next page; null at the end."""
 
 
-def comment_routes(clock: Clock, ids: Ids) -> tuple[Route, ...]:
+def comment_routes(clock: Clock, ids: Ids, mask: MaskText) -> tuple[Route, ...]:
     """All of them."""
-    desk = _Desk(clock, ids)
+    desk = _Desk(clock, ids, mask)
     return (
         Route(
             method="GET",
@@ -149,9 +150,10 @@ async def _list(asked: Asked) -> Answer:
 class _Desk:
     """Makes, changes and deletes comments."""
 
-    def __init__(self, clock: Clock, ids: Ids) -> None:
+    def __init__(self, clock: Clock, ids: Ids, mask: MaskText) -> None:
         self._clock = clock
         self._ids = ids
+        self._mask = mask
 
     async def add(self, asked: Asked) -> Answer:
         said = asked.body_as(NewComment)
@@ -168,7 +170,7 @@ class _Desk:
             span_id=said.span_id.lower(),
             session=said.session,
             author=_author(asked),
-            text=said.text,
+            text=self._mask(said.project, said.text),
             created_ns=now_ns,
             changed_ns=now_ns,
         )
@@ -184,7 +186,7 @@ class _Desk:
         await audit.head(asked.connection, to_add=True)
         comment, text = await _own(asked), asked.body_as(ChangedComment).text
         now_ns = self._clock.wall_ns()
-        await store.change(asked.connection, comment.id, text, now_ns)
+        await store.change(asked.connection, comment.id, self._mask(comment.project, text), now_ns)
         await self._note(asked, "update", comment)
         changed = await store.read(asked.connection, comment.id)
         assert changed is not None, "nobody deletes while the log is held"

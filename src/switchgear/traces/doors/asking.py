@@ -16,6 +16,7 @@ from switchgear.kernel.ports import Database, TraceStore
 from switchgear.traces.doors.entrance import Entrance
 from switchgear.traces.ingest_counts import IngestCounts
 from switchgear.traces.intake import Intake, Origin
+from switchgear.traces.scores.model import MaskText
 from switchgear.traces.scores.store import Scores
 from switchgear.wire.inflate import UnknownEncoding
 
@@ -37,6 +38,8 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     clock: Clock
     ids: Ids
     counts: IngestCounts
+    mask: MaskText
+    """For what scores say."""
 
     def count_unreadable(self, door: str, number: int = 1) -> None:
         """Count spans that were refused before they could be handed over."""
@@ -46,7 +49,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     @property
     def scores(self) -> Scores:
         """Of all projects."""
-        return Scores(self.database, self.clock)
+        return Scores(self.database, self.clock, self.mask)
 
     def answering(self, door: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """``handler`` for senders that may come in, with its refusals told as their SDKs read them."""

@@ -14,7 +14,7 @@ from switchgear.rest.problem import Refused
 from switchgear.rest.route import Answer, Asked, Route
 from switchgear.rest.written import moment
 from switchgear.traces.scores import store
-from switchgear.traces.scores.model import DataType, Score, Source, Target, checked
+from switchgear.traces.scores.model import DataType, MaskText, Score, Source, Target, checked, masked
 
 READ: Final = "score:read"
 WRITE: Final = "score:write"
@@ -87,7 +87,7 @@ class ScorePage(Struct, frozen=True):
     """The cursor of the next page; null at the end."""
 
 
-def score_routes(clock: Clock, ids: Ids) -> tuple[Route, ...]:
+def score_routes(clock: Clock, ids: Ids, mask: MaskText) -> tuple[Route, ...]:
     """Both."""
 
     async def give(asked: Asked) -> Answer:
@@ -97,7 +97,7 @@ def score_routes(clock: Clock, ids: Ids) -> tuple[Route, ...]:
             score = checked(_score(said, asked.author.name, said.id or ids.new(), clock.wall_ns()))
         except BadRequest as error:
             raise Refused(400, "invalid_score", error.message) from None
-        await store.add(asked.connection, [score], clock.wall_ns())
+        await store.add(asked.connection, [masked(score, mask)], clock.wall_ns())
         kept = await store.find(asked.connection, store.Sought(project=score.project, ids=(score.id,), limit=1))
         return Answer(body=shown(kept[0]))
 

@@ -2,9 +2,10 @@
 
 import math
 import re
+from collections.abc import Callable
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from switchgear.kernel.errors import BadRequest
 
@@ -12,6 +13,8 @@ Target = Literal["span", "trace", "session"]
 DataType = Literal["numeric", "categorical", "boolean", "text"]
 Source = Literal["human", "code", "judge"]
 """Who says it: a person, a program, or a model that judges."""
+MaskText = Callable[[str, str], str]
+"""A project's text as it may be kept."""
 MAX_NAME: Final = 256
 MAX_TEXT: Final = 8_192
 MAX_METADATA: Final = 65_536
@@ -52,6 +55,22 @@ class Score(Struct, frozen=True, kw_only=True):
     withdrawn: int = 0
     version: int = 0
     """How often it was said before."""
+
+
+def as_it_is(project: str, text: str) -> str:
+    """Where nothing is masked."""
+    del project
+    return text
+
+
+def masked(score: Score, mask: MaskText) -> Score:
+    """The score with its texts as they may be kept; a category stays, for it is what scores are counted by."""
+    return structs.replace(
+        score,
+        text=mask(score.project, score.text) if score.data_type == "text" else score.text,
+        comment=mask(score.project, score.comment),
+        metadata=mask(score.project, score.metadata),
+    )
 
 
 def checked(score: Score) -> Score:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import Overloaded
 from switchgear.kernel.ports import Database
-from switchgear.traces.scores.model import Score, checked
+from switchgear.traces.scores.model import MaskText, Score, checked, masked
 from switchgear.traces.tables import SCORES
 
 _AT_ONCE: Final = 500
@@ -61,9 +61,10 @@ class Sought(Struct, frozen=True, kw_only=True):
 class Scores:
     """Scores of all projects. All methods raise OSError when the database cannot be used."""
 
-    def __init__(self, database: Database[AsyncConnection], clock: Clock) -> None:
+    def __init__(self, database: Database[AsyncConnection], clock: Clock, mask: MaskText) -> None:
         self._database = database
         self._clock = clock
+        self._mask = mask
 
     async def add(self, scores: Sequence[Score]) -> None:
         """Keep scores that were checked; what was said just so before is left as it is. Raises Overloaded."""
@@ -71,7 +72,7 @@ class Scores:
             return
         try:
             async with self._database.write() as connection:
-                await add(connection, scores, self._clock.wall_ns())
+                await add(connection, [masked(score, self._mask) for score in scores], self._clock.wall_ns())
         except IntegrityError:
             raise Overloaded("somebody else says the same score now; send it again", retry_after_seconds=1) from None
 
@@ -87,7 +88,7 @@ class Scores:
             if not found:
                 return None
             changed = checked(structs.replace(found[0], **values))
-            await add(connection, [changed], self._clock.wall_ns())
+            await add(connection, [masked(changed, self._mask)], self._clock.wall_ns())
             return changed
 
 
