@@ -72,7 +72,7 @@ def test_spans_that_are_sent_are_kept_without_it_and_nobody_finds_them_by_it(mas
     ("path", "fields"),
     [
         ("/api/public/scores", {"name": "helpful", "value": 1, "traceId": "ab" * 16}),
-        ("/api/v1/scores", {"name": "kind", "value": 1, "trace_id": "ab" * 16, "project": "default"}),
+        ("/api/v1/scores", {"name": "kind", "number": 1, "trace_id": "ab" * 16, "project": "default"}),
     ],
 )
 def test_what_is_said_of_a_trace_is_masked_too(masking: LiveServer, path: str, fields: dict[str, object]) -> None:
