@@ -14,7 +14,9 @@ CREATE TABLE links (content INTEGER NOT NULL, span INTEGER NOT NULL, PRIMARY KEY
 CREATE VIRTUAL TABLE words USING fts5 (
     text, content = '', columnsize = 0, detail = none, tokenize = 'unicode61 remove_diacritics 0'
 );
+INSERT INTO words (words, rank) VALUES ('hashsize', 268435456);
 """
+"""What is written in one go becomes one piece of the index, which need not be merged."""
 _SAID: Final = (
     "SELECT DISTINCT l.span FROM links l WHERE l.content IN (SELECT w.rowid FROM words w WHERE w.words MATCH ?)"
 )

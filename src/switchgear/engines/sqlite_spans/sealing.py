@@ -22,10 +22,11 @@ from switchgear.engines.sqlite_spans.schema import connect_reader
 from switchgear.engines.sqlite_spans.sealed_tables import Away, Sealed, segment_of, set_state
 from switchgear.engines.sqlite_spans.writer import Writer
 from switchgear.engines.sqlite_spans.writing import Writing
+from switchgear.kernel.span import Span
 
-_DAY_NS: Final = 86_400_000_000_000
-_MOST_SPANS: Final = 50_000
-_MOST_BYTES: Final = 64 * 1024 * 1024
+DAY_NS: Final = 86_400_000_000_000
+MOST_SPANS: Final = 50_000
+MOST_BYTES: Final = 64 * 1024 * 1024
 _AT_ONCE: Final = 100
 """Spans that change sides in one transaction."""
 _CLOSED: Final = """
@@ -91,7 +92,7 @@ class _Trace(Struct, frozen=True):
     @property
     def home(self) -> tuple[str, int, int]:
         """Traces with the same may share a segment."""
-        return self.project, self.project_number, self.started_ns // _DAY_NS
+        return self.project, self.project_number, self.started_ns // DAY_NS
 
 
 class Sealing:
@@ -101,11 +102,12 @@ class Sealing:
         self._path = path
         self._writer = writer
         self._segments = segments
-        self._lock = threading.Lock()
+        self.turns = threading.Lock()
+        """Held while files are written that no table names yet."""
 
     def turn(self, now_ns: int, before_ns: int) -> int:
         """Seal the traces to which nothing was written since ``before_ns``; how many spans. Raises OSError."""
-        with self._lock, failures(self._path):
+        with self.turns, failures(self._path):
             self._writer.work(lambda connection, writing: _mark(connection, writing, now_ns, before_ns))
             with closing(connect_reader(self._path)) as connection:
                 self._renew(connection)
@@ -117,7 +119,7 @@ class Sealing:
 
     def tidy(self) -> None:
         """Remove segments in which nothing is left. Raises OSError."""
-        with self._lock, failures(self._path), closing(connect_reader(self._path)) as connection:
+        with self.turns, failures(self._path), closing(connect_reader(self._path)) as connection:
             self._sweep(connection)
 
     def _seal(self, connection: sqlite3.Connection, batch: Sequence[_Trace]) -> int:
@@ -128,8 +130,8 @@ class Sealing:
             if closed is None:
                 continue
             filled.append(closed)
-            size += sum(map(_size_bytes, closed.spans))
-            if size > _MOST_BYTES:
+            size += sum(size_bytes(kept.span) for kept in closed.spans)
+            if size > MOST_BYTES:
                 count += self._close(connection, batch[0], filled)
                 filled, size = [], 0
         return count + (self._close(connection, batch[0], filled) if filled else 0)
@@ -137,7 +139,7 @@ class Sealing:
     def _close(self, connection: sqlite3.Connection, home: _Trace, filled: Sequence[Closed]) -> int:
         place = _place(connection, home)
         name = self._segments.write(place, filled)
-        self._writer.work(lambda connection, _: _name_segment(connection, place, name, filled))
+        self._writer.work(lambda connection, _: name_segment(connection, place, name, filled))
         return sum(self._change_sides(place, some) for some in _portions(filled))
 
     def _change_sides(self, place: Place, traces: Sequence[Closed]) -> int:
@@ -172,7 +174,7 @@ class Sealing:
                 old: int = segment,
                 told: tuple[Place, str, list[Closed]] = (place, new_name, filled),
             ) -> None:
-                _name_segment(connection, *told)
+                name_segment(connection, *told)
                 for closed in told[2]:
                     found = segment_of(connection, closed.trace)
                     if found is not None and found.number == old:
@@ -200,14 +202,14 @@ def _closed_traces(connection: sqlite3.Connection, before_ns: int) -> list[_Trac
     row = connection.execute("SELECT max(span) FROM marks WHERE at_ns <= ?", (before_ns,)).fetchone()
     if row[0] is None:
         return []
-    return [_Trace(*each) for each in connection.execute(_CLOSED, (row[0], _MOST_SPANS, _DAY_NS))]
+    return [_Trace(*each) for each in connection.execute(_CLOSED, (row[0], MOST_SPANS, DAY_NS))]
 
 
 def _batches(traces: Sequence[_Trace]) -> Iterator[list[_Trace]]:
     batch: list[_Trace] = []
     count = 0
     for trace in traces:
-        if batch and (trace.home != batch[0].home or count + trace.count > _MOST_SPANS):
+        if batch and (trace.home != batch[0].home or count + trace.count > MOST_SPANS):
             yield batch
             batch, count = [], 0
         batch.append(trace)
@@ -229,16 +231,22 @@ def _whole(connection: sqlite3.Connection, trace: _Trace) -> Closed | None:
 
 
 def _place(connection: sqlite3.Connection, home: _Trace) -> Place:
-    day = datetime.fromtimestamp(home.started_ns // _DAY_NS * 86_400, UTC).date().isoformat()
-    return Place(home.project, home.project_number, day, _next_number(connection))
+    return Place(home.project, home.project_number, day_of(home.started_ns), next_number(connection))
 
 
-def _next_number(connection: sqlite3.Connection) -> int:
+def day_of(at_ns: int) -> str:
+    """In UTC."""
+    return datetime.fromtimestamp(at_ns // DAY_NS * 86_400, UTC).date().isoformat()
+
+
+def next_number(connection: sqlite3.Connection) -> int:
+    """Of the segment that is named next."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'segments'").fetchone()
     return 1 if row is None else int(row[0]) + 1
 
 
-def _name_segment(connection: sqlite3.Connection, place: Place, name: str, traces: Sequence[Closed]) -> None:
+def name_segment(connection: sqlite3.Connection, place: Place, name: str, traces: Sequence[Closed]) -> None:
+    """Tell of a segment, all of whose traces are still read elsewhere."""
     times = [kept.span.started_ns for closed in traces for kept in closed.spans]
     connection.execute(
         "INSERT INTO segments (number, project, name, first_ns, last_ns) VALUES (?, ?, ?, ?, ?)",
@@ -262,8 +270,9 @@ def _forget_empty(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM sealed WHERE segment NOT IN (SELECT number FROM segments)")
 
 
-def _size_bytes(kept: Kept) -> int:
-    return sum(len(part) for content in (kept.span.input, kept.span.output) for part in content.parts)
+def size_bytes(span: Span) -> int:
+    """What it says."""
+    return sum(map(len, (*span.input.parts, *span.output.parts)))
 
 
 def _away(closed: Closed) -> list[Away]:

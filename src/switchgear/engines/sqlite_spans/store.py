@@ -6,7 +6,7 @@ the same transaction. Readers have connections of their own, which see the last 
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +17,7 @@ from switchgear.engines.sqlite_spans.answering import aggregated
 from switchgear.engines.sqlite_spans.arriving import arrived_spans
 from switchgear.engines.sqlite_spans.failures import failures
 from switchgear.engines.sqlite_spans.finding import found_spans, found_traces
+from switchgear.engines.sqlite_spans.loading import Loading
 from switchgear.engines.sqlite_spans.measuring import scanned
 from switchgear.engines.sqlite_spans.reading import trace_number, whole_spans
 from switchgear.engines.sqlite_spans.schema import connect_reader, connect_writer
@@ -28,6 +29,7 @@ from switchgear.kernel.query import Aggregate, Doomed, Find, Found, Group, check
 from switchgear.kernel.span import Span
 
 _READERS: Final = 3
+_CANNOT_SEAL: Final = "spans cannot be sealed: DuckDB is not installed; pip install 'switchgear[duckdb]'"
 _Answer = TypeVar("_Answer")
 
 
@@ -41,6 +43,7 @@ class SqliteSpans:
         self._path = path
         self._segments = segments
         self._sealing: Sealing | None = None
+        self._loading: Loading | None = None
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="spans-read")
         self._idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         self._open: list[sqlite3.Connection] = []
@@ -51,6 +54,7 @@ class SqliteSpans:
         self._writer = await asyncio.to_thread(self._opened)
         if self._segments is not None:
             self._sealing = Sealing(self._path, self._writer, self._segments)
+            self._loading = Loading(self._path, self._writer, self._segments, self._sealing.turns)
 
     async def aclose(self) -> None:
         """Finish what was begun, and close the file."""
@@ -100,8 +104,19 @@ class SqliteSpans:
         """
         self._writing()
         if self._sealing is None:
-            raise OSError("spans cannot be sealed: DuckDB is not installed; pip install 'switchgear[duckdb]'")
+            raise OSError(_CANNOT_SEAL)
         return await asyncio.to_thread(self._sealing.turn, now_ns, before_ns)
+
+    async def load(self, spans: Iterable[Span], now_ns: int) -> int:
+        """Seal whole traces that are over without writing them first; how many spans were new.
+
+        ``spans`` is gone through in another thread; those of a trace should come near each other. Nothing that follows
+        arrivals sees them. Raises OSError.
+        """
+        self._writing()
+        if self._loading is None:
+            raise OSError(_CANNOT_SEAL)
+        return await asyncio.to_thread(self._loading.load, spans, now_ns)
 
     def _opened(self) -> Writer:
         with failures(self._path):

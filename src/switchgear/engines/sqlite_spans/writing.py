@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import json
@@ -82,8 +82,8 @@ class Writing:
                 new[owner] += 1
             if replace:
                 # What the next trace gives up is looked for in the tables.
-                self._bring_into_tables()
-        self._bring_into_tables()
+                self.bring_into_tables()
+        self.bring_into_tables()
         return new
 
     def finish(self) -> None:
@@ -124,7 +124,7 @@ class Writing:
         project = self._project(name[0])
         for kept in self._sealed.kept(place.name, trace, name):
             self._add_rows(project, trace, kept)
-        self._bring_into_tables()
+        self.bring_into_tables()
         set_state(self._connection, place.number, trace, "left")
         return True
 
@@ -139,6 +139,36 @@ class Writing:
         labels = [(project, label, away.number) for away in spans for label in away.labels]
         execute("DELETE FROM labels WHERE project = ? AND label = ? AND span = ?", labels)
         self._contents.drop_unused(project, {content for content, _ in links})
+
+    def numbered(self, name: Name, spans: Mapping[str, Span]) -> tuple[int, int, tuple[Kept, ...]] | None:
+        """All spans of a trace that is not known yet, with numbers of their own and of project and trace; else None."""
+        project = self._project(name[0])
+        if self._is_known(project, name[1]):
+            return None
+        outdone = self._counting.outdone_among(spans, None)
+        trace = self._trace_number()
+        return (
+            project,
+            trace,
+            tuple(
+                Kept(self._span_number(), span, counts=span.counted and span.span_id not in outdone)
+                for span in spans.values()
+            ),
+        )
+
+    def tell(self, project: int, trace: int, name: Name, spans: Sequence[Kept]) -> bool:
+        """A trace that lies sealed comes into its row, rollups and facets; False of one that became known meanwhile."""
+        # The number too may be somebody else's meanwhile: a transaction that was undone takes back all that are unused.
+        if self._is_known(project, name[1], trace):
+            return False
+        self._next_trace = max(self._next_trace or self._last("traces"), trace)
+        summary = new_summary(spans[0].span)
+        for kept in spans:
+            summary.add(kept.span, counts=kept.counts)
+            self._rollups.add(project, kept.span, 1, counts=kept.counts)
+            self._facets.add(project, kept.span, 1)
+        self._keep_trace(project, trace, name, summary)
+        return True
 
     def last_span(self) -> int:
         """The number of the span that was written last."""
@@ -249,6 +279,10 @@ class Writing:
             summary.add(kept.span, counts=kept.counts)
         return summary
 
+    def _is_known(self, project: int, trace_id: str, trace: int = 0) -> bool:
+        find = "SELECT 1 FROM traces WHERE id = ? OR project = ? AND trace_id = ?"
+        return self._connection.execute(find, (trace, project, trace_id)).fetchone() is not None
+
     def _known(self, trace: int, span_ids: Iterable[str]) -> list[str]:
         execute = self._connection.execute
         find = "SELECT 1 FROM spans WHERE trace = ? AND span_id = ?"
@@ -264,7 +298,8 @@ class Writing:
         times = (summary.started_ns, summary.last_started_ns, summary.ended_ns)
         self._traces.append((trace, project, name[1], *times, pack(summary)))
 
-    def _bring_into_tables(self) -> None:
+    def bring_into_tables(self) -> None:
+        """What was collected, but for rollups and facets."""
         execute: Callable[..., object] = self._connection.executemany
         execute(INSERT, self._spans)
         execute("INSERT INTO details (span, data) VALUES (?, ?)", self._details)
