@@ -1,10 +1,12 @@
 """Filters as DuckDB's SQL on the rows ``s`` of segments; every value is bound."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from switchgear.engines.sqlite_spans.columns import TEXTS
 from switchgear.engines.sqlite_spans.facets import note_label, tag_label
 from switchgear.engines.sqlite_spans.questions import Condition, value_of
+from switchgear.engines.sqlite_spans.sealed_tables import Segment
 from switchgear.kernel.query import (
     Compare,
     Either,
@@ -33,9 +35,14 @@ def words_of(where: Filter | None) -> list[str]:
     return list(dict.fromkeys(_words(where))) if where is not None else []
 
 
-def within(window: Window, where: Filter | None) -> Condition:
-    """The spans of a window that fit; files are those of the window's project alone."""
-    found = Condition("s.started_ns >= ? AND s.started_ns < ?", [window.since_ns, window.until_ns])
+def within(window: Window, where: Filter | None, segments: Sequence[Segment]) -> Condition:
+    """The spans of a window that fit; segments are those of the window's project alone."""
+    found = Condition("true")
+    # Of a segment that lies wholly within the window no time need be looked at.
+    if any(each.first_ns < window.since_ns for each in segments):
+        found = Condition("s.started_ns >= ?", [window.since_ns])
+    if any(each.last_ns >= window.until_ns for each in segments):
+        found = Condition(f"{found.sql} AND s.started_ns < ?", [*found.bound, window.until_ns])
     if where is not None:
         inner = _condition(where, words_of(where))
         found.sql += f" AND {inner.sql}"
@@ -61,9 +68,7 @@ def _condition(where: Filter, said: list[str]) -> Condition:
         case Compare():
             return _comparison(where)
         case OneOf():
-            marks = ", ".join("?" * len(where.values))
-            sql = f"coalesce({value_of(where.field)} IN ({marks}), false)" if marks else "false"
-            return Condition(sql, list(where.values))
+            return _one_of(where)
         case StartsWith():
             return Condition(f"starts_with({value_of(where.field)}, ?)", [where.prefix])
         case Tagged():
@@ -82,7 +87,20 @@ def _condition(where: Filter, said: list[str]) -> Condition:
             return Condition(f"(NOT {inner.sql})", inner.bound)
 
 
+def _one_of(where: OneOf) -> Condition:
+    if not where.values:
+        return Condition("false")
+    marks = ", ".join("?" * len(where.values))
+    if where.field in TEXTS and "" not in where.values:
+        return Condition(f"(s.{where.field} IS NOT NULL AND s.{where.field} IN ({marks}))", list(where.values))
+    return Condition(f"coalesce({value_of(where.field)} IN ({marks}), false)", list(where.values))
+
+
 def _comparison(where: Compare) -> Condition:
+    if where.field in TEXTS and where.op == "==":
+        # On the bare column, so that DuckDB passes over what cannot have the value; a text that is empty is NULL.
+        told = f"(s.{where.field} IS NOT NULL AND s.{where.field} = ?)"
+        return Condition(told, [where.value]) if where.value else Condition(f"(s.{where.field} IS NULL)")
     value = value_of(where.field)
     if where.op == "!=":
         return Condition(f"({value} IS DISTINCT FROM ?)", [where.value])

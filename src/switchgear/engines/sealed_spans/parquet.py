@@ -23,9 +23,10 @@ class Parquet:
     def __init__(self, spill: Path) -> None:
         config: dict[str, Any] = {"threads": 1, "memory_limit": _MEMORY, "temp_directory": str(spill)}
         self._engine = duckdb.connect(":memory:", config=config)
-        self._engine.execute("SET parquet_metadata_cache = true")
+        # Of all connections: each question has one of its own.
+        self._engine.execute("SET GLOBAL parquet_metadata_cache = true")
         # A column's type is known only when all of its objects were looked at.
-        self._engine.execute("SET pandas_analyze_sample = 1000000")
+        self._engine.execute("SET GLOBAL pandas_analyze_sample = 1000000")
 
     def close(self) -> None:
         self._engine.close()

@@ -69,9 +69,11 @@ class SealedSpans:
         if not segments:
             return hot
         rows = {(row.started_ns, row.trace_id, row.span_id): row for row in hot.spans}
-        for some in _nearest_first(question, segments, rows, more=bool(hot.after)):
-            rows |= {(row.started_ns, row.trace_id, row.span_id): row for row in self._spans(question, some)}
-        places, after = _page(question, rows, more=bool(hot.after))
+        numbers_of: dict[tuple[int, str, str], int] = dict.fromkeys(rows, 0)
+        for some in _nearest_first(question, segments, numbers_of, more=bool(hot.after)):
+            numbers_of |= self._span_places(question, some)
+        places, after = _page(question, numbers_of, more=bool(hot.after))
+        rows |= self._shown([(place[0], numbers_of[place]) for place in places if place not in rows], segments)
         return Found(spans=tuple(rows[place] for place in places), after=after)
 
     def scan(self, connection: sqlite3.Connection, question: Aggregate, segments: Sequence[Segment]) -> list[Group]:
@@ -82,7 +84,7 @@ class SealedSpans:
         rows = connection.execute(
             f"SELECT {shown} FROM spans s JOIN traces t ON t.id = s.trace WHERE {hot.sql}", hot.bound
         ).fetchall()
-        fitting = conditions.within(question.window, question.where)
+        fitting = conditions.within(question.window, question.where, segments)
         told = f"SELECT {_quoted(names)} FROM {_source(self.folder, segments)} s WHERE {fitting.sql}"
         if rows:
             types = {name: CORE_TYPES[name] for name in names}
@@ -121,21 +123,34 @@ class SealedSpans:
         with self._parquet.cursor({}) as ask:
             return [trace for (trace,) in ask(sql, (user, limit))]
 
-    def _spans(self, question: Find, segments: Sequence[Segment]) -> list[SpanRow]:
-        """One more than the page has room for."""
-        fitting = conditions.within(question.window, question.where)
+    def _span_places(self, question: Find, segments: Sequence[Segment]) -> dict[tuple[int, str, str], int]:
+        """Starts, ids and numbers of spans that fit, one more than the page has room for."""
+        fitting = conditions.within(question.window, question.where, segments)
         down, less = ("DESC", "<") if question.newest_first else ("ASC", ">")
         if question.after:
             fitting.sql += f" AND (s.started_ns, s.trace_id, s.span_id) {less} (?, ?, ?)"
             fitting.bound += place_of(question.after, 3)
-        order = ", ".join(f"s.{name} {down}" for name in ("started_ns", "trace_id", "span_id"))
         sql = (
-            f"SELECT {SHOWN}, s.child_count FROM {_source(self.folder, segments)} s WHERE {fitting.sql} "
-            f"ORDER BY {order} LIMIT ?"
+            f"SELECT s.started_ns, s.trace_id, s.span_id, s.id FROM {_source(self.folder, segments)} s "
+            f"WHERE {fitting.sql} ORDER BY 1 {down}, 2 {down}, 3 {down} LIMIT ?"
         )
         with self._parquet.cursor(self._said(question.where, segments)) as ask:
             rows = ask(sql, (*fitting.bound, question.limit + 1))
-        return [span_row(_SPAN_NAMES, row) for row in rows]
+        return {(started_ns, trace_id, span_id): number for started_ns, trace_id, span_id, number in rows}
+
+    def _shown(
+        self, spans: Sequence[tuple[int, int]], segments: Sequence[Segment]
+    ) -> dict[tuple[int, str, str], SpanRow]:
+        """Spans by their starts and numbers: the many columns of a list are read of these few alone."""
+        if not spans:
+            return {}
+        times = [started_ns for started_ns, _ in spans]
+        some = [each for each in segments if each.first_ns <= max(times) and each.last_ns >= min(times)]
+        marks = ", ".join("?" * len(spans))
+        sql = f"SELECT {SHOWN}, s.child_count FROM {_source(self.folder, some)} s WHERE s.id IN ({marks})"
+        with self._parquet.cursor({}) as ask:
+            rows = [span_row(_SPAN_NAMES, row) for row in ask(sql, [number for _, number in spans])]
+        return {(row.started_ns, row.trace_id, row.span_id): row for row in rows}
 
     def _traces(self, connection: sqlite3.Connection, question: Find, segments: Sequence[Segment]) -> Found:
         hot = found_traces(connection, question)
@@ -151,7 +166,7 @@ class SealedSpans:
 
     def _trace_places(self, question: Find, segments: Sequence[Segment]) -> list[tuple[int, str]]:
         """Starts and ids of traces with a span that fits, one more than the page has room for."""
-        fitting = conditions.within(question.window, question.where)
+        fitting = conditions.within(question.window, question.where, segments)
         if question.where is None:
             # Those that began within the window are known from their own table.
             fitting.sql += " AND s.trace_started_ns < ?"
@@ -170,11 +185,11 @@ class SealedSpans:
     def _said(self, where: Filter | None, segments: Sequence[Segment]) -> Tables:
         """For each word that is asked for, which spans say it."""
         said = words_of(where)
-        files = [Files(self.folder, segment.name).words for segment in segments]
-        return {
-            said_table(word, said): numbers([number for path in files for number in spans_that_say(path, word)])
-            for word in said
-        }
+        found: dict[str, list[int]] = {word: [] for word in said}
+        for segment in segments if said else ():
+            for word, spans in zip(said, spans_that_say(Files(self.folder, segment.name).words, said), strict=True):
+                found[word] += spans
+        return {said_table(word, said): numbers(found[word]) for word in said}
 
     def _parts(self, path: Path, wanted: list[int]) -> dict[int, bytes]:
         if not wanted:
@@ -193,6 +208,9 @@ def _nearest_first(
     ``found`` grows meanwhile; ``more``: the tables have more than they told.
     """
     newest = question.newest_first
+    if question.after:
+        cursor_ns = int(question.after.split(".")[0])
+        segments = [each for each in segments if (each.first_ns <= cursor_ns if newest else each.last_ns >= cursor_ns)]
     waiting = sorted(segments, key=lambda each: each.last_ns if newest else each.first_ns, reverse=newest)
     count = 1
     while waiting:

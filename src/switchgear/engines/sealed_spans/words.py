@@ -32,8 +32,8 @@ def write_words(path: Path, texts: Iterable[tuple[int, str]], links: Iterable[tu
         connection.execute("COMMIT")
 
 
-def spans_that_say(path: Path, word: str) -> list[int]:
-    """Numbers of spans. Raises OSError."""
+def spans_that_say(path: Path, words: Iterable[str]) -> list[list[int]]:
+    """Numbers of the spans that say each word. Raises OSError."""
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     with failures(path), closing(sqlite3.connect(uri, uri=True)) as connection:
-        return [number for (number,) in connection.execute(_SAID, (f'"{word}"',))]
+        return [[number for (number,) in connection.execute(_SAID, (f'"{word}"',))] for word in words]
