@@ -1,18 +1,16 @@
 """Spans in the order in which they arrived: their numbers grow, and one thread gives them.
 
-A number is given twice only when the newest spans are deleted and the process then starts again; a position that is
-beyond the last span is therefore taken for the last one.
+A position beyond the last span, which an older copy of the file may have, is taken for the last one.
 """
 
 import sqlite3
 from typing import Final
 
+from switchgear.engines.sqlite_spans.numbers import LAST_SPAN
 from switchgear.engines.sqlite_spans.reading import whole_spans
 from switchgear.kernel.ports import Arrived
 from switchgear.kernel.span import Span
 
-_LAST: Final = "SELECT max(coalesce((SELECT max(id) FROM spans), 0), coalesce((SELECT max(span) FROM marks), 0))"
-"""Numbers of spans that were sealed meanwhile are not given again."""
 _NEXT: Final = (
     "SELECT s.id, s.trace, s.span_id, p.name, t.trace_id FROM spans s JOIN traces t ON t.id = s.trace "
     "JOIN projects p ON p.id = s.project WHERE s.id > ? ORDER BY s.id LIMIT ?"
@@ -23,7 +21,7 @@ _VALUE_BYTES: Final = 32
 
 def arrived_spans(connection: sqlite3.Connection, after: int, most: int, most_bytes: int) -> Arrived:
     """Those behind a position, up to both bounds."""
-    (last,) = connection.execute(_LAST).fetchone()
+    (last,) = connection.execute(LAST_SPAN).fetchone()
     newest = int(last)
     position = min(after, newest)
     spans: list[Span] = []

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from switchgear.engines.sqlite_spans.columns import COLUMNS
+from switchgear.engines.sqlite_spans.numbers import NUMBER_TABLES
 from switchgear.engines.sqlite_spans.rollups import CELL_COLUMNS, SERIES
-from switchgear.engines.sqlite_spans.sealed_tables import SEALED_TABLES
+from switchgear.engines.sqlite_spans.sealed_tables import LEFT_BY_TRACE, SEALED_TABLES
 
 _APPLICATION_ID: Final = 0x53774754
 """So that another program's file is not taken for ours."""
@@ -73,7 +74,7 @@ CREATE TABLE chores (name TEXT PRIMARY KEY) WITHOUT ROWID;
 INSERT INTO chores (name) VALUES ('wipe');
 """
 """What is to be done when there is time; words that older versions left behind are wiped once."""
-_STEPS: Final = (_FIRST, _CHORES, SEALED_TABLES)
+_STEPS: Final = (_FIRST, _CHORES, SEALED_TABLES, NUMBER_TABLES + LEFT_BY_TRACE)
 """Each brings a file to the next version. A step that was released stays as it is."""
 VERSION: Final = len(_STEPS)
 

@@ -3,7 +3,7 @@
 A trace lies wholly in the tables, or wholly in one segment. Table ``sealed`` names the traces that a segment's files
 hold, and what became of each: only one that is ``here`` is read there; ``left`` lies in the tables (still, or again);
 ``erased`` and ``aged`` were deleted. ``marks`` holds which span was the last at which time, so that nothing that was
-written lately is taken for closed; span numbers go on behind the last of them.
+written lately is taken for closed.
 """
 
 import sqlite3
@@ -29,6 +29,7 @@ CREATE TABLE sealed (
 CREATE UNIQUE INDEX sealed_by_trace ON sealed (trace) WHERE state = 'here';
 CREATE TABLE marks (at_ns INTEGER PRIMARY KEY, span INTEGER NOT NULL);
 """
+LEFT_BY_TRACE: Final = "CREATE INDEX left_by_trace ON sealed (trace) WHERE state = 'left';"
 State = Literal["here", "left", "erased", "aged"]
 WITHOUT_DUCKDB: Final = (
     "these spans are sealed, and DuckDB, which reads them, is not installed: pip install 'switchgear[duckdb]', "
@@ -126,6 +127,11 @@ def segments_for(connection: sqlite3.Connection, question: Find | Aggregate) -> 
 
 def set_state(connection: sqlite3.Connection, segment: int, trace: int, state: State) -> None:
     connection.execute("UPDATE sealed SET state = ? WHERE segment = ? AND trace = ?", (state, segment, trace))
+
+
+def forget_left(connection: sqlite3.Connection, trace: int, state: State) -> None:
+    """A trace is deleted: no file is to keep what it once held of it."""
+    connection.execute("UPDATE sealed SET state = ? WHERE trace = ? AND state = 'left'", (state, trace))
 
 
 def _gone(connection: sqlite3.Connection, segment: int) -> tuple[int, ...]:

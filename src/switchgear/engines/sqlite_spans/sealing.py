@@ -43,6 +43,8 @@ SELECT p.name, t.project, t.id, t.trace_id, t.started_ns, z.spans, 0
 FROM sealed z JOIN traces t ON t.id = z.trace JOIN projects p ON p.id = t.project
 WHERE z.segment = ? AND z.state = 'here' ORDER BY t.id
 """
+_STATE_AT_FIRST: Final = "iif(EXISTS (SELECT 1 FROM traces t WHERE t.id = ?), 'left', 'erased')"
+"""A trace may have been deleted while its file was written."""
 
 
 class Segments(Sealed, Protocol):
@@ -253,8 +255,8 @@ def name_segment(connection: sqlite3.Connection, place: Place, name: str, traces
         (place.number, place.project_number, name, min(times), max(times)),
     )
     connection.executemany(
-        "INSERT INTO sealed (segment, trace, spans, state) VALUES (?, ?, ?, 'left')",
-        [(place.number, closed.trace, len(closed.spans)) for closed in traces],
+        f"INSERT INTO sealed (segment, trace, spans, state) VALUES (?, ?, ?, {_STATE_AT_FIRST})",
+        [(place.number, closed.trace, len(closed.spans), closed.trace) for closed in traces],
     )
 
 

@@ -11,6 +11,7 @@ from switchgear.engines.sqlite_spans.columns import INSERT, Value, row_of
 from switchgear.engines.sqlite_spans.contents import Contents
 from switchgear.engines.sqlite_spans.counting import Counting
 from switchgear.engines.sqlite_spans.facets import Facets, labels_of
+from switchgear.engines.sqlite_spans.numbers import Numbers
 from switchgear.engines.sqlite_spans.packing import Details, Packer, encoded, events_of, usage_numbers
 from switchgear.engines.sqlite_spans.reading import Kept, bare_spans, whole_spans
 from switchgear.engines.sqlite_spans.rollups import Rollups
@@ -20,6 +21,7 @@ from switchgear.engines.sqlite_spans.sealed_tables import (
     Sealed,
     State,
     WithoutDuckDb,
+    forget_left,
     segment_of,
     set_state,
 )
@@ -50,8 +52,7 @@ class Writing:
         self._packer = Packer()
         self._counting = Counting(connection, self._rollups)
         self._projects: dict[str, int] = {}
-        self._next_trace = 0
-        self._next_span = 0
+        self._numbers = Numbers(connection)
         self._spans: list[tuple[Value, ...]] = []
         self._details: list[tuple[int, bytes]] = []
         self._links: list[tuple[int, int]] = []
@@ -64,7 +65,7 @@ class Writing:
         self._rollups.forget()
         self._facets.forget()
         self._projects.clear()
-        self._next_trace = self._next_span = 0
+        self._numbers.forget()
         for rows in (self._spans, self._details, self._links, self._labels, self._traces):
             rows.clear()
 
@@ -90,6 +91,7 @@ class Writing:
         """What is written once for all requests of a transaction."""
         self._rollups.write(self._connection)
         self._facets.write(self._connection)
+        self._numbers.keep()
 
     def delete(self, traces: Iterable[tuple[int, int, Name]], *, state: State = "erased") -> int:
         """Delete whole traces (numbers of project and trace, and names); rollups stay. How many spans.
@@ -99,6 +101,7 @@ class Writing:
         count = 0
         sealed: dict[tuple[int, str], dict[int, Name]] = {}
         for project, trace, name in traces:
+            forget_left(self._connection, trace, state)
             place = segment_of(self._connection, trace)
             if place is not None:
                 sealed.setdefault((place.number, place.name), {})[trace] = name
@@ -172,7 +175,7 @@ class Writing:
 
     def last_span(self) -> int:
         """The number of the span that was written last."""
-        return self._next_span or self._last("spans")
+        return self._numbers.last("spans")
 
     def _delete_sealed(self, segment: int, file: str, names: dict[int, Name], state: State) -> int:
         if self._sealed is None:
@@ -191,7 +194,7 @@ class Writing:
         row = self._connection.execute(
             "SELECT id, summary FROM traces WHERE project = ? AND trace_id = ?", (project, name[1])
         ).fetchone()
-        trace = self._trace_number() if row is None else int(row[0])
+        trace = self._numbers.next("traces") if row is None else int(row[0])
         if row is not None and not self.bring_back(trace, name):
             self._log.warning("%d spans of trace %s are left out: %s", len(fresh), name[1], WITHOUT_DUCKDB)
             return []
@@ -216,7 +219,7 @@ class Writing:
         return owners
 
     def _add(self, project: int, trace: int, span: Span, summary: Summary, *, counts: bool) -> None:
-        self._add_rows(project, trace, Kept(self._span_number(), span, counts=counts))
+        self._add_rows(project, trace, Kept(self._numbers.next("spans"), span, counts=counts))
         summary.add(span, counts=counts)
         self._rollups.add(project, span, 1, counts=counts)
         self._facets.add(project, span, 1)
@@ -251,8 +254,6 @@ class Writing:
         details = kept.details
         assert details is not None
         contents = details.contents()
-        # Who follows arrivals would miss a span that took the number of the last one.
-        self._next_span = self._next_span or self._last("spans")
         execute, number = self._connection.execute, kept.number
         execute("DELETE FROM spans WHERE id = ?", (number,))
         execute("DELETE FROM details WHERE span = ?", (number,))
@@ -317,17 +318,3 @@ class Writing:
             (known,) = self._connection.execute("SELECT id FROM projects WHERE name = ?", (name,)).fetchone()
             self._projects[name] = int(known)
         return int(known)
-
-    def _trace_number(self) -> int:
-        self._next_trace = (self._next_trace or self._last("traces")) + 1
-        return self._next_trace
-
-    def _span_number(self) -> int:
-        self._next_span = (self._next_span or self._last("spans")) + 1
-        return self._next_span
-
-    def _last(self, table: str) -> int:
-        (last,) = self._connection.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()
-        # Spans that were sealed or deleted may have had the highest numbers: a mark stands above all that are closed.
-        marked = "SELECT coalesce(max(span), 0) FROM marks" if table == "spans" else "SELECT 0"
-        return max(int(last), int(self._connection.execute(marked).fetchone()[0]))
