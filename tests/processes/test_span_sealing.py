@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from switchgear.app.span_export import folder_of
 from switchgear.app.spans import open_sqlite
 from switchgear.config.loading import parse
 from switchgear.kernel.clock import FrozenClock
 from switchgear.processes.span_sealing import SpanSealing
 from switchgear.testing.trace_store_samples import sample
+from switchgear.traces.export.counts import ExportCounts
+from switchgear.traces.export.positions import KeptPosition
 
 
 @pytest.mark.parametrize(("hours", "sealed"), [(48, 1), (72, 0), (0, 0)])
@@ -19,12 +22,55 @@ async def test_a_trace_is_sealed_when_nothing_came_for_some_hours(tmp_path: Path
     clock = FrozenClock()
     store = await open_sqlite(tmp_path / "traces.db")
     try:
-        sealing = SpanSealing(store, lambda: config, clock)
+        sealing = SpanSealing(store, lambda: config, ExportCounts(), clock)
         await store.write([sample(1, 1)])
         assert await sealing.turn() == 0
         clock.advance(49 * 3600)
         await store.write([sample(2, 2)])
         assert await sealing.turn() == sealed
         assert len(list((tmp_path / "traces.sealed").rglob("*.core.parquet"))) == sealed
+    finally:
+        await store.aclose()
+
+
+async def test_what_a_collector_is_still_to_have_is_not_sealed_and_that_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = str(tmp_path / "traces.db")
+    text = f"""
+providers: {{sim: {{kind: simulator}}}}
+traces:
+  path: {path}
+  seal_after_hours: 24
+  export: {{near: {{endpoint: "http://a"}}, far: {{endpoint: "http://b"}}, new: {{endpoint: "http://c"}}}}
+"""
+    config = [parse(text, "switchgear.yaml", {})]
+    clock, counts = FrozenClock(), ExportCounts()
+    near, far, _ = (KeptPosition(folder_of(path), name) for name in config[0].traces.export)
+    near.make_room()
+    store = await open_sqlite(Path(path))
+    try:
+        sealing = SpanSealing(store, lambda: config[0], counts, clock)
+        await store.write([sample(1, 1)])
+        await store.write([sample(2, 2), sample(2, 3)])
+        await store.write([sample(3, 4)])
+        near.commit(4)
+        far.commit(2)
+        assert await sealing.turn() == 0
+        clock.advance(25 * 3600)
+        assert await sealing.turn() == 1
+        assert "3 spans" not in caplog.text
+        assert "2 spans are old enough to be sealed, and wait in the tables for the collector far" in caplog.text
+        assert 'switchgear_span_export_unsealed{collector="far"} 2\n' in counts.exposition()
+        assert (await store.arrived(2, 10, 1_000_000)).spans != ()
+        far.commit(3)
+        assert await sealing.turn() == 2
+        (tmp_path / "traces.db.exports" / "far.json").write_text("broken")
+        assert await sealing.turn() == 0
+        await store.write([sample(4, 5)])
+        config[0] = parse(text.replace("far", "other"), "switchgear.yaml", {})
+        near.commit(4)
+        assert await sealing.turn() == 1
+        assert 'switchgear_span_export_unsealed{collector="far"} 0\n' in counts.exposition()
     finally:
         await store.aclose()

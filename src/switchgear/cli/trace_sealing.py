@@ -6,10 +6,13 @@ from pathlib import Path
 
 import typer
 
+from switchgear.app.span_export import folder_of
+from switchgear.app.span_sealing import SealedNow, seal_closed
 from switchgear.app.spans import open_sqlite
 from switchgear.cli.settings import glanced_config
 from switchgear.cli.trace_options import SealTracesOptions
 from switchgear.config import read_environment
+from switchgear.config.traces import Traces
 from switchgear.engines.sqlite_spans.schema import is_open_elsewhere
 from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import BadRequest, ConfigError
@@ -28,16 +31,18 @@ def seal(options: SealTracesOptions) -> None:
     if is_open_elsewhere(path):
         raise ConfigError(f"{path} is open: the control process seals hourly by itself; stop it to seal now")
     try:
-        count = asyncio.run(_sealed(path, now_ns, before_ns))
+        sealed = asyncio.run(_sealed(settings, now_ns, before_ns))
     except OSError as error:
         raise ConfigError(str(error)) from error
-    typer.echo(f"{count} spans were sealed")
+    typer.echo(f"{sealed.spans} spans were sealed")
+    for name, count in sealed.held.items():
+        typer.echo(f"{count} wait for the collector {name} to take them, or to be taken out of traces.export")
 
 
-async def _sealed(path: Path, now_ns: int, before_ns: int) -> int:
-    store = await open_sqlite(path)
+async def _sealed(settings: Traces, now_ns: int, before_ns: int) -> SealedNow:
+    store = await open_sqlite(Path(settings.path))
     try:
-        return await store.seal(now_ns, before_ns)
+        return await seal_closed(store, folder_of(settings.path), settings.export, now_ns, before_ns)
     finally:
         await store.aclose()
 

@@ -1,6 +1,5 @@
 """Traces that are older than their project wants them kept are deleted, once an hour."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import Final
@@ -9,8 +8,8 @@ from switchgear.config import Config
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.ports import TraceStore
 from switchgear.kernel.query import Doomed
+from switchgear.processes.hourly import hourly
 
-_PAUSE_SECONDS: Final = 3600.0
 _DAY_NS: Final = 86_400_000_000_000
 NO_PROJECT: Final = "default"
 """Where spans are that came under no key, or under one without a project."""
@@ -27,12 +26,7 @@ class SpanRetention:
 
     async def run(self) -> None:
         """Delete until cancelled."""
-        while True:
-            try:
-                await self.turn()
-            except OSError as error:
-                self._log.warning("old traces cannot be deleted, and are tried again in an hour: %s", error)
-            await asyncio.sleep(_PAUSE_SECONDS)
+        await hourly(self.turn, self._log, "old traces cannot be deleted")
 
     async def turn(self) -> int:
         """Delete what is too old now; how many spans. Raises OSError."""

@@ -39,7 +39,11 @@ class SpanRounds:
         keeper = SpanKeeper(self.journal, store, clock, dialects(), lambda: call_rules(self.config()), self.spans.masks)
         drift = drift_work(store, self.database, clock, self.ids)
         # A server's store has room enough of its own.
-        sealing = (SpanSealing(store, self.config, clock).run(),) if isinstance(store, SqliteSpans) else ()
+        sealing = (
+            (SpanSealing(store, self.config, self.spans.exported, clock).run(),)
+            if isinstance(store, SqliteSpans)
+            else ()
+        )
         return (
             *sealing,
             keeper.run(),

@@ -1,43 +1,52 @@
 """Traces to which nothing is written any more are sealed, once an hour."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import Final
 
+from switchgear.app.span_export import folder_of
+from switchgear.app.span_sealing import seal_closed
 from switchgear.config import Config
 from switchgear.engines.sqlite_spans import SqliteSpans
 from switchgear.kernel.clock import Clock
+from switchgear.processes.hourly import hourly
+from switchgear.traces.export.counts import ExportCounts
 
-_PAUSE_SECONDS: Final = 3600.0
 _HOUR_NS: Final = 3_600_000_000_000
 
 
 class SpanSealing:
-    """Seals what is closed in a store of spans."""
+    """Seals what is closed in a store of spans, and what all collectors have."""
 
-    def __init__(self, store: SqliteSpans, config: Callable[[], Config], clock: Clock) -> None:
+    def __init__(self, store: SqliteSpans, config: Callable[[], Config], counts: ExportCounts, clock: Clock) -> None:
         self._store = store
         self._config = config
+        self._counts = counts
         self._clock = clock
+        self._folder = folder_of(config().traces.path)
         self._log = logging.getLogger("switchgear.traces")
 
     async def run(self) -> None:
         """Seal until cancelled."""
-        while True:
-            try:
-                await self.turn()
-            except OSError as error:
-                self._log.warning("closed traces are not sealed, which is tried again in an hour: %s", error)
-            await asyncio.sleep(_PAUSE_SECONDS)
+        await hourly(self.turn, self._log, "closed traces are not sealed")
 
     async def turn(self) -> int:
         """Seal what is closed now; how many spans. Raises OSError."""
-        hours = self._config().traces.seal_after_hours
-        if not hours:
-            return 0
+        settings = self._config().traces
         now_ns = self._clock.wall_ns()
-        count = await self._store.seal(now_ns, now_ns - hours * _HOUR_NS)
-        if count:
-            self._log.info("%d spans were sealed", count)
-        return count
+        if not settings.seal_after_hours:
+            self._counts.hold({})
+            return 0
+        before_ns = now_ns - settings.seal_after_hours * _HOUR_NS
+        sealed = await seal_closed(self._store, self._folder, settings.export, now_ns, before_ns)
+        self._counts.hold(sealed.held)
+        for name, count in sealed.held.items():
+            self._log.warning(
+                "%d spans are old enough to be sealed, and wait in the tables for the collector %s to take them; "
+                "take it out of traces.export to let them go",
+                count,
+                name,
+            )
+        if sealed.spans:
+            self._log.info("%d spans were sealed", sealed.spans)
+        return sealed.spans

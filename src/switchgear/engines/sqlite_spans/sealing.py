@@ -107,14 +107,17 @@ class Sealing:
         self.turns = threading.Lock()
         """Held while files are written that no table names yet."""
 
-    def turn(self, now_ns: int, before_ns: int) -> int:
-        """Seal the traces to which nothing was written since ``before_ns``; how many spans. Raises OSError."""
+    def turn(self, now_ns: int, before_ns: int, until: int | None = None) -> int:
+        """Seal the traces to which nothing was written since ``before_ns``; how many spans. Raises OSError.
+
+        ``until``: none with a span behind this one.
+        """
         with self.turns, failures(self._path):
             self._writer.work(lambda connection, writing: _mark(connection, writing, now_ns, before_ns))
             with closing(connect_reader(self._path)) as connection:
                 self._renew(connection)
                 self._sweep(connection)
-                closed = _closed_traces(connection, before_ns)
+                closed = _closed_traces(connection, before_ns, until)
                 count = sum(self._seal(connection, batch) for batch in _batches(closed))
                 self._sweep(connection)
             return count
@@ -200,11 +203,17 @@ def _mark(connection: sqlite3.Connection, writing: Writing, now_ns: int, before_
     connection.execute(f"DELETE FROM marks WHERE at_ns < {old}", (before_ns,))
 
 
-def _closed_traces(connection: sqlite3.Connection, before_ns: int) -> list[_Trace]:
-    row = connection.execute("SELECT max(span) FROM marks WHERE at_ns <= ?", (before_ns,)).fetchone()
-    if row[0] is None:
-        return []
-    return [_Trace(*each) for each in connection.execute(_CLOSED, (row[0], MOST_SPANS, DAY_NS))]
+def last_closed(connection: sqlite3.Connection, before_ns: int) -> int:
+    """The last span that is known to have been written before; 0 where nothing is known."""
+    return int(
+        connection.execute("SELECT coalesce(max(span), 0) FROM marks WHERE at_ns <= ?", (before_ns,)).fetchone()[0]
+    )
+
+
+def _closed_traces(connection: sqlite3.Connection, before_ns: int, until: int | None) -> list[_Trace]:
+    closed = last_closed(connection, before_ns)
+    last = closed if until is None else min(closed, until)
+    return [_Trace(*each) for each in connection.execute(_CLOSED, (last, MOST_SPANS, DAY_NS))] if last else []
 
 
 def _batches(traces: Sequence[_Trace]) -> Iterator[list[_Trace]]:

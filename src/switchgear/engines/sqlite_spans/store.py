@@ -22,7 +22,7 @@ from switchgear.engines.sqlite_spans.measuring import scanned
 from switchgear.engines.sqlite_spans.reading import trace_number, whole_spans
 from switchgear.engines.sqlite_spans.schema import connect_reader, connect_writer
 from switchgear.engines.sqlite_spans.sealed_tables import Sealed, WithoutDuckDb, segment_of, segments_for
-from switchgear.engines.sqlite_spans.sealing import Sealing, Segments
+from switchgear.engines.sqlite_spans.sealing import Sealing, Segments, last_closed
 from switchgear.engines.sqlite_spans.writer import Writer
 from switchgear.kernel.ports import Arrivals, Arrived, TraceStore
 from switchgear.kernel.query import Aggregate, Doomed, Find, Found, Group, checked
@@ -97,15 +97,20 @@ class SqliteSpans:
             await asyncio.to_thread(self._sealing.tidy)
         return count
 
-    async def seal(self, now_ns: int, before_ns: int) -> int:
+    async def seal(self, now_ns: int, before_ns: int, until: int | None = None) -> int:
         """Seal the traces to which nothing was written since ``before_ns``, as far as that is known; how many spans.
 
-        It is known of the times at which this was called. Raises OSError.
+        It is known of the times at which this was called. ``until``: only traces all of whose spans arrived before that
+        position; None: any. Raises OSError.
         """
         self._writing()
         if self._sealing is None:
             raise OSError(_CANNOT_SEAL)
-        return await asyncio.to_thread(self._sealing.turn, now_ns, before_ns)
+        return await asyncio.to_thread(self._sealing.turn, now_ns, before_ns, until)
+
+    async def last_closed(self, before_ns: int) -> int:
+        """Behind the last span that was written before then, as far as that is known: a position. Raises OSError."""
+        return await self._read(lambda connection: last_closed(connection, before_ns))
 
     async def load(self, spans: Iterable[Span], now_ns: int) -> int:
         """Seal whole traces that are over without writing them first; how many spans were new.

@@ -1,5 +1,6 @@
 """What became of spans that were to go out, by collector, in Prometheus' text format."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -27,6 +28,12 @@ _NUMBERS: Final = (
         "How long ago the oldest span ended that is offered to it in vain; 0 while it takes what it is offered.",
         "lag_seconds",
     ),
+    (
+        "switchgear_span_export_unsealed",
+        "gauge",
+        "Spans that are old enough to be sealed, and are not because the collector is still to have them.",
+        "unsealed",
+    ),
 )
 
 
@@ -38,6 +45,7 @@ class Counted(Struct, kw_only=True):
     failed: int = 0
     waiting: int = 0
     lag_seconds: float = 0.0
+    unsealed: int = 0
 
 
 class ExportCounts:
@@ -49,6 +57,11 @@ class ExportCounts:
     def of(self, collector: str) -> Counted:
         """The counts of one, which go on where it is declared anew."""
         return self._counted.setdefault(collector, Counted())
+
+    def hold(self, held: Mapping[str, int]) -> None:
+        """How many spans are not sealed because of which collectors; those that are not named hold none."""
+        for name in {*self._counted, *held}:
+            self.of(name).unsealed = held.get(name, 0)
 
     def exposition(self) -> str:
         """All of it; nothing where there is no collector."""

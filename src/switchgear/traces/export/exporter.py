@@ -19,8 +19,8 @@ from switchgear.kernel.ports import Arrivals
 from switchgear.kernel.span import Span
 from switchgear.traces.export.collector import Answer, Collector
 from switchgear.traces.export.counts import Counted
+from switchgear.traces.export.positions import KeptPosition
 from switchgear.traces.export.telling import told
-from switchgear.traces.offsets import FileOffsets
 
 MOST_SPANS: Final = 512
 """In one request, as SDKs send them."""
@@ -35,7 +35,6 @@ POLL_SECONDS: Final = 0.5
 _SECOND_NS: Final = 1_000_000_000
 _SILENT_NS: Final = 60 * _SECOND_NS
 """Between two lines on spans that were refused."""
-_PLACE: Final = "spans"
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -55,8 +54,7 @@ class Exporter:
         self._arrivals = arrivals
         self._collector = collector
         self._order = order
-        self._folder = folder
-        self._offsets = FileOffsets(folder / f"{order.name}.json")
+        self._place = KeptPosition(folder, order.name)
         self._counted = counted
         self._clock = clock
         self._position: int | None = None
@@ -109,10 +107,10 @@ class Exporter:
 
     async def _begin(self) -> int:
         """Where it stood; at first behind all that is there. Raises OSError, and ValueError."""
-        position = (await asyncio.to_thread(self._offsets.load)).get(_PLACE)
+        position = await asyncio.to_thread(self._place.load)
         if position is None:
             position = (await self._arrivals.arrived(0, 0, 0)).newest
-            await asyncio.to_thread(self._folder.mkdir, 0o700, parents=True, exist_ok=True)
+            await asyncio.to_thread(self._place.make_room)
         else:
             self._kept = position
         self._position = position
@@ -163,7 +161,7 @@ class Exporter:
         if position is None or position == self._kept:
             return
         try:
-            self._offsets.commit({_PLACE: position})
+            self._place.commit(position)
             self._kept = position
         except OSError as error:
             # Spans go out once more after a restart; that is better than none.
