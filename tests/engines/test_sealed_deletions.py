@@ -1,5 +1,7 @@
 """Files of sealed spans keep nothing that was deleted, whatever happened to its trace before."""
 
+import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
@@ -20,6 +22,14 @@ class InTheMiddle(SealedSpans):
     """Has something happen between the reading of traces and the change of sides."""
 
     happens: Callable[[], None] | None = None
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.stopping = threading.Event()
+
+    def stop(self) -> None:
+        super().stop()
+        self.stopping.set()
 
     def write(self, place: Place, traces: Sequence[Closed]) -> str:
         name = super().write(place, traces)
@@ -110,3 +120,32 @@ async def test_a_number_is_never_given_again_whatever_was_deleted_before_a_resta
         await store.delete(Doomed(project="p", trace_ids=(f"{1:032x}", f"{2:032x}")))
         await store.aclose()
     assert positions == [2, 4, 6]
+
+
+async def test_a_store_that_is_closed_while_it_seals_gives_that_up_and_loses_nothing(tmp_path: Path) -> None:
+    path, segments = tmp_path / "traces.db", InTheMiddle(tmp_path / "traces.sealed")
+    closing = SqliteSpans(path, segments)
+    await closing.start()
+    await closing.write(spans())
+    begun, stopped = threading.Event(), threading.Event()
+
+    def happens() -> None:
+        begun.set()
+        stopped.wait()
+
+    segments.happens = happens
+    sealing = asyncio.create_task(closing.seal(1, 1))
+    await asyncio.to_thread(begun.wait)
+    # A deletion does not wait for the files.
+    assert await closing.delete(GONE) == 1
+    ended = asyncio.create_task(closing.aclose())
+    await asyncio.to_thread(segments.stopping.wait)
+    stopped.set()
+    await ended
+    with pytest.raises(OSError, match="was stopped"):
+        await sealing
+    store = SqliteSpans(path, SealedSpans(tmp_path / "traces.sealed"))
+    await store.start()
+    assert await store.seal(2, 2) == 4
+    assert users_in_files(tmp_path) == []
+    await store.aclose()

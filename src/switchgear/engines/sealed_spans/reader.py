@@ -1,6 +1,8 @@
 """Questions that sealed spans answer alone or together with those in the tables."""
 
+import errno
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -41,6 +43,10 @@ class SealedSpans:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._parquet = Parquet(folder / ".spill")
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        self._stopping.set()
 
     def close(self) -> None:
         self._parquet.close()
@@ -49,6 +55,8 @@ class SealedSpans:
         name = segment_name(place.project, place.project_number, place.day, place.number)
         rows = Rows()
         for closed in traces:
+            if self._stopping.is_set():
+                raise OSError(errno.ECANCELED, "sealing was stopped", name)
             rows.add(closed.trace, closed.started_ns, closed.spans)
         files = Files(self.folder, name)
         files.make_room()

@@ -5,6 +5,7 @@ all its traces still lie in the tables; then the traces change sides, some in ea
 between. Whatever a kill leaves is true: a trace is read on one side only, and files that no table names are removed.
 """
 
+import errno
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -58,6 +59,10 @@ class Segments(Sealed, Protocol):
         """Remove the files of all other segments. Raises OSError."""
         ...
 
+    def stop(self) -> None:
+        """Nothing more is written: what is being written fails soon. Raises nothing."""
+        ...
+
     def close(self) -> None:
         """Nothing more is asked."""
         ...
@@ -106,6 +111,7 @@ class Sealing:
         self._segments = segments
         self.turns = threading.Lock()
         """Held while files are written that no table names yet."""
+        self._stopping = threading.Event()
 
     def turn(self, now_ns: int, before_ns: int, until: int | None = None) -> int:
         """Seal the traces to which nothing was written since ``before_ns``; how many spans. Raises OSError.
@@ -119,18 +125,33 @@ class Sealing:
                 self._sweep(connection)
                 closed = _closed_traces(connection, before_ns, until)
                 count = sum(self._seal(connection, batch) for batch in _batches(closed))
+                # What was deleted meanwhile need not wait for the next turn.
+                self._renew(connection)
                 self._sweep(connection)
             return count
 
     def tidy(self) -> None:
-        """Remove segments in which nothing is left. Raises OSError."""
-        with self.turns, failures(self._path), closing(connect_reader(self._path)) as connection:
-            self._sweep(connection)
+        """Remove segments in which nothing is left, unless a turn does that at its end. Raises OSError."""
+        if not self.turns.acquire(blocking=False):
+            return
+        try:
+            with failures(self._path), closing(connect_reader(self._path)) as connection:
+                self._sweep(connection)
+        finally:
+            self.turns.release()
+
+    def stop(self) -> None:
+        """Give up the turn that is under way, and wait for its end; what it changed is true."""
+        self._stopping.set()
+        self._segments.stop()
+        with self.turns:
+            pass
 
     def _seal(self, connection: sqlite3.Connection, batch: Sequence[_Trace]) -> int:
         """One segment, or several where messages are large."""
         count, filled, size = 0, list[Closed](), 0
         for trace in batch:
+            self._go_on()
             closed = _whole(connection, trace)
             if closed is None:
                 continue
@@ -148,6 +169,7 @@ class Sealing:
         return sum(self._change_sides(place, some) for some in _portions(filled))
 
     def _change_sides(self, place: Place, traces: Sequence[Closed]) -> int:
+        self._go_on()
         away = [(closed, _away(closed)) for closed in traces]
 
         def change(connection: sqlite3.Connection, writing: Writing) -> int:
@@ -187,6 +209,10 @@ class Sealing:
                         set_state(connection, told[0].number, closed.trace, "here")
 
             self._writer.work(move)
+
+    def _go_on(self) -> None:
+        if self._stopping.is_set():
+            raise OSError(errno.ECANCELED, "sealing was stopped", str(self._path))
 
     def _kept(self, name: str, trace: _Trace) -> list[Kept]:
         return self._segments.kept(name, trace.trace, (trace.project, trace.trace_id))

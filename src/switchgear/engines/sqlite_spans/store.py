@@ -57,7 +57,10 @@ class SqliteSpans:
             self._loading = Loading(self._path, self._writer, self._segments, self._sealing.turns)
 
     async def aclose(self) -> None:
-        """Finish what was begun, and close the file."""
+        """Finish what was begun, but for sealing, which is given up; and close the file."""
+        if self._sealing is not None:
+            await asyncio.to_thread(self._sealing.stop)
+            self._sealing = None
         await asyncio.to_thread(self._readers.shutdown)
         for connection in self._open:
             connection.close()

@@ -65,32 +65,42 @@ class Writer:
         self._wiping = Wiping(connection)
         self._log = logging.getLogger("switchgear.traces")
         self._waiting: SimpleQueue[_Request] = SimpleQueue()
+        self._is_closing = False
+        self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="spans-write", daemon=True)
         self._thread.start()
 
     def write(self, spans: Sequence[Span], *, replace: bool) -> "Future[int]":
         """How many were new, once they are on the disk; OSError."""
         request = _Write(spans, replace)
-        self._waiting.put(request)
+        self._ask(request)
         return request.done
 
     def delete(self, doomed: Doomed) -> "Future[int | None]":
         """How many spans of some traces are gone; None when there was none left."""
         request = _Delete(doomed)
-        self._waiting.put(request)
+        self._ask(request)
         return request.done
 
     def work(self, work: "Callable[[sqlite3.Connection, Writing], _Done]") -> _Done:
         """What comes of some work in a transaction of its own, for another thread. Raises what it raises."""
         task = _Task(work)
-        self._waiting.put(task)
+        self._ask(task)
         return task.done.result()
 
     def close(self) -> None:
         """Finish all that waits, then close the file."""
-        self._waiting.put(_Stop())
+        with self._closing:
+            self._is_closing = True
+            self._waiting.put(_Stop())
         self._thread.join()
         self._connection.close()
+
+    def _ask(self, request: _Request) -> None:
+        with self._closing:
+            if self._is_closing:
+                raise OSError(f"{self._path} is being closed")
+            self._waiting.put(request)
 
     def _run(self) -> None:
         following: _Request | None = None
