@@ -11,9 +11,10 @@ import pytest
 from switchgear.engines.sealed_spans.reader import SealedSpans
 from switchgear.engines.sqlite_spans import SqliteSpans
 from switchgear.engines.sqlite_spans.sealing import Closed, Place
-from switchgear.kernel.query import Doomed
+from switchgear.kernel.query import Doomed, Find, Window
 from switchgear.kernel.span import Content, Span
-from switchgear.testing.trace_store_samples import sample
+from switchgear.testing.trace_store_contract import ALL
+from switchgear.testing.trace_store_samples import BEGIN_NS, sample
 
 GONE = Doomed(project="p", user="gone")
 
@@ -149,3 +150,30 @@ async def test_a_store_that_is_closed_while_it_seals_gives_that_up_and_loses_not
     assert await store.seal(2, 2) == 4
     assert users_in_files(tmp_path) == []
     await store.aclose()
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+async def test_a_file_that_is_broken_or_gone_holds_up_nothing_but_questions_about_it(
+    tmp_path: Path, store: SqliteSpans, caplog: pytest.LogCaptureFixture, *, is_gone: bool
+) -> None:
+    await store.write(spans())
+    await store.seal(1, 1)
+    later = BEGIN_NS + 86_400_000_000_000
+    await store.write([sample(50, 50, started_ns=later)])
+    (core,) = tmp_path.rglob("*.core.parquet")
+    core.write_bytes(b"not Parquet at all")
+    if is_gone:
+        core.unlink()
+    # What comes late for a trace in it is left out; what is written with it is not.
+    assert await store.write([sample(1, 100), sample(51, 51, started_ns=later)]) == 1
+    assert f"1 spans of trace {1:032x} are left out" in caplog.text
+    assert await store.seal(2, 2) == 2
+    assert await store.delete(Doomed(project="p", trace_ids=(f"{1:032x}",))) == 1
+    assert await store.seal(3, 3) == 0
+    assert len((await store.find(Find(window=Window(project="p", since_ns=later, until_ns=2**62)))).spans) == 2
+    with pytest.raises(OSError, match="sealed spans"):
+        await store.find(Find(window=ALL))
+    # And it goes when its time has come.
+    assert await store.delete(Doomed(project="p", before_ns=later)) == 4
+    assert len((await store.find(Find(window=ALL))).spans) == 2
+    assert len(list(tmp_path.rglob("*.payload.parquet"))) == 1

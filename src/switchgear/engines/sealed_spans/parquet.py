@@ -9,9 +9,19 @@ from typing import Any, Final
 import duckdb
 import numpy as np
 
+from switchgear.engines.sqlite_spans.sealed_tables import BrokenSegment
+
 _MEMORY: Final = "512MB"
 _CORE_ROWS: Final = 4_096
 _PAYLOAD_ROWS: Final = 2_048
+_SIGNS: Final = {
+    errno.ENOENT: ("No files found", "No such file"),
+    errno.ENOSPC: ("No space left",),
+    errno.EDQUOT: ("quota exceeded",),
+    errno.EMFILE: ("Too many open files",),
+    errno.EACCES: ("Permission denied",),
+}
+"""What an error says that has nothing to do with what is in a file."""
 Rows = Sequence[Sequence[Any]]
 Tables = dict[str, Mapping[str, Any]]
 """Arrays of columns, by table and column."""
@@ -40,9 +50,7 @@ class Parquet:
                     cursor.register(name, columns)
                 yield lambda sql, bound: cursor.execute(sql, list(bound)).fetchall()
             except duckdb.Error as error:
-                if "No files found" in str(error) or "No such file" in str(error):
-                    raise FileNotFoundError(errno.ENOENT, f"sealed spans are missing: {error}") from error
-                raise OSError(f"sealed spans cannot be read: {error}") from error
+                raise _failure(error) from error
 
     def write(self, path: Path, types: Mapping[str, str], rows: Rows) -> None:
         """Rows as a file of their columns. Raises OSError."""
@@ -52,6 +60,17 @@ class Parquet:
         sql = f"COPY (SELECT {told} FROM given) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {size})"
         with self.cursor({"given": arrays(types, rows)}) as ask:
             ask(sql, ())
+
+
+def _failure(error: duckdb.Error) -> OSError:
+    """What DuckDB says, told as what it means."""
+    told = next(iter(str(error).splitlines()), "")
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return OSError(errno.ENOMEM, f"sealed spans cannot be read or written: {told}")
+    for number, words in _SIGNS.items():
+        if any(each in told for each in words):
+            return OSError(number, f"sealed spans cannot be read or written: {told}")
+    return BrokenSegment(f"sealed spans cannot be read or written: {told}")
 
 
 def arrays(types: Mapping[str, str], rows: Rows) -> dict[str, Any]:

@@ -7,7 +7,7 @@ written lately is taken for closed.
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, Protocol
 
 from msgspec import Struct, structs
@@ -42,6 +42,10 @@ class WithoutDuckDb(ConfigError, OSError):
 
     def __init__(self) -> None:
         super().__init__(WITHOUT_DUCKDB)
+
+
+class BrokenSegment(OSError):
+    """Files of sealed spans do not hold what they should: asking again does not help."""
 
 
 _PROJECT: Final = "(SELECT p.id FROM projects p WHERE p.name = ?)"
@@ -127,6 +131,12 @@ def segments_for(connection: sqlite3.Connection, question: Find | Aggregate) -> 
 
 def set_state(connection: sqlite3.Connection, segment: int, trace: int, state: State) -> None:
     connection.execute("UPDATE sealed SET state = ? WHERE segment = ? AND trace = ?", (state, segment, trace))
+
+
+def count_of(connection: sqlite3.Connection, segment: int, traces: Iterable[int]) -> int:
+    """How many spans of some traces a segment took."""
+    find = "SELECT spans FROM sealed WHERE segment = ? AND trace = ?"
+    return sum(count for trace in traces for (count,) in connection.execute(find, (segment, trace)))
 
 
 def forget_left(connection: sqlite3.Connection, trace: int, state: State) -> None:

@@ -6,6 +6,7 @@ between. Whatever a kill leaves is true: a trace is read on one side only, and f
 """
 
 import errno
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from switchgear.engines.sqlite_spans.facets import labels_of
 from switchgear.engines.sqlite_spans.failures import failures
 from switchgear.engines.sqlite_spans.reading import Kept, whole_spans
 from switchgear.engines.sqlite_spans.schema import connect_reader
-from switchgear.engines.sqlite_spans.sealed_tables import Away, Sealed, segment_of, set_state
+from switchgear.engines.sqlite_spans.sealed_tables import Away, BrokenSegment, Sealed, segment_of, set_state
 from switchgear.engines.sqlite_spans.writer import Writer
 from switchgear.engines.sqlite_spans.writing import Writing
 from switchgear.kernel.span import Span
@@ -109,6 +110,7 @@ class Sealing:
         self._path = path
         self._writer = writer
         self._segments = segments
+        self._log = logging.getLogger("switchgear.traces")
         self.turns = threading.Lock()
         """Held while files are written that no table names yet."""
         self._stopping = threading.Event()
@@ -124,7 +126,7 @@ class Sealing:
                 self._renew(connection)
                 self._sweep(connection)
                 closed = _closed_traces(connection, before_ns, until)
-                count = sum(self._seal(connection, batch) for batch in _batches(closed))
+                count = sum(self._sealed(connection, batch) for batch in _batches(closed))
                 # What was deleted meanwhile need not wait for the next turn.
                 self._renew(connection)
                 self._sweep(connection)
@@ -146,6 +148,14 @@ class Sealing:
         self._segments.stop()
         with self.turns:
             pass
+
+    def _sealed(self, connection: sqlite3.Connection, batch: Sequence[_Trace]) -> int:
+        """How many spans; none where they cannot be told in files, so that the others are."""
+        try:
+            return self._seal(connection, batch)
+        except BrokenSegment as error:
+            self._log.error("%d traces of %s stay in the tables: %s", len(batch), batch[0].project, error)
+            return 0
 
     def _seal(self, connection: sqlite3.Connection, batch: Sequence[_Trace]) -> int:
         """One segment, or several where messages are large."""
@@ -189,9 +199,14 @@ class Sealing:
             living = [_Trace(*each) for each in connection.execute(_LIVING, (segment,))]
             if not living:
                 continue
-            filled = [
-                Closed(each.trace, each.trace_id, each.started_ns, 0, tuple(self._kept(name, each))) for each in living
-            ]
+            try:
+                filled = [
+                    Closed(each.trace, each.trace_id, each.started_ns, 0, tuple(self._kept(name, each)))
+                    for each in living
+                ]
+            except (BrokenSegment, FileNotFoundError) as error:
+                self._log.error("the sealed spans %s cannot be written anew: %s", name, error)
+                continue
             place = _place(connection, living[0])
             new_name = self._segments.write(place, filled)
 

@@ -18,9 +18,11 @@ from switchgear.engines.sqlite_spans.rollups import Rollups
 from switchgear.engines.sqlite_spans.sealed_tables import (
     WITHOUT_DUCKDB,
     Away,
+    BrokenSegment,
     Sealed,
     State,
     WithoutDuckDb,
+    count_of,
     forget_left,
     segment_of,
     set_state,
@@ -180,13 +182,18 @@ class Writing:
     def _delete_sealed(self, segment: int, file: str, names: dict[int, Name], state: State) -> int:
         if self._sealed is None:
             raise WithoutDuckDb
-        spans = self._sealed.bare(file, names)
+        try:
+            spans = self._sealed.bare(file, names)
+        except (BrokenSegment, FileNotFoundError) as error:
+            # What grows old, or is to be forgotten, must not stay because of it.
+            self._log.error("facets keep counting %d traces that are deleted: %s", len(names), error)
+            spans = []
         for kept in spans:
             self._facets.add(self._project(kept.span.project), kept.span, -1)
         for trace in names:
             set_state(self._connection, segment, trace, state)
             self._connection.execute("DELETE FROM traces WHERE id = ?", (trace,))
-        return len(spans)
+        return count_of(self._connection, segment, names)
 
     def _write_trace(self, name: Name, fresh: dict[str, tuple[int, Span]], *, replace: bool) -> list[int]:
         """Owners of the spans that were new."""
@@ -194,9 +201,8 @@ class Writing:
         row = self._connection.execute(
             "SELECT id, summary FROM traces WHERE project = ? AND trace_id = ?", (project, name[1])
         ).fetchone()
-        trace = self._numbers.next("traces") if row is None else int(row[0])
-        if row is not None and not self.bring_back(trace, name):
-            self._log.warning("%d spans of trace %s are left out: %s", len(fresh), name[1], WITHOUT_DUCKDB)
+        trace = self._trace_number() if row is None else int(row[0])
+        if row is not None and not self._is_in_tables(trace, name, len(fresh)):
             return []
         summary = None if row is None else unpack(row[1])
         owners = [owner for owner, _ in fresh.values()]
@@ -218,8 +224,22 @@ class Writing:
         self._keep_trace(project, trace, name, summary)
         return owners
 
+    def _is_in_tables(self, trace: int, name: Name, count: int) -> bool:
+        """Bring a trace back that is sealed; spans that came for one that never can be are left out, and told of.
+
+        Whoever sends would send them again for ever, and hold up all others.
+        """
+        try:
+            if self.bring_back(trace, name):
+                return True
+            reason = WITHOUT_DUCKDB
+        except (BrokenSegment, FileNotFoundError) as error:
+            reason = str(error)
+        self._log.error("%d spans of trace %s are left out: %s", count, name[1], reason)
+        return False
+
     def _add(self, project: int, trace: int, span: Span, summary: Summary, *, counts: bool) -> None:
-        self._add_rows(project, trace, Kept(self._numbers.next("spans"), span, counts=counts))
+        self._add_rows(project, trace, Kept(self._span_number(), span, counts=counts))
         summary.add(span, counts=counts)
         self._rollups.add(project, span, 1, counts=counts)
         self._facets.add(project, span, 1)
@@ -318,3 +338,9 @@ class Writing:
             (known,) = self._connection.execute("SELECT id FROM projects WHERE name = ?", (name,)).fetchone()
             self._projects[name] = int(known)
         return int(known)
+
+    def _trace_number(self) -> int:
+        return self._numbers.next("traces")
+
+    def _span_number(self) -> int:
+        return self._numbers.next("spans")
