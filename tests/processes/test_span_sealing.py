@@ -9,7 +9,7 @@ from switchgear.app.spans import open_sqlite
 from switchgear.config.loading import parse
 from switchgear.kernel.clock import FrozenClock
 from switchgear.processes.span_sealing import SpanSealing
-from switchgear.testing.trace_store_samples import sample
+from switchgear.testing.trace_store_samples import BEGIN_NS, sample
 from switchgear.traces.export.counts import ExportCounts
 from switchgear.traces.export.positions import KeptPosition
 
@@ -25,10 +25,26 @@ async def test_a_trace_is_sealed_when_nothing_came_for_some_hours(tmp_path: Path
         sealing = SpanSealing(store, lambda: config, ExportCounts(), clock)
         await store.write([sample(1, 1)])
         assert await sealing.turn() == 0
-        clock.advance(49 * 3600)
+        clock.advance(51 * 3600)
         await store.write([sample(2, 2)])
         assert await sealing.turn() == sealed
         assert len(list((tmp_path / "traces.sealed").rglob("*.core.parquet"))) == sealed
+    finally:
+        await store.aclose()
+
+
+async def test_what_began_on_a_day_is_sealed_when_the_day_is_over_or_there_is_enough_of_it(tmp_path: Path) -> None:
+    day_ns = 86_400_000_000_000
+    store = await open_sqlite(tmp_path / "traces.db")
+    try:
+        await store.write([sample(n, n) for n in range(1, 4)])
+        await store.write([sample(9, 9, project="q"), sample(8, 8, started_ns=BEGIN_NS + day_ns)])
+        noon_ns = BEGIN_NS + day_ns // 2
+        assert await store.seal(noon_ns, noon_ns, fewest=4) == 0
+        assert await store.seal(noon_ns, noon_ns, fewest=3) == 3
+        assert await store.seal(BEGIN_NS + day_ns, BEGIN_NS + day_ns, fewest=4) == 1
+        assert await store.seal(BEGIN_NS + 2 * day_ns, BEGIN_NS + 2 * day_ns, fewest=4) == 1
+        assert len(list(tmp_path.rglob("*.core.parquet"))) == 3
     finally:
         await store.aclose()
 
@@ -57,7 +73,7 @@ traces:
         near.commit(4)
         far.commit(2)
         assert await sealing.turn() == 0
-        clock.advance(25 * 3600)
+        clock.advance(26 * 3600)
         assert await sealing.turn() == 1
         assert "3 spans" not in caplog.text
         assert "2 spans are old enough to be sealed, and wait in the tables for the collector far" in caplog.text

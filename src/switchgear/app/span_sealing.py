@@ -1,10 +1,11 @@
 """What may be sealed of a store of spans: nothing that a collector is still to have."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec import Struct
 
+from switchgear.app.span_export import folder_of
+from switchgear.config.traces import Traces
 from switchgear.engines.sqlite_spans import SqliteSpans
 from switchgear.traces.export.positions import KeptPosition
 
@@ -18,16 +19,14 @@ class SealedNow(Struct, frozen=True, kw_only=True):
     """How many that are old enough each collector is still to have, by its name."""
 
 
-async def seal_closed(
-    store: SqliteSpans, folder: Path, collectors: Iterable[str], now_ns: int, before_ns: int
-) -> SealedNow:
+async def seal_closed(store: SqliteSpans, traces: Traces, now_ns: int, before_ns: int, fewest: int = 0) -> SealedNow:
     """Seal the traces to which nothing was written since ``before_ns``, as far as all collectors have them.
 
-    ``folder`` is where collectors' positions are kept. Raises OSError.
+    ``fewest``: a day of a project that was not over then waits until it has so many spans. Raises OSError.
     """
-    positions = {name: _position(folder, name) for name in collectors}
+    positions = {name: _position(folder_of(traces.path), name) for name in traces.export}
     known = {name: position for name, position in positions.items() if position is not None}
-    count = await store.seal(now_ns, before_ns, min(known.values(), default=None))
+    count = await store.seal(now_ns, before_ns, min(known.values(), default=None), fewest)
     closed = await store.last_closed(before_ns)
     held = {name: closed - position for name, position in known.items() if position < closed}
     return SealedNow(spans=count, held=held)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import typer
 
-from switchgear.app.span_export import folder_of
 from switchgear.app.span_sealing import SealedNow, seal_closed
 from switchgear.app.spans import open_sqlite
 from switchgear.cli.settings import glanced_config
@@ -42,7 +41,7 @@ def seal(options: SealTracesOptions) -> None:
 async def _sealed(settings: Traces, now_ns: int, before_ns: int) -> SealedNow:
     store = await open_sqlite(Path(settings.path))
     try:
-        return await seal_closed(store, folder_of(settings.path), settings.export, now_ns, before_ns)
+        return await seal_closed(store, settings, now_ns, before_ns)
     finally:
         await store.aclose()
 

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from switchgear.app.span_export import folder_of
+from msgspec import structs
+
 from switchgear.app.span_sealing import seal_closed
 from switchgear.config import Config
 from switchgear.engines.sqlite_spans import SqliteSpans
@@ -13,6 +14,8 @@ from switchgear.processes.hourly import hourly
 from switchgear.traces.export.counts import ExportCounts
 
 _HOUR_NS: Final = 3_600_000_000_000
+_FEWEST_SPANS: Final = 25_000
+"""Of a day that is not over: an hour's few would make many small files."""
 
 
 class SpanSealing:
@@ -23,7 +26,7 @@ class SpanSealing:
         self._config = config
         self._counts = counts
         self._clock = clock
-        self._folder = folder_of(config().traces.path)
+        self._path = config().traces.path
         self._log = logging.getLogger("switchgear.traces")
 
     async def run(self) -> None:
@@ -32,13 +35,14 @@ class SpanSealing:
 
     async def turn(self) -> int:
         """Seal what is closed now; how many spans. Raises OSError."""
-        settings = self._config().traces
+        # Another path takes a restart.
+        settings = structs.replace(self._config().traces, path=self._path)
         now_ns = self._clock.wall_ns()
         if not settings.seal_after_hours:
             self._counts.hold({})
             return 0
         before_ns = now_ns - settings.seal_after_hours * _HOUR_NS
-        sealed = await seal_closed(self._store, self._folder, settings.export, now_ns, before_ns)
+        sealed = await seal_closed(self._store, settings, now_ns, before_ns, _FEWEST_SPANS)
         self._counts.hold(sealed.held)
         for name, count in sealed.held.items():
             self._log.warning(

@@ -115,10 +115,11 @@ class Sealing:
         """Held while files are written that no table names yet."""
         self._stopping = threading.Event()
 
-    def turn(self, now_ns: int, before_ns: int, until: int | None = None) -> int:
+    def turn(self, now_ns: int, before_ns: int, until: int | None = None, fewest: int = 0) -> int:
         """Seal the traces to which nothing was written since ``before_ns``; how many spans. Raises OSError.
 
-        ``until``: none with a span behind this one.
+        ``until``: none with a span behind this one. ``fewest``: a project's day that was not over at ``before_ns``
+        waits until it makes a segment of so many spans.
         """
         with self.turns, failures(self._path):
             self._writer.work(lambda connection, writing: _mark(connection, writing, now_ns, before_ns))
@@ -126,7 +127,9 @@ class Sealing:
                 self._renew(connection)
                 self._sweep(connection)
                 closed = _closed_traces(connection, before_ns, until)
-                count = sum(self._sealed(connection, batch) for batch in _batches(closed))
+                count = sum(
+                    self._sealed(connection, batch) for batch in _batches(closed) if _is_due(batch, before_ns, fewest)
+                )
                 # What was deleted meanwhile need not wait for the next turn.
                 self._renew(connection)
                 self._sweep(connection)
@@ -268,6 +271,12 @@ def _batches(traces: Sequence[_Trace]) -> Iterator[list[_Trace]]:
         count += trace.count
     if batch:
         yield batch
+
+
+def _is_due(batch: Sequence[_Trace], before_ns: int, fewest: int) -> bool:
+    """Whether little more is to be expected of its day, or there is enough: each question looks into each segment."""
+    day_ends_ns = (batch[0].started_ns // DAY_NS + 1) * DAY_NS
+    return day_ends_ns <= before_ns or sum(trace.count for trace in batch) >= fewest
 
 
 def _whole(connection: sqlite3.Connection, trace: _Trace) -> Closed | None:

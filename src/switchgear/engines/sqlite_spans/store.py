@@ -100,16 +100,17 @@ class SqliteSpans:
             await asyncio.to_thread(self._sealing.tidy)
         return count
 
-    async def seal(self, now_ns: int, before_ns: int, until: int | None = None) -> int:
+    async def seal(self, now_ns: int, before_ns: int, until: int | None = None, fewest: int = 0) -> int:
         """Seal the traces to which nothing was written since ``before_ns``, as far as that is known; how many spans.
 
         It is known of the times at which this was called. ``until``: only traces all of whose spans arrived before that
-        position; None: any. Raises OSError.
+        position; None: any. ``fewest``: a day of a project that was not over at ``before_ns`` waits until it has so
+        many spans. Raises OSError.
         """
         self._writing()
         if self._sealing is None:
             raise OSError(_CANNOT_SEAL)
-        return await asyncio.to_thread(self._sealing.turn, now_ns, before_ns, until)
+        return await asyncio.to_thread(self._sealing.turn, now_ns, before_ns, until, fewest)
 
     async def last_closed(self, before_ns: int) -> int:
         """Behind the last span that was written before then, as far as that is known: a position. Raises OSError."""
