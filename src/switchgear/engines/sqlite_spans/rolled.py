@@ -1,13 +1,15 @@
 """Aggregates from rollups, where these tell the same as the spans do: whole minutes, and nothing that they lack."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
+
+from msgspec import structs
 
 from switchgear.engines.sqlite_spans.measuring import BUCKET_NS, Measured, Table, Value, arranged, typed_values
 from switchgear.engines.sqlite_spans.questions import Bound, Condition, condition_of, value_of
 from switchgear.engines.sqlite_spans.rollups import GRAINS_NS, SERIES
-from switchgear.engines.sqlite_spans.sketch import quantile
+from switchgear.engines.sqlite_spans.sketch import quantiles
 from switchgear.kernel.query import (
     Aggregate,
     Bucket,
@@ -32,6 +34,8 @@ _TOLD: Final[Mapping[str, str]] = {
 }
 """Fields that rollups have sums of, with how many spans told them."""
 _SKETCHES: Final[Mapping[str, str]] = {"duration_ns": "duration_sketch", "first_token_ns": "first_token_sketch"}
+_ADDED_UP: Final = frozenset(("count", "errors", "sum"))
+"""Reductions of which a group's is the sum of its buckets'."""
 # Conditions expect NULL for an empty text, as table ``spans`` has it.
 _SERIES: Final = f"(SELECT id, {', '.join(f'''nullif({name}, '') AS {name}''' for name in SERIES)} FROM series)"
 
@@ -51,9 +55,21 @@ def can_be_rolled(question: Aggregate) -> bool:
 
 def rolled(connection: sqlite3.Connection, question: Aggregate) -> list[Group]:
     """The groups of a question that can be rolled."""
-    table = _table(connection, question, question.bucket)
-    ranks = table if question.bucket is None else _table(connection, question, None)
-    return arranged(question, table, {values: measures[0] for (values, _), measures in ranks.items()})
+    table = _table(connection, question)
+    return arranged(question, table, _ranks(connection, question, table))
+
+
+def _ranks(connection: sqlite3.Connection, question: Aggregate, table: Table) -> dict[tuple[Value, ...], Measured]:
+    """The first measure of each group over all its buckets."""
+    first = question.measures[0]
+    if question.bucket is not None and first.reduction not in _ADDED_UP:
+        question = structs.replace(question, bucket=None, measures=(first,))
+        table = _table(connection, question)
+    ranks: dict[tuple[Value, ...], Measured] = {}
+    for (values, _), measures in table.items():
+        before, measured = ranks.get(values), measures[0]
+        ranks[values] = measured if before is None else before + (measured or 0)
+    return ranks
 
 
 def pieces(window: Window, bucket: Bucket | None) -> Iterator[tuple[int, int, int]]:
@@ -77,40 +93,27 @@ def _pieces(since_ns: int, until_ns: int, grain: int) -> Iterator[tuple[int, int
     yield from _pieces(last_ns, until_ns, grain - 1)
 
 
-def _table(connection: sqlite3.Connection, question: Aggregate, bucket: Bucket | None) -> Table:
+def _table(connection: sqlite3.Connection, question: Aggregate) -> Table:
     condition = _condition(question)
     keys = [value_of(name) for name in question.by]
-    if bucket is not None:
-        keys.append(f"r.start_ns - r.start_ns % {BUCKET_NS[bucket]}")
+    if question.bucket is not None:
+        keys.append(f"r.start_ns - r.start_ns % {BUCKET_NS[question.bucket]}")
     sums = [sql for measure in question.measures for sql in _reduced(measure)]
     grouped = f" GROUP BY {', '.join(str(number + 1) for number in range(len(keys)))}" if keys else ""
-    source = f"FROM rollups r JOIN {_SERIES} s ON s.id = r.series WHERE {condition.sql}"
-    table: Table = {}
     found = connection.execute(
-        f"SELECT {', '.join([*keys, *sums, 'coalesce(sum(r.spans), 0)'])} {source}{grouped}", condition.bound
+        f"SELECT {', '.join([*keys, *sums, 'coalesce(sum(r.spans), 0)'])} "
+        f"FROM rollups r JOIN {_SERIES} s ON s.id = r.series WHERE {condition.sql}{grouped}",
+        condition.bound,
     )
-    for row in found:
-        # What was taken out again leaves a row of noughts.
-        if row[-1] > 0 or not keys:
-            bucket_ns = None if bucket is None else row[len(question.by)]
-            table[typed_values(question.by, row), bucket_ns] = list(_measures(question, row[len(keys) :]))
-    for place, measure in enumerate(question.measures):
-        if measure.reduction == "quantile":
-            sql = f"SELECT {', '.join([*keys, f'r.{_SKETCHES[measure.field]}'])} {source}"
-            _add_quantiles(table, question, bucket, (place, measure.q), connection.execute(sql, condition.bound))
+    # What was taken out again leaves a row of noughts.
+    rows = [row for row in found if row[-1] > 0 or not keys]
+    columns = list(zip(*rows, strict=True))
+    measured = list(_measures(question, columns[len(keys) :])) if rows else []
+    table: Table = {}
+    for row, measures in zip(rows, zip(*measured, strict=True), strict=True):
+        bucket_ns = None if question.bucket is None else row[len(question.by)]
+        table[typed_values(question.by, row), bucket_ns] = list(measures)
     return table
-
-
-def _add_quantiles(
-    table: Table, question: Aggregate, bucket: Bucket | None, wanted: tuple[int, float], rows: sqlite3.Cursor
-) -> None:
-    sketches: dict[tuple[tuple[Value, ...], int | None], list[bytes]] = {}
-    for row in rows:
-        bucket_ns = None if bucket is None else row[len(question.by)]
-        sketches.setdefault((typed_values(question.by, row), bucket_ns), []).append(row[-1])
-    for key, parts in sketches.items():
-        if key in table:
-            table[key][wanted[0]] = quantile(parts, wanted[1])
 
 
 def _condition(question: Aggregate) -> Condition:
@@ -127,28 +130,29 @@ def _condition(question: Aggregate) -> Condition:
 
 
 def _reduced(measure: Measure) -> list[str]:
+    """The SQL of a measure: one column, two of a sum, a mean."""
     if measure.reduction == "count":
         return ["coalesce(sum(r.spans), 0)"]
     if measure.reduction == "errors":
         return ["coalesce(sum(CASE WHEN s.status = 'error' THEN r.spans ELSE 0 END), 0)"]
     if measure.reduction == "quantile":
-        return []
+        return [f"coalesce(joined(r.{_SKETCHES[measure.field]}), x'')"]
     return [f"sum(r.{measure.field})", f"coalesce(sum(r.{_TOLD[measure.field]}), 0)"]
 
 
-def _measures(question: Aggregate, row: tuple[Any, ...]) -> Iterator[Measured]:
+def _measures(question: Aggregate, columns: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[Measured]]:
+    """Each measure of all groups."""
     at = 0
     for measure in question.measures:
-        columns = len(_reduced(measure))
-        if columns == 0:
-            yield None
-        elif columns == 1:
-            yield row[at]
-        elif not row[at + 1]:
-            yield None
+        if measure.reduction == "quantile":
+            yield quantiles(columns[at], measure.q)
+        elif measure.reduction in {"count", "errors"}:
+            yield columns[at]
         else:
-            yield row[at] if measure.reduction == "sum" else row[at] / row[at + 1]
-        at += columns
+            sums = zip(columns[at], columns[at + 1], strict=True)
+            is_mean = measure.reduction == "mean"
+            yield [None if not told else total / told if is_mean else total for total, told in sums]
+        at += len(_reduced(measure))
 
 
 def _is_rolled(measure: Measure) -> bool:

@@ -5,12 +5,13 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from switchgear.engines.sqlite_spans.columns import COLUMNS
 from switchgear.engines.sqlite_spans.numbers import NUMBER_TABLES
 from switchgear.engines.sqlite_spans.rollups import CELL_COLUMNS, SERIES
 from switchgear.engines.sqlite_spans.sealed_tables import LEFT_BY_TRACE, SEALED_TABLES
+from switchgear.engines.sqlite_spans.sketch import Joined
 
 _APPLICATION_ID: Final = 0x53774754
 """So that another program's file is not taken for ours."""
@@ -111,6 +112,8 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     )
     for setting in (f"busy_timeout = {_BUSY_MS}", "query_only = ON", "cache_size = -32768", "temp_store = MEMORY"):
         connection.execute(f"PRAGMA {setting}")
+    # The types of the library know functions of whole numbers only.
+    connection.create_aggregate("joined", 1, cast("Any", Joined))
     return connection
 
 
