@@ -9,18 +9,19 @@ from math import ceil
 from pathlib import Path
 from subprocess import PIPE, Popen
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import pytest
 
 from switchgear.engines.sqlite_spans import SqliteSpans
 from switchgear.engines.sqlite_spans.dooming import doomed_traces
-from switchgear.engines.sqlite_spans.schema import bring_forward, connect_writer
+from switchgear.engines.sqlite_spans.finding import found_spans, found_traces
+from switchgear.engines.sqlite_spans.schema import bring_forward, connect_reader, connect_writer
 from switchgear.engines.sqlite_spans.wiping import Wiping
 from switchgear.engines.sqlite_spans.writing import Writing
 from switchgear.kernel.ports import TraceStore
-from switchgear.kernel.query import Aggregate, Doomed, Find, Measure, Said, Window
+from switchgear.kernel.query import Aggregate, Compare, Doomed, Find, Measure, Said, Window
 from switchgear.kernel.span import Content
 from switchgear.testing.trace_store_contract import ALL, Opener, TraceStoreContract
 from switchgear.testing.trace_store_samples import BEGIN_NS, MINUTE_NS, sample
@@ -182,6 +183,30 @@ async def test_what_grew_old_is_wiped_when_it_is_a_good_part_of_all(tmp_path: Pa
         assert not wiping.is_due
         wiping.note(aged, 3)
         assert wiping.is_due
+
+
+@pytest.mark.parametrize("of", ["spans", "traces"])
+async def test_a_page_of_one_trace_takes_no_more_work_where_the_trace_is_larger(
+    tmp_path: Path, of: Literal["spans", "traces"]
+) -> None:
+    path = tmp_path / "traces.db"
+    of_trace = Compare(field="trace_id", value=f"{1:032x}")
+    question = Find(window=ALL, where=of_trace, of=of, newest_first=False, limit=50)
+    async with opened(path) as store:
+        await store.write([sample(1, number) for number in range(200)])
+        of_small = _work(path, question)
+        await store.write([sample(1, number) for number in range(200, 2_000)])
+        assert _work(path, question) == pytest.approx(of_small, rel=0.1)
+
+
+def _work(path: Path, question: Find) -> int:
+    """How many of its instructions SQLite takes to answer."""
+    steps: list[None] = []
+    with closing(connect_reader(path)) as connection:
+        connection.set_progress_handler(lambda: steps.append(None), 10)
+        found = found_spans(connection, question) if question.of == "spans" else found_traces(connection, question)
+    assert found.spans or found.traces
+    return len(steps)
 
 
 async def test_quantiles_of_rollups_are_within_a_hundredth(tmp_path: Path) -> None:

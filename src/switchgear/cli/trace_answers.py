@@ -1,5 +1,6 @@
 """``switchgear traces``: asked of a running gateway, and shown."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -20,6 +21,8 @@ _MAX_PAGE: Final = 200
 _HEADINGS: Final = ("began", "trace", "name", "status", "duration", "spans", "tokens", "cost", "user", "session")
 _SPAN_HEADINGS: Final = ("span", "kind", "status", "after", "duration", "model", "tokens", "cost", "id")
 _NAME_CHARACTERS: Final = 48
+_SHOWN_SPANS: Final = 1_000
+"""In a tree, unless more are asked for."""
 
 
 class TracePage(Struct):
@@ -97,14 +100,17 @@ def show(options: ShowTraceOptions) -> None:
     if options.span:
         show_json(asking.get(f"{path}/spans/{quote(options.span, safe='')}", asked, Raw))
         return
-    found = asking.get(path, {**asked, "limit": str(_MAX_PAGE)}, ShownTrace)
-    while found.next is not None:
-        page = asking.get(path, {**asked, "limit": str(_MAX_PAGE), "cursor": found.next}, ShownTrace)
-        found = ShownTrace(found.trace, found.spans + page.spans, page.next)
+    most = options.limit or (sys.maxsize if options.as_json else _SHOWN_SPANS)
+    page = asking.get(path, {**asked, "limit": str(min(most, _MAX_PAGE))}, ShownTrace)
+    spans = page.spans
+    while page.next is not None and len(spans) < most:
+        limit = min(most - len(spans), _MAX_PAGE)
+        page = asking.get(path, {**asked, "limit": str(limit), "cursor": page.next}, ShownTrace)
+        spans += page.spans
     if options.as_json:
-        show_json({"trace": found.trace, "spans": found.spans})
+        show_json({"trace": page.trace, "spans": spans})
     else:
-        show_blocks(blocks(found.trace, found.spans))
+        show_blocks(blocks(page.trace, spans))
 
 
 def blocks(trace: TraceRow, spans: Sequence[SpanRow]) -> Iterator[Block]:
@@ -114,6 +120,8 @@ def blocks(trace: TraceRow, spans: Sequence[SpanRow]) -> Iterator[Block]:
     yield f"{trace.name}: {_time(trace.started_ns)}, {_duration(trace.ended_ns - trace.started_ns)}, {cost}{unpriced}"
     rows = [_span_row(span, depth, trace.started_ns) for span, depth in tree(spans)]
     yield Grid(headings=_SPAN_HEADINGS, rows=rows)
+    if len(spans) < trace.span_count:
+        yield f"The first {len(spans):,} of {trace.span_count:,} spans; --limit shows more."
 
 
 def tree(spans: Sequence[SpanRow]) -> Iterator[tuple[SpanRow, int]]:

@@ -85,6 +85,10 @@ class ShowTraceOptions:
     span: Annotated[
         str, typer.Option(metavar="SPAN", help="Only this span, with all that it holds, as JSON.", show_default=False)
     ] = ""
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="SPANS", min=1, help="How many at most. Default: 1,000; all as JSON.", show_default=False),
+    ] = None
     as_json: AsJson = False
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from msgspec import json
 
-from switchgear.engines.sqlite_spans.questions import Bound, Condition, condition_of, within
+from switchgear.engines.sqlite_spans.questions import Bound, Condition, condition_of, only_trace, within
 from switchgear.engines.sqlite_spans.selective import is_selective
 from switchgear.engines.sqlite_spans.summary import unpack
 from switchgear.kernel.errors import BadRequest
@@ -36,10 +36,12 @@ def found_spans(connection: sqlite3.Connection, question: Find) -> Found:
         started_ns, trace_id, span_id = place_of(question.after, 3)
         condition.sql += f" AND s.started_ns {less}= ? AND (s.started_ns, t.trace_id, s.span_id) {less} (?, ?, ?)"
         condition.bound += [started_ns, started_ns, trace_id, span_id]
+    # Within one trace the order is that of an index.
+    order = ("s.started_ns", *(() if only_trace(question.where) else ("t.trace_id",)), "s.span_id")
     # CROSS JOIN: the traces are only looked up, so that the order of the spans' index can be used.
     keys = connection.execute(
         f"SELECT s.id FROM spans s CROSS JOIN traces t ON t.id = s.trace WHERE {condition.sql} "
-        f"ORDER BY s.started_ns {down}, t.trace_id {down}, s.span_id {down} LIMIT ?",
+        f"ORDER BY {', '.join(f'{name} {down}' for name in order)} LIMIT ?",
         (*condition.bound, question.limit + 1),
     ).fetchall()
     rows = [_span_row(connection, key) for (key,) in keys[: question.limit]]
@@ -75,7 +77,11 @@ def _traces_within(connection: sqlite3.Connection, question: Find) -> Condition:
         "t.project = (SELECT p.id FROM projects p WHERE p.name = ?) AND t.started_ns < ? AND t.last_started_ns >= ?",
         [window.project, window.until_ns, window.since_ns],
     )
-    if where is not None and is_selective(connection, window.project, where):
+    one = only_trace(where)
+    if one:
+        found.sql += " AND t.trace_id = ?"
+        found.bound.append(one)
+    elif where is not None and is_selective(connection, window.project, where):
         fitting = within(window, where)
         join = "spans s JOIN traces t ON t.id = s.trace" if "trace_id" in fitting.sql else "spans s"
         found.sql += f" AND t.id IN (SELECT s.trace FROM {join} WHERE {fitting.sql})"

@@ -34,7 +34,8 @@ _SAID: Final = (
 _PROJECT: Final = "(SELECT p.id FROM projects p WHERE p.name = ?)"
 # Nothing here refers to the row that is looked at, so that it is found once for the whole question.
 _LABELLED: Final = f"s.id IN (SELECT l.span FROM labels l WHERE l.project = {_PROJECT} AND l.label = ?)"
-_OF_TRACE: Final = f"s.trace IN (SELECT f.id FROM traces f WHERE f.project = {_PROJECT} AND f.trace_id = ?)"
+# One number, not a list of them, so that the trace's spans can be read in the order of an index; never NULL.
+_OF_TRACE: Final = f"s.trace = coalesce((SELECT f.id FROM traces f WHERE f.project = {_PROJECT} AND f.trace_id = ?), 0)"
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ def measured_value_of(name: str) -> str:
 def within(window: Window, where: Filter | None) -> Condition:
     """The spans of a window that fit."""
     # Within one trace the indexes of time are no use: a plus keeps SQLite from taking them.
-    plus = "+" if where is not None and _is_of_one_trace(where) else ""
+    plus = "+" if only_trace(where) else ""
     found = Condition(
         f"{plus}s.project = {_PROJECT} AND {plus}s.started_ns >= ? AND {plus}s.started_ns < ?",
         [window.project, window.since_ns, window.until_ns],
@@ -102,10 +103,13 @@ def condition_of(where: Filter, project: str) -> Condition:
             return Condition(f"NOT {inner.sql}", inner.bound)
 
 
-def _is_of_one_trace(where: Filter) -> bool:
+def only_trace(where: Filter | None) -> str:
+    """The id of the trace outside which no span fits; empty: there may be several."""
     if isinstance(where, Every):
-        return any(_is_of_one_trace(each) for each in where.filters)
-    return isinstance(where, Compare) and where.field == "trace_id" and where.op == "=="
+        return next((found for each in where.filters if (found := only_trace(each))), "")
+    if isinstance(where, Compare) and where.field == "trace_id" and where.op == "==":
+        return str(where.value)
+    return ""
 
 
 def _all_of(conditions: list[Condition], joint: str, of_none: str) -> Condition:

@@ -75,7 +75,11 @@ CREATE TABLE chores (name TEXT PRIMARY KEY) WITHOUT ROWID;
 INSERT INTO chores (name) VALUES ('wipe');
 """
 """What is to be done when there is time; words that older versions left behind are wiped once."""
-_STEPS: Final = (_FIRST, _CHORES, SEALED_TABLES, NUMBER_TABLES + LEFT_BY_TRACE)
+_PLACES: Final = """
+CREATE INDEX spans_by_place ON spans (trace, started_ns);
+"""
+"""A page of a trace's spans takes as long as the page, however many there are."""
+_STEPS: Final = (_FIRST, _CHORES, SEALED_TABLES, NUMBER_TABLES + LEFT_BY_TRACE, _PLACES)
 """Each brings a file to the next version. A step that was released stays as it is."""
 VERSION: Final = len(_STEPS)
 
