@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 from msgspec import json
 
 from switchgear.engines.sqlite_spans.questions import Bound, Condition, condition_of, only_trace, within
-from switchgear.engines.sqlite_spans.selective import is_selective
+from switchgear.engines.sqlite_spans.selective import is_selective, says_rare_word
 from switchgear.engines.sqlite_spans.summary import unpack
 from switchgear.kernel.errors import BadRequest
 from switchgear.kernel.query import Find, Found, SpanRow, TraceRow
@@ -29,7 +29,8 @@ _ROW: Final = (
 
 def found_spans(connection: sqlite3.Connection, question: Find) -> Found:
     """A page of spans."""
-    condition = within(question.window, question.where)
+    rare = says_rare_word(connection, question.where)
+    condition = within(question.window, question.where, is_rare=rare)
     down = "DESC" if question.newest_first else "ASC"
     if question.after:
         less = "<" if question.newest_first else ">"
@@ -82,7 +83,7 @@ def _traces_within(connection: sqlite3.Connection, question: Find) -> Condition:
         found.sql += " AND t.trace_id = ?"
         found.bound.append(one)
     elif where is not None and is_selective(connection, window.project, where):
-        fitting = within(window, where)
+        fitting = within(window, where, is_rare=says_rare_word(connection, where))
         join = "spans s JOIN traces t ON t.id = s.trace" if "trace_id" in fitting.sql else "spans s"
         found.sql += f" AND t.id IN (SELECT s.trace FROM {join} WHERE {fitting.sql})"
         found.bound += fitting.bound

@@ -62,10 +62,10 @@ def measured_value_of(name: str) -> str:
     return "s.first_token_ns" if name == "first_token_ns" else value_of(name)
 
 
-def within(window: Window, where: Filter | None) -> Condition:
-    """The spans of a window that fit."""
-    # Within one trace the indexes of time are no use: a plus keeps SQLite from taking them.
-    plus = "+" if only_trace(where) else ""
+def within(window: Window, where: Filter | None, *, is_rare: bool = False) -> Condition:
+    """The spans of a window that fit; ``is_rare``: few do, whenever they were."""
+    # Then, and within one trace, the indexes of time are no use: a plus keeps SQLite from taking them.
+    plus = "+" if is_rare or only_trace(where) else ""
     found = Condition(
         f"{plus}s.project = {_PROJECT} AND {plus}s.started_ns >= ? AND {plus}s.started_ns < ?",
         [window.project, window.since_ns, window.until_ns],
