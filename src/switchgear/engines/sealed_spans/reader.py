@@ -14,9 +14,9 @@ from switchgear.engines.sealed_spans.rows import CORE_TYPES, PAYLOAD_TYPES, WHOL
 from switchgear.engines.sealed_spans.segment import Files, segment_name, sweep
 from switchgear.engines.sealed_spans.words import spans_that_say, write_words
 from switchgear.engines.sqlite_spans import questions
-from switchgear.engines.sqlite_spans.finding import SHOWN, found_spans, found_traces, place_of, span_row
+from switchgear.engines.sqlite_spans.finding import SHOWN, found_spans, found_traces, span_row
 from switchgear.engines.sqlite_spans.measuring import grouped
-from switchgear.engines.sqlite_spans.questions import Condition
+from switchgear.engines.sqlite_spans.questions import Condition, place_of
 from switchgear.engines.sqlite_spans.reading import BARE, Kept, bare_span
 from switchgear.engines.sqlite_spans.sealed_tables import Segment
 from switchgear.engines.sqlite_spans.sealing import Closed, Place, Segments

@@ -1,15 +1,15 @@
 """Pages of spans and traces. A page's keys are found first; only then is anything read that is shown of them."""
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Any, Final, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-from msgspec import json
+from msgspec import json, structs
 
-from switchgear.engines.sqlite_spans.questions import Bound, Condition, condition_of, only_trace, within
-from switchgear.engines.sqlite_spans.selective import is_selective, says_rare_word
+from switchgear.engines.sqlite_spans.newest import Way, ways
+from switchgear.engines.sqlite_spans.questions import Bound, Condition, condition_of, only_trace, place_of, within
+from switchgear.engines.sqlite_spans.selective import is_selective
 from switchgear.engines.sqlite_spans.summary import unpack
-from switchgear.kernel.errors import BadRequest
 from switchgear.kernel.query import Find, Found, SpanRow, TraceRow
 
 SHOWN: Final = """
@@ -29,8 +29,30 @@ _ROW: Final = (
 
 def found_spans(connection: sqlite3.Connection, question: Find) -> Found:
     """A page of spans."""
-    rare = says_rare_word(connection, question.where)
-    condition = within(question.window, question.where, is_rare=rare)
+    return _found(connection, question, _spans)
+
+
+def found_traces(connection: sqlite3.Connection, question: Find) -> Found:
+    """A page of traces."""
+    return _found(connection, question, _traces)
+
+
+def _found(
+    connection: sqlite3.Connection, question: Find, page: Callable[[sqlite3.Connection, Find, Way], Found]
+) -> Found:
+    found = Found()
+    for way in ways(connection, question):
+        found = page(connection, question, way)
+        if found.after or way.floor_ns is None:
+            break
+    return found
+
+
+def _spans(connection: sqlite3.Connection, question: Find, way: Way) -> Found:
+    window = question.window
+    if way.floor_ns is not None:
+        window = structs.replace(window, since_ns=max(window.since_ns, way.floor_ns))
+    condition = within(window, question.where, way.said, is_rare=way.is_rare)
     down = "DESC" if question.newest_first else "ASC"
     if question.after:
         less = "<" if question.newest_first else ">"
@@ -52,9 +74,8 @@ def found_spans(connection: sqlite3.Connection, question: Find) -> Found:
     return Found(spans=tuple(rows), after=after)
 
 
-def found_traces(connection: sqlite3.Connection, question: Find) -> Found:
-    """A page of traces."""
-    condition = _traces_within(connection, question)
+def _traces(connection: sqlite3.Connection, question: Find, way: Way) -> Found:
+    condition = _traces_within(connection, question, way)
     down = "DESC" if question.newest_first else "ASC"
     if question.after:
         less = "<" if question.newest_first else ">"
@@ -72,18 +93,21 @@ def found_traces(connection: sqlite3.Connection, question: Find) -> Found:
     return Found(traces=tuple(traces), after=after)
 
 
-def _traces_within(connection: sqlite3.Connection, question: Find) -> Condition:
+def _traces_within(connection: sqlite3.Connection, question: Find, way: Way) -> Condition:
     window, where = question.window, question.where
     found = Condition(
         "t.project = (SELECT p.id FROM projects p WHERE p.name = ?) AND t.started_ns < ? AND t.last_started_ns >= ?",
         [window.project, window.until_ns, window.since_ns],
     )
+    if way.floor_ns is not None:
+        found.sql += " AND t.started_ns >= ?"
+        found.bound.append(way.floor_ns)
     one = only_trace(where)
     if one:
         found.sql += " AND t.trace_id = ?"
         found.bound.append(one)
     elif where is not None and is_selective(connection, window.project, where):
-        fitting = within(window, where, is_rare=says_rare_word(connection, where))
+        fitting = within(window, where, way.said, is_rare=way.is_rare)
         join = "spans s JOIN traces t ON t.id = s.trace" if "trace_id" in fitting.sql else "spans s"
         found.sql += f" AND t.id IN (SELECT s.trace FROM {join} WHERE {fitting.sql})"
         found.bound += fitting.bound
@@ -95,7 +119,7 @@ def _traces_within(connection: sqlite3.Connection, question: Find) -> Condition:
         found.sql += f" AND (t.started_ns >= ? OR {exists}))"
         found.bound += [window.since_ns, *inner]
         return found
-    condition = condition_of(where, window.project)
+    condition = condition_of(where, window.project, way.said)
     found.sql += f" AND {exists} AND {condition.sql})"
     found.bound += [*inner, *condition.bound]
     return found
@@ -112,17 +136,3 @@ def span_row(names: Sequence[str], row: Sequence[Any]) -> SpanRow:
     told["counted"] = bool(told["counted"])
     told["tags"] = json.decode(told["tags"], type=tuple[str, ...]) if told["tags"] else ()
     return SpanRow(**told)
-
-
-def place_of(cursor: str, parts: int) -> tuple[Any, ...]:
-    """The parts of a cursor, the first a time. Raises BadRequest."""
-    told = cursor.split(".")
-    try:
-        if len(told) != parts:
-            raise ValueError
-        started_ns = int(told[0])
-    except ValueError:
-        raise BadRequest("the cursor is none that a page gave: begin without one", param="after") from None
-    if abs(started_ns) >= 2**63:
-        raise BadRequest("the cursor is none that a page gave: begin without one", param="after")
-    return cast("tuple[Any, ...]", (started_ns, *told[1:]))

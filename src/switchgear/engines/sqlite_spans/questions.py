@@ -1,10 +1,12 @@
 """Filters as SQL conditions on ``spans s`` joined with ``traces t``, which has ``trace_id``; every value is bound."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, cast
 
 from switchgear.engines.sqlite_spans.columns import TEXTS
 from switchgear.engines.sqlite_spans.facets import note_label, tag_label
+from switchgear.kernel.errors import BadRequest
 from switchgear.kernel.query import (
     FIELDS,
     Compare,
@@ -22,6 +24,8 @@ from switchgear.kernel.query import (
 from switchgear.kernel.span_words import words
 
 Bound = str | int | float
+Sayers = Mapping[str, str] | None
+"""The spans that say each word, as JSON; None: full text is asked for them."""
 _SPECIAL: Final = {
     "trace_id": "trace_id",
     "duration_ns": "(s.ended_ns - s.started_ns)",
@@ -31,11 +35,11 @@ _ABSENT: Final = ("input_tokens", "output_tokens", "cost_nano_usd")
 _SAID: Final = (
     "s.id IN (SELECT l.span FROM links l WHERE l.content IN (SELECT w.rowid FROM words w WHERE w.words MATCH ?))"
 )
-_PROJECT: Final = "(SELECT p.id FROM projects p WHERE p.name = ?)"
+PROJECT: Final = "(SELECT p.id FROM projects p WHERE p.name = ?)"
 # Nothing here refers to the row that is looked at, so that it is found once for the whole question.
-_LABELLED: Final = f"s.id IN (SELECT l.span FROM labels l WHERE l.project = {_PROJECT} AND l.label = ?)"
+_LABELLED: Final = f"s.id IN (SELECT l.span FROM labels l WHERE l.project = {PROJECT} AND l.label = ?)"
 # One number, not a list of them, so that the trace's spans can be read in the order of an index; never NULL.
-_OF_TRACE: Final = f"s.trace = coalesce((SELECT f.id FROM traces f WHERE f.project = {_PROJECT} AND f.trace_id = ?), 0)"
+_OF_TRACE: Final = f"s.trace = coalesce((SELECT f.id FROM traces f WHERE f.project = {PROJECT} AND f.trace_id = ?), 0)"
 
 
 @dataclass(slots=True)
@@ -62,22 +66,22 @@ def measured_value_of(name: str) -> str:
     return "s.first_token_ns" if name == "first_token_ns" else value_of(name)
 
 
-def within(window: Window, where: Filter | None, *, is_rare: bool = False) -> Condition:
+def within(window: Window, where: Filter | None, said: Sayers = None, *, is_rare: bool = False) -> Condition:
     """The spans of a window that fit; ``is_rare``: few do, whenever they were."""
     # Then, and within one trace, the indexes of time are no use: a plus keeps SQLite from taking them.
     plus = "+" if is_rare or only_trace(where) else ""
     found = Condition(
-        f"{plus}s.project = {_PROJECT} AND {plus}s.started_ns >= ? AND {plus}s.started_ns < ?",
+        f"{plus}s.project = {PROJECT} AND {plus}s.started_ns >= ? AND {plus}s.started_ns < ?",
         [window.project, window.since_ns, window.until_ns],
     )
     if where is not None:
-        condition = condition_of(where, window.project)
+        condition = condition_of(where, window.project, said)
         found.sql += f" AND {condition.sql}"
         found.bound += condition.bound
     return found
 
 
-def condition_of(where: Filter, project: str) -> Condition:
+def condition_of(where: Filter, project: str, said: Sayers = None) -> Condition:
     """The SQL of one filter; never NULL."""
     match where:
         case Compare():
@@ -93,13 +97,13 @@ def condition_of(where: Filter, project: str) -> Condition:
         case Noted():
             return Condition(_LABELLED, [project, note_label(where.key, where.value)])
         case Said():
-            return _all_of([Condition(_SAID, [f'"{word}"']) for word in words(where.text)], " AND ", "1")
+            return _all_of([_saying(word, said) for word in words(where.text)], " AND ", "1")
         case Every():
-            return _all_of([condition_of(each, project) for each in where.filters], " AND ", "1")
+            return _all_of([condition_of(each, project, said) for each in where.filters], " AND ", "1")
         case Either():
-            return _all_of([condition_of(each, project) for each in where.filters], " OR ", "0")
+            return _all_of([condition_of(each, project, said) for each in where.filters], " OR ", "0")
         case Not():
-            inner = condition_of(where.filter, project)
+            inner = condition_of(where.filter, project, said)
             return Condition(f"NOT {inner.sql}", inner.bound)
 
 
@@ -110,6 +114,12 @@ def only_trace(where: Filter | None) -> str:
     if isinstance(where, Compare) and where.field == "trace_id" and where.op == "==":
         return str(where.value)
     return ""
+
+
+def _saying(word: str, said: Sayers) -> Condition:
+    if said is None:
+        return Condition(_SAID, [f'"{word}"'])
+    return Condition("s.id IN (SELECT value FROM json_each(?))", [said[word]])
 
 
 def _all_of(conditions: list[Condition], joint: str, of_none: str) -> Condition:
@@ -145,3 +155,17 @@ def _one_of(where: OneOf) -> Condition:
         # The plus keeps SQLite from reading an index from its first text on, instead of at these.
         sql = f"(+s.{where.field} IS NOT NULL AND s.{where.field} IN ({marks}))"
     return Condition(f"coalesce({sql}, 0)" if where.field in _ABSENT else sql, list(where.values))
+
+
+def place_of(cursor: str, parts: int) -> tuple[Any, ...]:
+    """The parts of a cursor, the first a time. Raises BadRequest."""
+    told = cursor.split(".")
+    try:
+        if len(told) != parts:
+            raise ValueError
+        started_ns = int(told[0])
+    except ValueError:
+        raise BadRequest("the cursor is none that a page gave: begin without one", param="after") from None
+    if abs(started_ns) >= 2**63:
+        raise BadRequest("the cursor is none that a page gave: begin without one", param="after")
+    return cast("tuple[Any, ...]", (started_ns, *told[1:]))

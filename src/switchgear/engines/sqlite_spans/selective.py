@@ -1,16 +1,12 @@
-"""Which of two ways to find is the quicker one: from all that fits, or newest first, until a page is full."""
+"""Which of two ways to find traces is the quicker one: from the spans that fit, or trace by trace, newest first."""
 
 import sqlite3
 from typing import Final
 
 from switchgear.engines.sqlite_spans.facets import FACETS, TAG
 from switchgear.kernel.query import Compare, Every, Filter, Noted, OneOf, Said, Tagged
-from switchgear.kernel.span_words import words
 
 _FEW: Final = 20_000
-_RARE: Final = 2_000
-_SAYING: Final = "SELECT 1 FROM words w CROSS JOIN links l ON l.content = w.rowid WHERE w.words MATCH ? LIMIT ?"
-"""Up to a bound, so that it takes no longer the more often the word is said."""
 _NAMES: Final = ("trace_id", "span_id", "session", "call_id")
 """Few spans have one value of these."""
 
@@ -30,22 +26,6 @@ def is_selective(connection: sqlite3.Connection, project: str, where: Filter) ->
             return _is_few(connection, project, where.field, list(where.values))
         case _:
             return False
-
-
-def says_rare_word(connection: sqlite3.Connection, where: Filter | None) -> bool:
-    """Whether few spans say a word that all that fit must say; of one that many say, the newest are soon met."""
-    match where:
-        case Every():
-            return any(says_rare_word(connection, each) for each in where.filters)
-        case Said():
-            return any(_is_rare(connection, word) for word in words(where.text))
-        case _:
-            return False
-
-
-def _is_rare(connection: sqlite3.Connection, word: str) -> bool:
-    (count,) = connection.execute(f"SELECT count(*) FROM ({_SAYING})", (f'"{word}"', _RARE + 1)).fetchone()
-    return count <= _RARE
 
 
 def _is_few(connection: sqlite3.Connection, project: str, field: str, values: list[str | int]) -> bool:

@@ -1,0 +1,146 @@
+"""Who says a word: a list of all that ever said a common one takes as long as the list is.
+
+So the newest spans are looked at first, for where they fill a page nothing older belongs on it. And of several words
+the rarest says where to look for the others. What a span says is found by its contents: their numbers stand with the
+span, and full text tells which of them have the word. It is asked for a few ranges of numbers, because most contents
+are as new as the spans that say them.
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+import numpy as np
+from msgspec import json
+
+from switchgear.engines.sqlite_spans.packing import decoded_details
+from switchgear.engines.sqlite_spans.questions import PROJECT, only_trace, place_of
+from switchgear.kernel.query import Either, Every, Filter, Find, Not, Said
+from switchgear.kernel.span_words import words
+
+_MOST_SPANS: Final = (2_000, 20_000)
+_SPANS_OF_TRACE: Final = 10
+"""Of most traces not more."""
+_LONGER: Final = 4
+"""So many times as many spans as expected may the newest traces have."""
+_MOST_RANGES: Final = 16
+_FEW: Final = 20_000
+_RARE: Final = 2_000
+_SAYING: Final = "SELECT l.span FROM words w CROSS JOIN links l ON l.content = w.rowid WHERE w.words MATCH ? LIMIT ?"
+_NEWEST_SPANS: Final = (
+    f"SELECT s.id, s.started_ns FROM spans s WHERE s.project = {PROJECT} AND s.started_ns >= ? AND s.started_ns < ? "
+    "ORDER BY s.started_ns DESC LIMIT ?"
+)
+_NEWEST_TRACES: Final = (
+    f"SELECT t.id, t.started_ns FROM traces t WHERE t.project = {PROJECT} AND t.last_started_ns >= ? "
+    "AND t.started_ns < ? ORDER BY t.started_ns DESC LIMIT ?"
+)
+_OF_TRACES: Final = "SELECT s.id FROM spans s WHERE s.trace IN (SELECT value FROM json_each(?)) LIMIT ?"
+_DETAILS: Final = "SELECT d.span, d.data FROM details d WHERE d.span IN (SELECT value FROM json_each(?))"
+_HAVE_WORD: Final = "SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ?"
+
+
+class Way(NamedTuple):
+    """How a page is looked for."""
+
+    said: Mapping[str, str] | None
+    """The spans that say each word, as JSON; None: those that full text knows of."""
+    floor_ns: int | None
+    """Only spans, or traces, that began then or later are known in ``said``; None: all."""
+    is_rare: bool
+    """Few spans fit, whenever they were."""
+
+
+def ways(connection: sqlite3.Connection, question: Find) -> Iterator[Way]:
+    """The next one is for whoever found no full page; the last always answers."""
+    said, must = said_words(question.where), _must_words(question.where)
+    counts = {word: _some(connection, word) for word in must}
+    rarest = min(counts, key=lambda word: (counts[word], word), default="")
+    if rarest and counts[rarest] <= _FEW:
+        if len(said) > 1:
+            spans = [span for (span,) in connection.execute(_SAYING, (f'"{rarest}"', _FEW))]
+            yield Way(_sayers(connection, spans, said), None, is_rare=True)
+        else:
+            rare = _RARE if question.of == "spans" else _FEW
+            yield Way(None, None, is_rare=counts[rarest] <= rare)
+        return
+    if said and question.newest_first and not only_trace(question.where):
+        for most in _MOST_SPANS:
+            spans, floor_ns = _newest(connection, question, most)
+            if len(spans) > _LONGER * most:
+                break
+            yield Way(_sayers(connection, spans, said), floor_ns, is_rare=bool(must))
+    yield Way(None, None, is_rare=False)
+
+
+def said_words(where: Filter | None) -> set[str]:
+    """All words that a filter names."""
+    match where:
+        case Said():
+            return set(words(where.text))
+        case Every() | Either():
+            return {word for each in where.filters for word in said_words(each)}
+        case Not():
+            return said_words(where.filter)
+        case _:
+            return set()
+
+
+def _must_words(where: Filter | None) -> set[str]:
+    """Those that all that fits must say."""
+    if isinstance(where, Every):
+        return {word for each in where.filters for word in _must_words(each)}
+    return set(words(where.text)) if isinstance(where, Said) else set()
+
+
+def _some(connection: sqlite3.Connection, word: str) -> int:
+    """How many spans say a word, counted no further than to the first that are more than few."""
+    (count,) = connection.execute(f"SELECT count(*) FROM ({_SAYING})", (f'"{word}"', _FEW + 1)).fetchone()
+    return int(count)
+
+
+def _newest(connection: sqlite3.Connection, question: Find, most: int) -> tuple[list[int], int | None]:
+    """Numbers of the newest spans that may be on the page, or of all spans of the newest traces; and since when."""
+    window, of_spans = question.window, question.of == "spans"
+    until_ns = window.until_ns
+    if question.after:
+        until_ns = min(until_ns, place_of(question.after, 3 if of_spans else 2)[0] + 1)
+    wanted = most if of_spans else most // _SPANS_OF_TRACE
+    find = _NEWEST_SPANS if of_spans else _NEWEST_TRACES
+    rows = connection.execute(find, (window.project, window.since_ns, until_ns, wanted)).fetchall()
+    numbers = [number for number, _ in rows]
+    # Of those that began with the last one there may be more.
+    floor_ns = rows[-1][1] + 1 if len(rows) == wanted else None
+    if of_spans:
+        return numbers, floor_ns
+    found = connection.execute(_OF_TRACES, (_listed(numbers), _LONGER * most + 1))
+    return [number for (number,) in found], floor_ns
+
+
+def _sayers(connection: sqlite3.Connection, spans: Sequence[int], said: Collection[str]) -> dict[str, str]:
+    contents = {
+        span: decoded_details(data).contents() for span, data in connection.execute(_DETAILS, (_listed(spans),))
+    }
+    ranges = list(_ranges(sorted({number for numbers in contents.values() for number in numbers})))
+    sayers: dict[str, str] = {}
+    for word in said:
+        having = {
+            number for first, last in ranges for (number,) in connection.execute(_HAVE_WORD, (f'"{word}"', first, last))
+        }
+        sayers[word] = _listed([span for span, numbers in contents.items() if not having.isdisjoint(numbers)])
+    return sayers
+
+
+def _ranges(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """A few that hold all numbers, with as little between as can be."""
+    if not numbers:
+        return
+    widest = np.argsort(-np.diff(numbers), kind="stable")[: _MOST_RANGES - 1]
+    cuts = [0, *(np.sort(widest) + 1).tolist(), len(numbers)]
+    for begin, end in pairwise(cuts):
+        yield numbers[begin], numbers[end - 1]
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return json.encode(numbers).decode()
