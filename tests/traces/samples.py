@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from zlib import crc32
 
 import msgspec
 
@@ -11,9 +12,10 @@ from switchgear.kernel.clock import Clock, FrozenClock
 from switchgear.kernel.errors import SwitchgearError
 from switchgear.kernel.record import Attempt, CallRecord
 from switchgear.kernel.reply import Frame, Reply
-from switchgear.traces.journal import JournalSettings, JournalWriter
+from switchgear.traces.journal import JournalSettings, JournalWriter, PayloadWriter
 from switchgear.traces.journal_reader import JournalReader
 from switchgear.traces.offsets import FileOffsets
+from switchgear.traces.segment import PREFIX
 from switchgear.wire.openai_chat import OpenAIChat
 
 
@@ -52,6 +54,12 @@ def attempt(**changes: object) -> Attempt:
         upstream_id="chatcmpl-1",
     )
     return msgspec.structs.replace(plain, **changes)
+
+
+def entry_of(said: CallRecord) -> bytes:
+    """What a segment has of a record."""
+    payload = PayloadWriter().payload(said)
+    return PREFIX.pack(len(payload), crc32(payload)) + payload
 
 
 def writer(directory: Path, clock: Clock | None = None, **changes: object) -> JournalWriter:

@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.clock import FrozenClock
-from switchgear.traces.journal import EntryWriter
 from switchgear.traces.journal_reader import Damage
 from switchgear.traces.segment import HEADER, LENGTH_BYTES, create_segment, segment_name, segments
-from tests.traces.samples import attempt, drained, numbers, read_numbers, reader, record, write, writer
+from tests.traces.samples import attempt, drained, entry_of, numbers, read_numbers, reader, record, write, writer
 
 
 def entries(*numbers: int) -> list[bytes]:
-    return [EntryWriter().entry(record(number)) for number in numbers]
+    return [entry_of(record(number)) for number in numbers]
 
 
 def place(directory: Path, data: bytes, opened: int = 1) -> Path:

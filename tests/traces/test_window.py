@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchgear.traces.journal import EntryWriter
 from switchgear.traces.segment import HEADER, MAX_ENTRY_BYTES, segments
-from switchgear.traces.window import FIRST_WINDOW_BYTES, WINDOW_BYTES, GrowingSegment
-from tests.traces.samples import numbers, read_numbers, reader, record, writer
+from switchgear.traces.window import FIRST_WINDOW_BYTES, LARGEST_WINDOW_BYTES, WINDOW_BYTES, GrowingSegment
+from tests.traces.samples import entry_of, numbers, read_numbers, reader, record, writer
 
 
 def mapped(directory: Path) -> int:
@@ -43,7 +42,7 @@ def test_entries_of_any_size_are_read_back_whether_or_not_room_was_ready(
         written = 0
         for number, (size, waits) in enumerate(steps):
             said = record(number, error="x" * size)
-            written += len(EntryWriter().entry(said))
+            written += len(entry_of(said))
             journal.append(said)
             if waits:
                 asyncio.run(journal.flushed())
@@ -124,6 +123,58 @@ def test_room_that_is_not_enough_is_given_back_and_the_window_before_goes_on(tmp
     segment.finish()
     assert (tmp_path / "1.seg").read_bytes() == HEADER + bytes(FIRST_WINDOW_BYTES - len(HEADER) - 1) + b"\x01"
     assert mapped(tmp_path) == opened(tmp_path) == 0
+
+
+def stored(segment: GrowingSegment, data: bytes) -> None:
+    """Put bytes into a segment's next window, as a writer does that has used up the one before."""
+    window = segment.advance(len(data))
+    at = segment.position - window.start
+    window.memory[at : at + len(data)] = data
+    segment.position += len(data)
+
+
+def room_ahead(segment: GrowingSegment, path: Path) -> int:
+    """By how much the file grows when room is prepared, which is then taken."""
+    before = path.stat().st_size
+    segment.prepare()
+    segment.advance(0)
+    return path.stat().st_size - before
+
+
+def test_the_more_was_stored_since_the_last_flush_the_larger_is_the_next_window(tmp_path: Path) -> None:
+    segment = GrowingSegment(tmp_path, "1.seg")
+    stored(segment, b"x" * 1000)
+    assert room_ahead(segment, tmp_path / "1.seg") == WINDOW_BYTES
+    stored(segment, b"x" * WINDOW_BYTES)
+    assert room_ahead(segment, tmp_path / "1.seg") == 2 * WINDOW_BYTES
+    stored(segment, b"x" * 8 * WINDOW_BYTES)
+    assert room_ahead(segment, tmp_path / "1.seg") == LARGEST_WINDOW_BYTES
+    segment.flush()
+    assert room_ahead(segment, tmp_path / "1.seg") == WINDOW_BYTES
+    segment.finish()
+
+
+def test_where_a_large_window_has_no_room_a_small_one_may(tmp_path: Path) -> None:
+    segment = GrowingSegment(tmp_path, "1.seg")
+    stored(segment, b"x" * 2 * WINDOW_BYTES)
+    end = (tmp_path / "1.seg").stat().st_size
+    with files_limited_to(end + WINDOW_BYTES + 100_000):
+        assert room_ahead(segment, tmp_path / "1.seg") == WINDOW_BYTES
+    segment.finish()
+
+
+def test_windows_stay_until_what_is_stored_in_them_is_flushed(tmp_path: Path) -> None:
+    segment = GrowingSegment(tmp_path, "1.seg")
+    said = b""
+    for number in range(5):
+        segment.prepare()
+        said += bytes([65 + number]) * (number * 100_000 + 1)
+        stored(segment, said[-number * 100_000 - 1 :])
+    assert mapped(tmp_path) == 5
+    segment.flush()
+    assert mapped(tmp_path) == 1
+    segment.finish()
+    assert (tmp_path / "1.seg").read_bytes() == HEADER + said
 
 
 @pytest.mark.parametrize("segment_bytes", [200_000, 64 * 1024 * 1024])

@@ -7,10 +7,10 @@ disk is known while there is still room for the records of the calls under way.
 """
 
 import logging
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
+from zlib import crc32
 
 from msgspec import Struct
 from msgspec.msgpack import Encoder
@@ -20,7 +20,7 @@ from switchgear.kernel.record import CallRecord
 from switchgear.traces.flusher import Flusher
 from switchgear.traces.health import Health
 from switchgear.traces.retention import Retention, WhenUnread
-from switchgear.traces.segment import LENGTH_BYTES, MAX_ENTRY_BYTES, PREFIX, mended, segment_name
+from switchgear.traces.segment import CHECKSUM_BYTES, LENGTH_BYTES, MAX_ENTRY_BYTES, PREFIX, mended, segment_name
 from switchgear.traces.window import WINDOW_BYTES, GrowingSegment, Window
 
 WhenFull = Literal["refuse", "continue"]
@@ -47,23 +47,23 @@ class JournalSettings(Struct, frozen=True, kw_only=True):
     """A segment older than this is followed by a new one."""
 
 
-class EntryWriter:
-    """Turns records into entries."""
+class PayloadWriter:
+    """Turns records into the payloads of entries."""
 
     __slots__ = ("_encode",)
 
     def __init__(self) -> None:
         self._encode = Encoder().encode
 
-    def entry(self, record: CallRecord) -> bytes:
-        """The bytes to append for ``record``; what msgpack cannot hold is mended. ValueError when it is too large."""
+    def payload(self, record: CallRecord) -> bytes:
+        """What an entry holds of ``record``; what msgpack cannot hold is mended. ValueError when it is too large."""
         try:
             payload = self._encode(record)
         except (UnicodeEncodeError, OverflowError):
             payload = self._encode(mended(record))
         if len(payload) > MAX_ENTRY_BYTES:
             raise ValueError(f"a record of {len(payload)} bytes is over the journal's {MAX_ENTRY_BYTES}")
-        return PREFIX.pack(len(payload), zlib.crc32(payload)) + payload
+        return payload
 
 
 class JournalWriter:
@@ -78,7 +78,7 @@ class JournalWriter:
         self._gateway = gateway
         self._clock = clock
         self._monotonic_ns = clock.monotonic_ns
-        self._entry = EntryWriter().entry
+        self._payload = PayloadWriter().payload
         self._log = logging.getLogger("switchgear.journal")
         self._health = Health(clock.monotonic_ns, self._log)
         self._sequence = 0
@@ -118,22 +118,24 @@ class JournalWriter:
     def append(self, record: CallRecord) -> None:
         """Write one record down. A full disk is no exception: the loss is counted, and :attr:`healthy` tells."""
         try:
-            entry = self._entry(record)
+            payload = self._payload(record)
         except ValueError as error:
             self._health.lost_records += 1
             self._log.error("call %s is not in the journal: %s", record.id, error)
             return
+        length = len(payload)
         at = self._at
-        end = at + len(entry)
+        end = at + PREFIX.size + length
         if end > self._room:
-            if not self._advance(len(entry)):
+            if not self._advance(PREFIX.size + length):
                 return
             at = self._at
-            end = at + len(entry)
+            end = at + PREFIX.size + length
         memory = self._memory
+        memory[end - length : end] = payload
+        memory[at + LENGTH_BYTES : end - length] = crc32(payload).to_bytes(CHECKSUM_BYTES, "little")
         # The length last and in one store: to readers, and should the process die here, there is no entry before it.
-        memory[at + LENGTH_BYTES : end] = entry[LENGTH_BYTES:]
-        memory[at : at + LENGTH_BYTES] = entry[:LENGTH_BYTES]
+        memory[at : at + LENGTH_BYTES] = length.to_bytes(LENGTH_BYTES, "little")
         self._at = end
         self._segment.position = self._start + end
         self.appended_records += 1

@@ -43,6 +43,7 @@ MAX_ENTRY_BYTES: Final = 16 * 1024 * 1024
 PREFIX: Final = struct.Struct("<II")
 """Length and checksum of an entry's payload."""
 LENGTH_BYTES: Final = 4
+CHECKSUM_BYTES: Final = PREFIX.size - LENGTH_BYTES
 _CHUNK_BYTES: Final = 1024 * 1024
 _MAX_NUMBER: Final = 2**63 - 1
 
@@ -172,6 +173,8 @@ def trim(path: Path) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        if not _ends_in_zero(file):
+            return True  # which spares the walk through all entries of one that was finished in peace
         end = _zero_length_at(file)
         if end is not None and _blank_from(file, end):
             file.truncate(end)
@@ -186,6 +189,15 @@ def segment_name(gateway: str, opened_ns: int, sequence: int) -> str:
 def segments(directory: Path) -> list[Path]:
     """All segments of a journal, oldest first."""
     return sorted(directory.glob(f"*{SUFFIX}"))
+
+
+def _ends_in_zero(file: BinaryIO) -> bool:
+    """Whether the last byte is a zero; the file is at its beginning before and after."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - 1, 0))
+    last = file.read(1)
+    file.seek(0)
+    return last == b"\x00"
 
 
 def _zero_length_at(file: BinaryIO) -> int | None:

@@ -6,9 +6,12 @@ written at the end of the file, and brought to the disk (a later flush of data t
 no commit of the file system's journal), the file is mapped, and the kernel is made to open every page for writing.
 
 Two things would undo the last step, for a flush closes the pages that it writes. A flush of the whole file would close
-the pages ahead, so what was stored is flushed alone: by writing it once more, unchanged, with RWF_DSYNC, which also has
-a flush after a failed one write again. And the page cache opens and closes in one piece what came in one write, so that
-zeros come in small ones.
+the pages ahead, so what was stored is flushed alone: by writing it once more, unchanged and from where it stands, with
+RWF_DSYNC, which also has a flush after a failed one write again. And the page cache opens and closes in one piece what
+came in one write, so that zeros come in small ones.
+
+Each window costs a commit of the file system's journal, and each has the flusher begin a round. So the more was stored
+since the last flush, the larger is the next window.
 
 Disk full, a limit on file size, a quota: all of them are met where the zeros are written. Nothing is ever stored behind
 a window's end, where a store would be a SIGBUS.
@@ -17,6 +20,7 @@ a window's end, where a store would be a SIGBUS.
 import errno
 import os
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from mmap import PAGESIZE, mmap
 from pathlib import Path
@@ -28,8 +32,11 @@ from switchgear.traces.segment import HEADER, create_segment
 WINDOW_BYTES: Final = 1024 * 1024
 FIRST_WINDOW_BYTES: Final = 64 * 1024
 """Small, as is every window that the writer has to make itself: it waits meanwhile."""
+LARGEST_WINDOW_BYTES: Final = 4 * WINDOW_BYTES
 _PIECE_BYTES: Final = 64 * 1024
 _ZEROS: Final = bytes(WINDOW_BYTES)
+_MOST_BUFFERS: Final = 1024
+"""In one call (IOV_MAX)."""
 _ENDLESS_ZEROS: Final = Path("/dev/zero")
 
 
@@ -58,9 +65,9 @@ class GrowingSegment:
         self._end = len(HEADER)
         self._flushed = 0
         self._growing = Lock()
-        self._current: Window | None = None
         self._next: Window | None = None
-        self._retired: deque[Window] = deque()
+        self._stored: deque[Window] = deque()
+        """What is not flushed is in these, the last is stored to. The writer appends, and who flushes takes away."""
         try:
             self._next = self._grown(FIRST_WINDOW_BYTES - len(HEADER))
         except OSError:
@@ -70,10 +77,9 @@ class GrowingSegment:
 
     def prepare(self) -> None:
         """Have the next window ready, its zeros on the disk. Raises OSError when there is no room."""
-        self._unmap_retired()
         with self._growing:
             if self._next is None:
-                self._next = self._grown(WINDOW_BYTES, lasting=True)
+                self._next = self._ahead()
 
     def advance(self, entry_bytes: int) -> Window:
         """The window to store the next entry in; made now, where none is ready. The one before is not stored to again.
@@ -85,37 +91,62 @@ class GrowingSegment:
             if window is None or window.end < self.position + entry_bytes:
                 missing = self.position + entry_bytes - self._end
                 window = self._grown(max(missing, FIRST_WINDOW_BYTES))
-                self._retire(self._next)
+                if self._next is not None:
+                    self._stored.append(self._next)
             self._next = None
-            self._retire(self._current)
-            self._current = window
+            self._stored.append(window)
         return window
 
     def flush(self) -> None:
         """Bring all that is stored to the disk. Raises OSError; what is not there then comes with the next flush."""
-        self._unmap_retired()
+        if not self._stored:
+            return
         position = self.position
         if not self._flushed:
             _sync_folder(self._directory)
+        if not os.pread(self.file, 1, position - 1):
+            raise OSError(errno.EIO, "somebody cut the segment short")
         while self._flushed < position:
-            data = os.pread(self.file, min(position - self._flushed, WINDOW_BYTES), self._flushed)
-            if not data:
-                raise OSError(errno.EIO, "somebody cut the segment short")
-            self._flushed += _write_through(self.file, data, self._flushed)
+            window = self._window_of_flushed()
+            begin, end = self._flushed - window.start, min(position, window.end) - window.start
+            with memoryview(window.memory) as whole, whole[begin:end] as stored:
+                self._flushed += _write_through(self.file, [stored], self._flushed)
+        self._window_of_flushed()
 
     def finish(self) -> None:
         """Cut the file to its entries, bring it to the disk and close it. Raises OSError, when it is closed too."""
         with self._growing:
-            self._retire(self._current)
-            self._retire(self._next)
-            self._current = self._next = None
-        self._unmap_retired()
+            windows = [*self._stored] if self._next is None else [*self._stored, self._next]
+            self._stored.clear()
+            self._next = None
+        for window in windows:
+            window.memory.close()
         try:
             os.ftruncate(self.file, self.position)
             os.fsync(self.file)
             _sync_folder(self._directory)
         finally:
             os.close(self.file)
+
+    def _window_of_flushed(self) -> Window:
+        """The last window that has what follows what is flushed; those before it are done with.
+
+        Each begins at or before what was stored in it first, and the one before it has all that came before.
+        """
+        stored = self._stored
+        while len(stored) > 1 and stored[1].start <= self._flushed:
+            stored.popleft().memory.close()
+        return stored[0]
+
+    def _ahead(self) -> Window:
+        unflushed = self.position - self._flushed
+        more_bytes = min(max(WINDOW_BYTES, 2 * unflushed // WINDOW_BYTES * WINDOW_BYTES), LARGEST_WINDOW_BYTES)
+        try:
+            return self._grown(more_bytes, lasting=True)
+        except OSError:
+            if more_bytes == WINDOW_BYTES:
+                raise
+        return self._grown(WINDOW_BYTES, lasting=True)
 
     def _grown(self, more_bytes: int, *, lasting: bool = False) -> Window:
         """A window from the page of the current position to at least ``more_bytes`` behind the file's end."""
@@ -134,39 +165,38 @@ class GrowingSegment:
         self._end = end
         return Window(memory, start, end)
 
-    def _retire(self, window: Window | None) -> None:
-        if window is not None:
-            self._retired.append(window)
-
-    def _unmap_retired(self) -> None:
-        while self._retired:
-            self._retired.popleft().memory.close()
-
 
 def _write_zeros(file: int, begin: int, end: int, *, lasting: bool) -> None:
     at = begin
     while at < end:
         at += os.pwrite(file, memoryview(_ZEROS)[: min(end - at, _PIECE_BYTES)], at)
     while lasting and begin < end:
-        begin += _write_through(file, memoryview(_ZEROS)[: min(end - begin, WINDOW_BYTES)], begin)
+        begin += _write_through(file, _zeros(end - begin), begin)
 
 
-def _write_through(file: int, data: bytes | memoryview, offset: int) -> int:
+def _zeros(count: int) -> list[bytes | memoryview]:
+    whole, rest = divmod(count, WINDOW_BYTES)
+    return [*[_ZEROS] * whole, memoryview(_ZEROS)[:rest]]
+
+
+def _write_through(file: int, data: Sequence[bytes | memoryview], offset: int) -> int:
     """Write to the disk, and not to the page cache only."""
     try:
-        return os.pwritev(file, [data], offset, os.RWF_DSYNC)
+        return os.pwritev(file, data, offset, os.RWF_DSYNC)
     except OSError as error:
         if error.errno != errno.EOPNOTSUPP:
             raise
-    written = os.pwrite(file, data, offset)
+    written = os.pwritev(file, data, offset)
     os.fdatasync(file)
     return written
 
 
 def _open_pages(memory: mmap, begin: int) -> None:
-    """Have the kernel store zeros from ``begin`` on: one call for all pages, and an error where a store is a signal."""
-    with _ENDLESS_ZEROS.open("rb", buffering=0) as zeros, memoryview(memory) as whole, whole[begin:] as ahead:
-        zeros.readinto(ahead)
+    """Have the kernel store a zero into each page from ``begin`` on: an error where a store of ours is a signal."""
+    at = [begin, *range((begin // PAGESIZE + 1) * PAGESIZE, len(memory), PAGESIZE)]
+    with _ENDLESS_ZEROS.open("rb", buffering=0) as zeros, memoryview(memory) as whole:
+        for first in range(0, len(at), _MOST_BUFFERS):
+            os.readv(zeros.fileno(), [whole[byte : byte + 1] for byte in at[first : first + _MOST_BUFFERS]])
 
 
 def _sync_folder(directory: Path) -> None:
