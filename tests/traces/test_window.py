@@ -145,11 +145,12 @@ def test_the_more_was_stored_since_the_last_flush_the_larger_is_the_next_window(
     segment = GrowingSegment(tmp_path, "1.seg")
     stored(segment, b"x" * 1000)
     assert room_ahead(segment, tmp_path / "1.seg") == WINDOW_BYTES
-    stored(segment, b"x" * WINDOW_BYTES)
+    stored(segment, b"x" * (WINDOW_BYTES // 2))
     assert room_ahead(segment, tmp_path / "1.seg") == 2 * WINDOW_BYTES
     stored(segment, b"x" * 8 * WINDOW_BYTES)
     assert room_ahead(segment, tmp_path / "1.seg") == LARGEST_WINDOW_BYTES
     segment.flush()
+    assert room_ahead(segment, tmp_path / "1.seg") == LARGEST_WINDOW_BYTES // 2
     assert room_ahead(segment, tmp_path / "1.seg") == WINDOW_BYTES
     segment.finish()
 

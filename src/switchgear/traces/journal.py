@@ -30,7 +30,7 @@ _RETRY_NS: Final = 1_000_000_000
 _RETRY_BYTES: Final = 1024 * 1024
 """Where no new segment could be made, the old one goes on for so much before the next try."""
 _AHEAD_BYTES: Final = WINDOW_BYTES // 2
-"""With less room than this, more is prepared."""
+"""With less room than this, more is prepared; of a larger window, with half of it left."""
 
 
 class JournalSettings(Struct, frozen=True, kw_only=True):
@@ -190,7 +190,7 @@ class JournalWriter:
     def _look_ahead(self) -> None:
         """Settle when appending has to do more than store: when room is to be prepared, and when the segment ends."""
         self._next_act = self._rotate_at_bytes - self._start
-        ahead = self._room - _AHEAD_BYTES
+        ahead = self._room - max(self._room // 2, _AHEAD_BYTES)
         if self._room >= self._next_act:
             return
         if self._at < ahead:

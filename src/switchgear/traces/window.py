@@ -11,7 +11,7 @@ RWF_DSYNC, which also has a flush after a failed one write again. And the page c
 came in one write, so that zeros come in small ones.
 
 Each window costs a commit of the file system's journal, and each has the flusher begin a round. So the more was stored
-since the last flush, the larger is the next window.
+since the last flush, the larger is the next window, and the larger are its pieces.
 
 Disk full, a limit on file size, a quota: all of them are met where the zeros are written. Nothing is ever stored behind
 a window's end, where a store would be a SIGBUS.
@@ -33,7 +33,8 @@ WINDOW_BYTES: Final = 1024 * 1024
 FIRST_WINDOW_BYTES: Final = 64 * 1024
 """Small, as is every window that the writer has to make itself: it waits meanwhile."""
 LARGEST_WINDOW_BYTES: Final = 4 * WINDOW_BYTES
-_PIECE_BYTES: Final = 64 * 1024
+_PIECES: Final = 16
+"""Of a window."""
 _ZEROS: Final = bytes(WINDOW_BYTES)
 _MOST_BUFFERS: Final = 1024
 """In one call (IOV_MAX)."""
@@ -64,6 +65,8 @@ class GrowingSegment:
         """Behind the last entry. The writer's to move, after it has stored."""
         self._end = len(HEADER)
         self._flushed = 0
+        self._ahead_bytes = WINDOW_BYTES
+        """Of the last window that was made ahead; the next has at least the half."""
         self._growing = Lock()
         self._next: Window | None = None
         self._stored: deque[Window] = deque()
@@ -140,12 +143,14 @@ class GrowingSegment:
 
     def _ahead(self) -> Window:
         unflushed = self.position - self._flushed
-        more_bytes = min(max(WINDOW_BYTES, 2 * unflushed // WINDOW_BYTES * WINDOW_BYTES), LARGEST_WINDOW_BYTES)
+        wanted = max(4 * unflushed // WINDOW_BYTES * WINDOW_BYTES, self._ahead_bytes // 2, WINDOW_BYTES)
+        self._ahead_bytes = min(wanted, LARGEST_WINDOW_BYTES)
         try:
-            return self._grown(more_bytes, lasting=True)
+            return self._grown(self._ahead_bytes, lasting=True)
         except OSError:
-            if more_bytes == WINDOW_BYTES:
+            if self._ahead_bytes == WINDOW_BYTES:
                 raise
+        self._ahead_bytes = WINDOW_BYTES
         return self._grown(WINDOW_BYTES, lasting=True)
 
     def _grown(self, more_bytes: int, *, lasting: bool = False) -> Window:
@@ -167,11 +172,22 @@ class GrowingSegment:
 
 
 def _write_zeros(file: int, begin: int, end: int, *, lasting: bool) -> None:
-    at = begin
+    at, piece_bytes = begin, max((end - begin) // _PIECES, FIRST_WINDOW_BYTES)
+    if lasting:
+        _take_blocks(file, begin, end - begin)
     while at < end:
-        at += os.pwrite(file, memoryview(_ZEROS)[: min(end - at, _PIECE_BYTES)], at)
+        at += os.pwrite(file, memoryview(_ZEROS)[: min(end - at, piece_bytes)], at)
     while lasting and begin < end:
         begin += _write_through(file, _zeros(end - begin), begin)
+
+
+def _take_blocks(file: int, offset: int, count: int) -> None:
+    """All at once, which costs less than one by one as they are written."""
+    try:
+        os.posix_fallocate(file, offset, count)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+            raise
 
 
 def _zeros(count: int) -> list[bytes | memoryview]:
