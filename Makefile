@@ -54,6 +54,8 @@ bench-peers: $(READY) ## The same run with other gateways beside it, each in a f
 bench-profile: $(READY) ## CPU per request of the gateway, by function
 	@$(BIN)/python -m bench.profile $(ARGS)
 
+# Threads of numpy's library that wait for work are charged as if they worked.
+simulate test test-long: export OPENBLAS_NUM_THREADS ?= 1
 simulate: $(READY) ## False alarms and power of the drift monitors, by simulation (ARGS=--quick: to see that it works)
 	@$(BIN)/python -m simulations.drift $(ARGS)
 

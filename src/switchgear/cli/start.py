@@ -11,7 +11,13 @@ import typer
 
 from switchgear.cli.settings import ConfigOption, chosen_file
 from switchgear.config import read_environment
-from switchgear.processes.options import ControlOptions, GatewayOptions, ServeOptions, command_line
+from switchgear.processes.options import (
+    ControlOptions,
+    GatewayOptions,
+    ServeOptions,
+    command_line,
+    environment_of_children,
+)
 from switchgear.processes.serve import serve as run_supervisor
 from switchgear.processes.supervisor import CONTROL_MODULE, GATEWAY_MODULE
 
@@ -58,7 +64,7 @@ def control(
 
 def _become(module: str, options: GatewayOptions | ControlOptions) -> None:
     command = command_line(module, options)
-    os.execv(command[0], command)  # noqa: S606 (our own interpreter and module; no shell)
+    os.execve(command[0], command, environment_of_children(read_environment()))  # noqa: S606 (our own interpreter and module; no shell)
 
 
 def _path_text(config: Path | None) -> str | None:

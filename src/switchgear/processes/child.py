@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 _START_SECONDS: Final = 20.0
@@ -30,7 +30,9 @@ class Child:
         self.stopping = False
 
     @classmethod
-    async def start(cls, name: str, command_for: CommandFor, inherited: Sequence[int] = ()) -> "Child":
+    async def start(
+        cls, name: str, command_for: CommandFor, environ: Mapping[str, str], inherited: Sequence[int] = ()
+    ) -> "Child":
         """Start a child in a process group of its own, so that a Ctrl-C reaches the supervisor alone."""
         read_end, write_end = os.pipe()
         watched_end, life_end = os.pipe()
@@ -39,6 +41,7 @@ class Child:
             process = await asyncio.create_subprocess_exec(
                 *command_for(write_end, watched_end),
                 stdin=subprocess.DEVNULL,
+                env=environ,
                 pass_fds=(*inherited, write_end, watched_end),
                 start_new_session=True,
             )

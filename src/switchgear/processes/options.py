@@ -1,6 +1,7 @@
 """What a parent process tells a child: one JSON argument, typed on both sides."""
 
 import sys
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from msgspec import Struct
@@ -54,6 +55,8 @@ class ServeOptions(Struct, kw_only=True, forbid_unknown_fields=True):
     port: int | None = None
 
 
+_FOR_CHILDREN: Final = {"OPENBLAS_NUM_THREADS": "1"}
+"""By default numpy's library has a thread for each processor, and those that wait for work burn theirs meanwhile."""
 _LAUNCH: Final = "switchgear.processes.launch"
 Options = TypeVar("Options", GatewayOptions, ControlOptions)
 
@@ -61,6 +64,11 @@ Options = TypeVar("Options", GatewayOptions, ControlOptions)
 def command_line(module: str, options: GatewayOptions | ControlOptions) -> list[str]:
     """The command that runs ``module`` with ``options`` in a process of its own."""
     return [sys.executable, "-m", _LAUNCH, module, encode(options).decode()]
+
+
+def environment_of_children(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a process and those under it find in their environment: what is in ``environ``, and what nobody set."""
+    return {**_FOR_CHILDREN, **environ}
 
 
 def read_options(kind: type[Options], arguments: list[str]) -> Options:

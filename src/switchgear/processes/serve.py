@@ -12,7 +12,7 @@ from switchgear.kernel.errors import ConfigError
 from switchgear.processes.banner import banner
 from switchgear.processes.crash import prepare_for_a_crash
 from switchgear.processes.log import configure_logging
-from switchgear.processes.options import ServeOptions
+from switchgear.processes.options import ServeOptions, environment_of_children
 from switchgear.processes.sockets import address, bind
 from switchgear.processes.supervisor import Plan, Supervisor
 
@@ -33,6 +33,7 @@ def serve(options: ServeOptions, environ: Mapping[str, str]) -> int:
         config_path=options.config_path,
         workers=config.server.workers,
         drain_seconds=config.server.drain_seconds,
+        environ=environment_of_children(environ),
         runs_batches=config.batches is not None,
     )
 

@@ -10,7 +10,7 @@ import logging
 import signal
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +35,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     config_path: str | None
     workers: int
     drain_seconds: float
+    environ: Mapping[str, str]
+    """Of all that it starts."""
     runs_batches: bool = False
 
 
@@ -99,7 +101,7 @@ class Supervisor:
             )
             return command_line(CONTROL_MODULE, options)
 
-        return await Child.start("control", command)
+        return await Child.start("control", command, self._plan.environ)
 
     async def _start_gateway(self) -> Child:
         number = self._next_number
@@ -121,7 +123,7 @@ class Supervisor:
             return command_line(GATEWAY_MODULE, options)
 
         inherited = (listen_fd,) if lines_fd is None else (listen_fd, lines_fd)
-        return await Child.start(f"gateway {number}", command, inherited)
+        return await Child.start(f"gateway {number}", command, self._plan.environ, inherited)
 
     def _watch(self, child: Child) -> None:
         task = asyncio.get_running_loop().create_task(self._revive(child))
