@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from switchgear.engines.wordllama import TOKENIZER, WEIGHTS, WordLlama, installed
+from switchgear.engines.wordllama import MOST_CHARACTERS, TOKENIZER, WEIGHTS, WordLlama, installed
 
 VOCABULARY = ["<unk>", "\u2581", "a", "b", "\u2581a", "ab", "\u2581ab", "<0xC3>", "<0xA9>"]
 MERGES = ["a b", "\u2581 a", "\u2581 ab"]
@@ -40,6 +40,14 @@ def test_a_text_is_the_mean_of_its_tokens_with_length_one_and_nothing_is_zeros(f
     assert not rows[1].any()
 
 
+def test_texts_too_many_for_one_go_are_the_same_as_each_by_itself(folder: Path) -> None:
+    embedder = WordLlama(folder)
+    texts = ["", "a " * 3999, "ab", "b " * 3000, "", "a b", "ab " * 2500, ""]
+    rows = embedder.embed(texts)
+    assert all(np.allclose(row, embedder.embed([text])[0], atol=1e-6) for row, text in zip(rows, texts, strict=True))
+    assert embedder.embed([]).shape == (0, 2)
+
+
 def test_texts_become_the_tokens_of_the_package_itself() -> None:
     folder = installed()
     if folder is None:
@@ -54,3 +62,7 @@ def test_texts_become_the_tokens_of_the_package_itself() -> None:
         "x = {\n    'a': 1}",
     ):
         assert ours.encode(text) == theirs.encode(text, add_special_tokens=False).ids
+    words = [token[1:] for token in theirs.get_vocab() if token.startswith("\u2581") and "\u2581" not in token[1:]]
+    for first in range(0, len(words), 500):
+        text = " ".join(words[first : first + 500])
+        assert ours.encode(text) == theirs.encode(text[:MOST_CHARACTERS], add_special_tokens=False).ids

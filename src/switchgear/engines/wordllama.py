@@ -3,7 +3,9 @@
 Two files of the package ``wordllama`` (MIT) are read, its weights (32,000 x 256, half precision, 16 MB, mapped) and
 its tokenizer's tables; its code and what it depends on are not. The tokenizer is Llama 2's byte-pair encoding: spaces
 become ``\u2581``, each word is split into characters, and the pair that was merged first in training is merged first.
-What no token covers is spelled in bytes. Merges never cross a space: words are encoded one by one, and remembered.
+What no token covers is spelled in bytes. Merges never cross a space: words are encoded one by one, and remembered. A
+word that is a token becomes that token: in training, what its last merge joined was made by earlier ones in the same
+way.
 """
 
 import heapq
@@ -26,6 +28,8 @@ MOST_CHARACTERS: Final = 8000
 _MOST_WORDS: Final = 50_000
 _LONGEST_WORD: Final = 64
 """Longer runs without a space hardly come again, and are not remembered."""
+_SUMMED_AT_ONCE: Final = 8192
+"""Tokens whose vectors are summed at a time: 8 MB."""
 _SPACE: Final = "\u2581"
 _WORD: Final = re.compile(f"{_SPACE}*[^{_SPACE}]+|{_SPACE}+")
 
@@ -55,11 +59,20 @@ class WordLlama:
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """One row of length one for each text; zeros for a text in which there is nothing."""
         rows = np.zeros((len(texts), self._weights.shape[1]), dtype=np.float32)
-        for row, text in zip(rows, texts, strict=True):
-            if tokens := self.encode(text):
-                mean = self._weights[tokens].mean(axis=0, dtype=np.float32)
-                row[:] = mean / max(float(np.linalg.norm(mean)), float(np.finfo(np.float32).tiny))
-        return rows
+        places: list[int] = []
+        tokens: list[int] = []
+        starts: list[int] = []
+        for place, text in enumerate(texts):
+            if found := self.encode(text):
+                places.append(place)
+                starts.append(len(tokens))
+                tokens += found
+            if len(tokens) >= _SUMMED_AT_ONCE or (tokens and place == len(texts) - 1):
+                rows[places] = np.add.reduceat(np.take(self._weights, tokens, axis=0).astype(np.float32), starts)
+                places, tokens, starts = [], [], []
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        # The sum has the direction of the mean.
+        return rows / np.maximum(lengths, np.finfo(np.float32).tiny)
 
     def encode(self, text: str) -> list[int]:
         """The tokens of the first characters of ``text``."""
@@ -72,7 +85,8 @@ class WordLlama:
         return tokens
 
     def _remembered(self, word: str) -> tuple[int, ...]:
-        tokens = self._encode_word(word)
+        token = self._tokens.get(word)
+        tokens = self._encode_word(word) if token is None else (token,)
         if len(self._words) >= _MOST_WORDS:
             self._words.clear()
         if len(word) <= _LONGEST_WORD:
@@ -130,4 +144,6 @@ def _mapped(path: Path) -> npt.NDArray[np.float16]:
     if matrix["dtype"] != "F16":
         raise ValueError(f"{path}: numbers of type {matrix['dtype']}, F16 was expected; install wordllama 0.4")
     shape = cast("list[int]", matrix["shape"])
-    return np.memmap(path, dtype="<f2", mode="r", offset=8 + size, shape=(shape[0], shape[1]))
+    mapped = np.memmap(path, dtype="<f2", mode="r", offset=8 + size, shape=(shape[0], shape[1]))
+    # As a plain array over the same pages, which is read several times as fast.
+    return np.asarray(mapped)
