@@ -10,7 +10,7 @@ from simulations.windows import contaminated, costs, languages, lengths, topics
 from switchgear.traces.drift.categories import categories, chi_square_critical, chi_square_tail
 from switchgear.traces.drift.discoveries import adjusted, believed, needed_permutations
 from switchgear.traces.drift.embedded import mean_distance, mmd
-from switchgear.traces.drift.permutation import ENOUGH_REACHED, Members, Vector, deal
+from switchgear.traces.drift.permutation import ENOUGH_REACHED, Deals, Members, Vector, deal
 from switchgear.traces.drift.psi import by_chance, index_of, psi
 from switchgear.traces.drift.result import Plan, Result
 
@@ -108,6 +108,21 @@ def test_dealing_stops_once_enough_deals_have_reached_what_was_seen() -> None:
     assert ENOUGH_REACHED <= dealt.permutations <= 250
 
 
+def test_each_deal_fills_both_windows_and_puts_each_input_in_either_as_often() -> None:
+    deals = Deals(3)
+    blocks = np.concatenate([deals.block((3, 9), number) for number in range(8)])
+    assert set(blocks.sum(axis=1)) == {3}
+    assert blocks.mean(axis=0) == pytest.approx(np.full(12, 0.25), abs=0.05)
+    assert len({row.tobytes() for row in blocks}) == 220, "each of the deals that there are came"
+
+
+def test_tests_that_look_at_the_same_deals_say_what_they_say_by_themselves() -> None:
+    reference, current = windows(0.1)
+    deals = Deals(PLAN.seed)
+    assert mmd(reference, current, PLAN, deals) == mmd(reference, current, PLAN)
+    assert mean_distance(reference, current, PLAN, deals) == mean_distance(reference, current, PLAN)
+
+
 def test_psi_is_its_formula() -> None:
     reference, current = np.asarray([[30.0, 70.0]]), np.asarray([[50.0, 50.0]])
     shares = (30.5 / 101, 70.5 / 101)
@@ -116,7 +131,7 @@ def test_psi_is_its_formula() -> None:
 
 
 def test_psi_without_a_change_is_what_chance_adds_and_its_effect_is_next_to_nothing() -> None:
-    results = [psi("length", lengths(chance, 500), lengths(chance, 500), PLAN) for chance in generators(40)]
+    results = [psi("length", lengths(chance, 500), lengths(chance, 500), PLAN) for chance in generators(25)]
     assert np.mean([result.statistic for result in results]) == pytest.approx(by_chance(10, (500, 500)), rel=0.2)
     assert np.mean([result.effect_size for result in results]) < 0.01
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from switchgear.traces.drift.permutation import Members, Vector, deal, judged
+from switchgear.traces.drift.permutation import Deals, Members, Statistic, Vector, deal, judged
 from switchgear.traces.drift.psi import Counts, by_chance, index_of
 from switchgear.traces.drift.result import Plan, Result, too_few
 
@@ -21,7 +21,9 @@ LEAST_EXPECTED: Final = 5
 _BISECTIONS: Final = 100
 
 
-def categories(monitor: str, reference: Sequence[str], current: Sequence[str], plan: Plan) -> Result:
+def categories(
+    monitor: str, reference: Sequence[str], current: Sequence[str], plan: Plan, deals: Deals | None = None
+) -> Result:
     """Test whether the shares of categories differ.
 
     Effect size: the PSI less its mean by chance, as for numbers.
@@ -36,7 +38,8 @@ def categories(monitor: str, reference: Sequence[str], current: Sequence[str], p
     index = float(index_of(table[:1], table[1:])[0])
     effect_size = max(index - by_chance(bins, sizes), 0.0)
     if bins > 1 and float(_expected(table).min()) < LEAST_EXPECTED:
-        return _psi(monitor, columns, sizes, effect_size, plan)
+        dealt = deal(_index(columns), sizes, plan, deals)
+        return judged((monitor, "psi"), dealt, sizes, effect_size, plan)
     statistic = float(((table - _expected(table)) ** 2 / _expected(table)).sum())
     p_value = chi_square_tail(statistic, bins - 1)
     return Result(
@@ -91,7 +94,7 @@ def _expected(table: Counts) -> Counts:
     return np.asarray(table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum(), dtype=np.float64)
 
 
-def _psi(monitor: str, columns: np.ndarray, sizes: tuple[int, int], effect_size: float, plan: Plan) -> Result:
+def _index(columns: np.ndarray) -> Statistic:
     indicators = np.eye(int(columns.max()) + 1, dtype=np.float32)[columns]
     totals = indicators.sum(axis=0, dtype=np.float64)
 
@@ -99,4 +102,4 @@ def _psi(monitor: str, columns: np.ndarray, sizes: tuple[int, int], effect_size:
         reference = (members @ indicators).astype(np.float64)
         return index_of(reference, totals - reference)
 
-    return judged((monitor, "psi"), deal(statistic, sizes, plan), sizes, effect_size, plan)
+    return statistic

@@ -7,6 +7,7 @@ what counts, and a wrong guess is wrong in both windows alike. Other codes are I
 
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 UNDETERMINED: Final = "und"
@@ -77,7 +78,11 @@ _SMALL_WORDS: Final = {
     "id": ("yang dan di untuk dengan ini itu dari pada adalah tidak saya apa bagaimana ke akan bisa atau dalam ada"),
     "vi": "và của là có không cho một được trong tôi người này các những để với như làm thế nào gì khi đã",
 }
-_WORDS: Final = {language: frozenset(words.split()) for language, words in _SMALL_WORDS.items()}
+_LANGUAGES: Final[Mapping[str, Sequence[str]]] = {
+    word: tuple(language for language, words in _SMALL_WORDS.items() if word in words.split())
+    for word in {word for words in _SMALL_WORDS.values() for word in words.split()}
+}
+"""Of each small word those that have it."""
 _CYRILLIC: Final = (("uk", "іїєґ"), ("be", "ў"), ("sr", "ђћџјљњ"), ("ru", "ыэё"), ("bg", "ъ"))
 _ARABIC: Final = (("ur", "ٹڈڑںے"), ("fa", "پچژگ"))
 
@@ -85,6 +90,9 @@ _ARABIC: Final = (("ur", "ٹڈڑںے"), ("fa", "پچژگ"))
 def guess(text: str) -> str:
     """The language of ``text``, or ``und``."""
     plain = _CODE.sub(" ", text[:_LOOKED_AT])
+    if plain.isascii():
+        words = _WORD.findall(plain.lower())
+        return _by_words(words) if sum(map(len, words)) >= _LEAST_LETTERS else UNDETERMINED
     letters: Counter[str] = Counter()
     for run in _SCRIPT.finditer(plain):
         letters[run.lastgroup or ""] += run.end() - run.start()
@@ -94,7 +102,7 @@ def guess(text: str) -> str:
     if script in {"han", "kana"}:
         return "ja" if letters["kana"] * 10 > letters["han"] else "zh"
     if script == "latin":
-        return _by_words(plain)
+        return _by_words(_WORD.findall(plain.lower()))
     if script == "cyrillic":
         return _by_letters(plain, _CYRILLIC, "ru")
     if script == "arabic":
@@ -108,11 +116,11 @@ def _by_letters(text: str, signs: tuple[tuple[str, str], ...], otherwise: str) -
     return next((language for language, own in signs if any(letter in lower for letter in own)), otherwise)
 
 
-def _by_words(text: str) -> str:
-    words = Counter(_WORD.findall(text.lower()))
-    found = sorted(
-        ((sum(words[word] for word in small & words.keys()), language) for language, small in _WORDS.items()),
-        reverse=True,
-    )
-    (best, language), (next_best, _) = found[:2]
-    return language if best and best >= _LEAST_LEAD * next_best else UNDETERMINED
+def _by_words(words: Sequence[str]) -> str:
+    counts: Counter[str] = Counter()
+    for word in words:
+        counts.update(_LANGUAGES.get(word, ()))
+    found = counts.most_common(2)
+    if not found or (len(found) > 1 and found[0][1] < _LEAST_LEAD * found[1][1]):
+        return UNDETERMINED
+    return found[0][0]

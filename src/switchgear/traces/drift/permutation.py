@@ -7,6 +7,9 @@ inputs are exchangeable, that is: come independently of each other.
 p = (1 + #{T_b >= T}) / (1 + B), Phipson and Smyth, "Permutation p-values should never be zero" (2010). Drawing stops
 early, by Besag and Clifford, "Sequential Monte Carlo p-values" (Biometrika 1991): at the deal l with which h of them
 have reached T, p = h / l, which is exact too. So many deals are paid for only where something has changed.
+
+Tests of the same inputs may look at the same deals, as Westfall and Young do ("Resampling-Based Multiple Testing",
+1993): each is exact by itself, and drawing, which costs as much as looking, is paid for once.
 """
 
 from collections.abc import Callable
@@ -24,8 +27,12 @@ Vector = npt.NDArray[np.float64]
 Statistic = Callable[[Members], Vector]
 """One value for each deal; large means different."""
 
+Draw = Callable[[int], Vector]
+"""The statistic of so many more deals."""
+
 ENOUGH_REACHED: Final = 50
 _BLOCK: Final = 250
+_KEYS: Final = 1 << 32
 _ROUNDING: Final = 1e-6
 """Deals that differ from what was seen by less, relative to their spread, are equal to it."""
 
@@ -39,18 +46,52 @@ class Dealt(Struct, frozen=True, kw_only=True):
     permutations: int
 
 
-def deal(statistic: Statistic, sizes: tuple[int, int], plan: Plan) -> Dealt:
-    """Test ``statistic`` on pooled inputs, of which the first ``sizes[0]`` are the reference window's."""
-    generator = np.random.default_rng(plan.seed)
+class Deals:
+    """Deals of one seed, the same ones each time; kept as long as this is, a byte for each input of a deal."""
+
+    __slots__ = ("_drawn", "_generators", "seed")
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._generators: dict[tuple[int, int], np.random.Generator] = {}
+        self._drawn: dict[tuple[int, int], list[npt.NDArray[np.bool_]]] = {}
+
+    def block(self, sizes: tuple[int, int], number: int) -> npt.NDArray[np.bool_]:
+        """``_BLOCK`` deals to windows of these sizes; blocks are asked for in their order, and may be asked again."""
+        drawn = self._drawn.setdefault(sizes, [])
+        if number == len(drawn):
+            generator = self._generators.setdefault(sizes, np.random.default_rng(self.seed))
+            drawn.append(_drawn(generator, sizes))
+        return drawn[number]
+
+
+def deal(statistic: Statistic, sizes: tuple[int, int], plan: Plan, deals: Deals | None = None) -> Dealt:
+    """Test ``statistic`` on pooled inputs, of which the first ``sizes[0]`` are the reference window's.
+
+    Without ``deals`` they are drawn by the plan's seed, and forgotten.
+    """
+    of = Deals(plan.seed) if deals is None else deals
     seen_members = np.zeros((1, sum(sizes)), dtype=np.float32)
     seen_members[0, : sizes[0]] = 1
-    seen = float(statistic(seen_members)[0])
+    number = 0
+
+    def draw(count: int) -> Vector:
+        nonlocal number
+        members = of.block(sizes, number)[:count].astype(np.float32)
+        number += 1
+        return statistic(members)
+
+    return compared(float(statistic(seen_members)[0]), draw, plan)
+
+
+def compared(seen: float, draw: Draw, plan: Plan) -> Dealt:
+    """What was seen beside what ``draw`` gives, block by block, until enough of it has reached that or all is drawn."""
     drawn: list[Vector] = []
     reached = 0
     count = 0
     while count < plan.permutations:
         block = min(_BLOCK, plan.permutations - count)
-        values = statistic(generator.permuted(np.repeat(seen_members, block, axis=0), axis=1))
+        values = draw(block)
         drawn.append(values)
         slack = _ROUNDING * float(np.std(values)) + float(np.finfo(np.float32).tiny)
         reaches = np.cumsum(values >= seen - slack) + reached
@@ -60,6 +101,20 @@ def deal(statistic: Statistic, sizes: tuple[int, int], plan: Plan) -> Dealt:
         reached = int(reaches[-1])
         count += block
     return _dealt(seen, drawn, (reached + 1) / (count + 1), plan)
+
+
+def _drawn(generator: np.random.Generator, sizes: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Each input is dealt a number, and those with the smallest ones are the reference window.
+
+    That is every deal with equal chance as long as no two numbers meet at the border; a row where they do (one in
+    millions) is drawn again.
+    """
+    first, total = sizes[0], sum(sizes)
+    keys = generator.integers(0, _KEYS, size=(_BLOCK, total), dtype=np.uint32)
+    members = keys <= np.partition(keys, first - 1, axis=1)[:, first - 1 : first]
+    for row in np.flatnonzero(np.count_nonzero(members, axis=1) != first):
+        members[row] = generator.permutation(np.arange(total) < first)
+    return members
 
 
 def _dealt(seen: float, drawn: list[Vector], p_value: float, plan: Plan) -> Dealt:

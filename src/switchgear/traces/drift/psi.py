@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from switchgear.traces.drift.permutation import Members, Vector, deal, judged
+from switchgear.traces.drift.permutation import Deals, Members, Vector, deal, judged
 from switchgear.traces.drift.result import Plan, Result, too_few
 
 BINS: Final = 10
@@ -42,7 +42,9 @@ def by_chance(bins: int, sizes: tuple[int, int]) -> float:
     return (bins - 1) * (1 / sizes[0] + 1 / sizes[1])
 
 
-def psi(monitor: str, reference: Sequence[float], current: Sequence[float], plan: Plan) -> Result:
+def psi(
+    monitor: str, reference: Sequence[float], current: Sequence[float], plan: Plan, deals: Deals | None = None
+) -> Result:
     """Test numbers, in bins of a tenth of the reference window each.
 
     Values equal to a bin's upper edge are in it; where more than a tenth are equal there are fewer bins. Edges are
@@ -58,17 +60,17 @@ def psi(monitor: str, reference: Sequence[float], current: Sequence[float], plan
     quantiles = np.ceil(np.arange(1, BINS) * sizes[0] / BINS).astype(np.int64) - 1
 
     def counts(members: Members) -> tuple[Counts, Counts]:
-        ranked = members[:, order]
-        below = np.cumsum(ranked, axis=1, dtype=np.float64)
-        places = np.nonzero(ranked)[1].reshape(len(members), sizes[0])
-        edges = ends[places[:, quantiles]]
-        reference_below = np.take_along_axis(below, edges, axis=1)
+        ranked = members[:, order] > 0
+        below = np.cumsum(ranked, axis=1, dtype=np.int32)
+        places = np.flatnonzero(ranked).reshape(len(members), sizes[0])[:, quantiles] % len(order)
+        edges = ends[places]
+        reference_below = np.take_along_axis(below, edges, axis=1).astype(np.float64)
         return (
             np.diff(reference_below, axis=1, prepend=0.0, append=float(sizes[0])),
             np.diff(edges + 1 - reference_below, axis=1, prepend=0.0, append=float(sizes[1])),
         )
 
-    dealt = deal(lambda members: index_of(*counts(members)), sizes, plan)
+    dealt = deal(lambda members: index_of(*counts(members)), sizes, plan, deals)
     first = np.zeros((1, sum(sizes)), dtype=np.float32)
     first[0, : sizes[0]] = 1
     seen = counts(first)
