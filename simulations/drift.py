@@ -11,11 +11,13 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
+from simulations.checks import SIZE, lines_of, of_checks, points_of
 from simulations.windows import (
     Generator,
     Source,
     contaminated,
     costs,
+    hours_of_calls,
     in_sessions,
     languages,
     lengths,
@@ -26,7 +28,7 @@ from simulations.windows import (
 from switchgear.traces.drift.categories import categories
 from switchgear.traces.drift.discoveries import Control, adjusted
 from switchgear.traces.drift.embedded import mean_distance, mmd
-from switchgear.traces.drift.page_hinkley import PageHinkley, designed
+from switchgear.traces.drift.page_hinkley import page_hinkley
 from switchgear.traces.drift.psi import psi
 from switchgear.traces.drift.result import Plan, Result
 
@@ -35,6 +37,15 @@ CONTAMINATIONS: Final = (0.03, 0.06, 0.12, 0.25)
 BOTH: Final = (("mean distance", mean_distance), ("MMD", mmd))
 CUSTOMARY_PSI: Final = 0.1
 EACH_SESSION: Final = 5
+RATES: Final = (
+    ("0.5 %, 100", 0.005, 100, 0.0),
+    ("2 %, 25", 0.02, 25, 0.0),
+    ("2 %, 100", 0.02, 100, 0.0),
+    ("10 %, 25", 0.1, 25, 0.0),
+    ("2 %, 100, in bursts", 0.02, 100, 0.01),
+    ("2 %, 100, in strong bursts", 0.02, 100, 0.1),
+)
+"""What they are called, the rate, calls an hour, and how alike those of one hour are."""
 Check = Callable[[Generator, Plan], Result]
 
 
@@ -50,14 +61,14 @@ class Shown(Struct, frozen=True, kw_only=True):
         return f"{100 * self.alarms:5.1f} % ± {100 * error:.1f}"
 
 
-def alarms(check: Check, runs: int, seed: int = SEED) -> Shown:
+def alarms(check: Check, runs: int, seed: int = SEED, permutations: int = 999) -> Shown:
     """Make a check ``runs`` times on fresh windows; times are of the processor, all threads together."""
     verdicts: list[bool] = []
     spent = 0.0
     for run in range(runs):
         chance = np.random.default_rng([seed, run])
         before = time.process_time()
-        verdicts.append(check(chance, Plan(seed=seed + run, least=10)).verdict == "drift")
+        verdicts.append(check(chance, Plan(seed=seed + run, least=10, permutations=permutations)).verdict == "drift")
         spent += time.process_time() - before
     return Shown(alarms=share_of(verdicts), runs=runs, milliseconds=1000 * spent / runs)
 
@@ -169,36 +180,29 @@ def p_values(chance: Generator, tests: int, true_count: int) -> tuple[list[float
 
 
 def of_rates(runs: int) -> Iterable[Sequence[object]]:
-    for events, trials in ((10, 2000), (100, 2000), (200, 1000)):
-        design = designed(events, trials, false_alarm_every=10_000)
-        simulated = [
-            run_lengths(rate, design_batch, runs, events, trials)
-            for rate, design_batch in ((design.usual_rate, 1), (design.usual_rate, 20), (design.raised_rate, 1))
-        ]
-        yield (
-            f"{events} of {trials}",
-            f"{100 * design.usual_rate:.2f} %",
-            f"{design.false_alarm_every:.0f}",
-            f"{simulated[0]:.0f}",
-            f"{simulated[1]:.0f}",
-            f"{design.noticed_after:.0f}",
-            f"{simulated[2]:.0f}",
-        )
+    """A week of hours and a day behind it: nothing changed, traffic trebled, and the rate up for a day or its end."""
+    for name, rate, calls, burst in RATES:
+        kinds = [(calls, 1.0, 24), (3 * calls, 1.0, 24), (calls, 2.0, 24), (calls, 3.0, 6)]
+        yield name, *(alarms(rising((rate, burst), (calls, now), by, hours), runs) for now, by, hours in kinds)
 
 
-def run_lengths(rate: float, batch: int, runs: int, events: int, trials: int) -> float:
-    """Trials to an alarm, on average."""
-    chance = np.random.default_rng([SEED, batch, events])
-    watch = PageHinkley(designed(events, trials, false_alarm_every=10_000))
-    total = 0
-    done = 0
-    while done < runs:
-        for count in chance.binomial(batch, rate, 4096):
-            total += batch
-            done += watch.see(int(count), batch)
-            if done == runs:
-                break
-    return total / runs
+def rising(rate: tuple[float, float], calls: tuple[int, int], by: float, hours: int) -> Check:
+    """A check of a rate (and how bursty it is), of so many calls an hour, which grows in the last ``hours``."""
+    (usual, burst), (before, now) = rate, calls
+
+    def check(chance: Generator, plan: Plan) -> Result:
+        reference = hours_of_calls(chance, 7 * 24, before, usual, burst)
+        current = hours_of_calls(chance, 24 - hours, now, usual, burst)
+        risen = hours_of_calls(chance, hours, now, usual * by, burst)
+        return page_hinkley("errors", reference, [*current, *risen], plan)
+
+    return check
+
+
+def of_costs(paths: Sequence[Path] | None) -> Iterable[Sequence[object]]:
+    if paths:
+        return of_checks(*map(lines_of, paths), with_texts=True)
+    return of_checks(points_of(topics(1)), points_of(topics(2, middle=1)), with_texts=False)
 
 
 def main() -> int:
@@ -209,6 +213,8 @@ def main() -> int:
     runs = 60 if options.quick else 600
     usual, strange = (texts(path) for path in options.texts) if options.texts else (topics(1), topics(2, middle=1))
     say(f"seed {SEED}, numpy {np.__version__}, {runs} runs at most")
+    heads = ("windows", "embeddings by", "least", "median", "most")
+    table(f"CPU of one check, {SIZE} v {SIZE}, all monitors", heads, of_costs(options.texts))
     heads = ("test", "windows", "no change", *(f"{100 * share:.0f} % strange" for share in CONTAMINATIONS), "CPU")
     table("Embeddings", heads, of_embeddings(usual, strange, runs))
     if options.texts:
@@ -222,7 +228,7 @@ def main() -> int:
     )
     heads = ("true changes", "control", "false among those told", "true ones found", "alarms without control")
     table("False discoveries among 120 tests", heads, of_discoveries(runs * 2))
-    heads = ("reference", "usual at most", "ARL", "simulated", "in batches of 20", "noticed after", "simulated")
+    heads = ("rate, calls an hour", "no change", "traffic x 3", "x 2 for a day", "x 3 for 6 hours")
     table("Page-Hinkley", heads, of_rates(runs))
     return 0
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from switchgear.engines.wordllama import WordLlama, installed
+from switchgear.traces.drift.page_hinkley import Step
 
 Embeddings = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.float64]
@@ -24,6 +25,7 @@ _APART: Final = 0.4
 LANGUAGES: Final = ("en", "de", "fr", "es", "und", "ja", "pl", "tr", "sv", "he", "th", "vi")
 _LANGUAGE_SHARES: Final = (0.62, 0.12, 0.08, 0.06, 0.05, 0.03, 0.015, 0.01, 0.006, 0.004, 0.003, 0.002)
 _NANO_USD: Final = 1_000_000_000
+_HOUR_NS: Final = 3_600_000_000_000
 
 
 def topics(seed: int, middle: int = 0) -> Source:
@@ -44,12 +46,17 @@ def topics(seed: int, middle: int = 0) -> Source:
     return drawn
 
 
-def texts(path: Path) -> Source:
-    """Inputs of a file, one to a line, each at most once in what is drawn at a time. Needs ``wordllama``."""
+def wordllama() -> WordLlama:
+    """A fresh one, which remembers nothing. Raises FileNotFoundError."""
     folder = installed()
     if folder is None:
         raise FileNotFoundError("simulations: wordllama is not installed; pip install --no-deps wordllama")
-    rows = WordLlama(folder).embed(path.read_text(encoding="utf-8").splitlines())
+    return WordLlama(folder)
+
+
+def texts(path: Path) -> Source:
+    """Inputs of a file, one to a line, each at most once in what is drawn at a time. Needs ``wordllama``."""
+    rows = wordllama().embed(path.read_text(encoding="utf-8").splitlines())
 
     def drawn(chance: Generator, count: int) -> Embeddings:
         return rows[chance.choice(len(rows), size=count, replace=count > len(rows))]
@@ -83,6 +90,22 @@ def languages(chance: Generator, count: int, others: float = 0.0) -> list[str]:
     drawn = chance.choice(len(LANGUAGES), size=count, p=_LANGUAGE_SHARES)
     turned = chance.random(count) < others
     return [LANGUAGES[1] if turn else LANGUAGES[index] for index, turn in zip(drawn, turned, strict=True)]
+
+
+def hours_of_calls(chance: Generator, hours: int, calls: int, rate: float, burst: float = 0.0) -> list[Step]:
+    """Hours with so many calls on average, few at night, of which ``rate`` fail.
+
+    With ``burst`` each hour has a rate of its own, from a beta distribution in which calls of one hour are so much
+    alike: 0.01 makes the variance of hours with 100 calls twice what it is.
+    """
+    by_day = 1 + 0.8 * np.sin(np.arange(hours) * 2 * np.pi / 24)
+    trials = chance.poisson(calls * by_day)
+    certainty = 1 / burst - 1 if burst else 0.0
+    rates = chance.beta(rate * certainty, (1 - rate) * certainty, hours) if burst else np.full(hours, rate)
+    events = chance.binomial(trials, rates)
+    return [
+        Step(hour * _HOUR_NS, int(of), int(seen)) for hour, (of, seen) in enumerate(zip(trials, events, strict=True))
+    ]
 
 
 def in_sessions(usual: Source, chance: Generator, sessions: int, each: int) -> Embeddings:

@@ -12,7 +12,7 @@ from switchgear.traces.drift.result import Result
 
 _PATH: Final = "/api/v1/drift"
 _CHECKS: Final = ("at", "by", "model", "prompt", "drift of")
-_HEADINGS: Final = ("monitor", "test", "verdict", "p", "adjusted", "effect", "inputs", "why not")
+_HEADINGS: Final = ("monitor", "test", "verdict", "p", "adjusted", "effect", "inputs", "since when, or why not")
 
 
 def check(options: CheckDriftOptions) -> None:
@@ -78,7 +78,7 @@ def _row(result: Result) -> tuple[str, ...]:
         return (result.monitor, result.method, result.verdict, "", "", "", sizes, result.reason)
     adjusted = "" if result.adjusted_p is None else f"{result.adjusted_p:.4f}"
     numbers = (f"{result.p_value:.4f}", adjusted, f"{result.effect_size:.3f}", sizes)
-    return (result.monitor, result.method, result.verdict, *numbers, "")
+    return (result.monitor, result.method, result.verdict, *numbers, _time(result.since))
 
 
 def _time(moment: str) -> str:

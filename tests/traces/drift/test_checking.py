@@ -13,9 +13,10 @@ from switchgear.kernel.span import NOTHING, Content, Span
 from switchgear.traces.drift.checking import MOST_SUBJECTS, Checks, windows_of
 from switchgear.traces.drift.monitors import NO_EMBEDDER, NO_TEXT
 from switchgear.traces.drift.observation import Subject
+from switchgear.traces.drift.rates import NO_FINISH
 from switchgear.traces.drift.report import Compared, Question, Report
 from switchgear.traces.drift.result import Plan
-from switchgear.traces.drift.sampling import MOST_SAMPLED, Sampler, sampled
+from switchgear.traces.drift.sampling import MOST_SAMPLED, Sampler, count_of, sampled
 from tests.memory_spans import MemorySpans
 from tests.traces.spans import NOW_NS, kept
 
@@ -74,14 +75,20 @@ async def test_what_stayed_is_not_told_and_monitors_without_anything_to_see_are_
     assert verdicts(compared) == {
         "embedding": "off",
         "length": "none",
+        "answer_length": "none",
         "cost": "off",
         "language": "none",
         "tools": "off",
+        "errors": "none",
+        "refusals": "off",
+        "cut_off": "off",
     }
     assert reasons(compared) == {
         "embedding": NO_EMBEDDER,
         "cost": "no cost is known",
         "tools": "no spans of tools were told",
+        "refusals": NO_FINISH,
+        "cut_off": NO_FINISH,
     }
 
 
@@ -89,6 +96,17 @@ async def test_without_captured_words_the_other_monitors_go_on() -> None:
     (compared,) = (await checked(calls(1, 30, ()) + calls(200, 2, (), 50))).compared
     assert (verdicts(compared)["language"], reasons(compared)["language"]) == ("off", NO_TEXT)
     assert verdicts(compared)["length"] == "drift"
+
+
+@pytest.mark.parametrize("hours", [24, 4])
+async def test_a_rate_that_rose_is_told_with_the_time_from_which_on(hours: int) -> None:
+    before = [span for hour in (52, 44, 30) for span in calls(hour * 1000, hour, SHORT, finish="stop")]
+    now = [*calls(1, 3, SHORT, finish="stop"), *calls(200, 1, SHORT, 10, status="error")]
+    (compared,) = (await checked([*before, *now], Question(project="shop", current_hours=hours))).compared
+    told = {result.monitor: result for result in compared.results}
+    assert (told["errors"].verdict, told["refusals"].verdict) == ("drift", "none")
+    assert told["errors"].since == "2023-11-14T21:13:00+00:00" if hours < 6 else "2023-11-14T21:00:00+00:00"
+    assert (told["errors"].current_size, told["refusals"].current_size) == (200, 100)
 
 
 async def test_tools_that_begin_to_be_called_are_a_change() -> None:
@@ -133,8 +151,10 @@ async def test_of_many_calls_each_hour_gives_its_share() -> None:
     store = MemorySpans()
     await store.write([*calls(1, 20, ("early",)), *calls(200, 10, ("late",)), *calls(400, 10, ("late",))])
     _, current = windows_of(QUESTION, NOW_NS)
-    seen, total = await Sampler(store, 40).inputs(Subject(project="shop", alias="support"), current, None)
-    assert total == 300
+    sampler, subject = Sampler(store, 40), Subject(project="shop", alias="support")
+    counted = await sampler.calls(subject, current, "minute")
+    assert count_of(counted) == 300
+    seen = await sampler.inputs(subject, current, counted, None)
     assert [sum(one.text == text for one in seen) for text in ("early", "late")] == [13, 26]
 
 

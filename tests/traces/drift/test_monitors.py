@@ -1,4 +1,4 @@
-"""All tests of a run are judged together, each by a seed of its own, with one input of each session."""
+"""All tests of a run are judged together, those of a subject by its seed, with one input of each session."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,8 @@ import numpy.typing as npt
 from switchgear.traces.drift.language import guess
 from switchgear.traces.drift.monitors import MOST_INPUTS, NO_EMBEDDER, Comparison, Monitors, independent
 from switchgear.traces.drift.observation import Observation, Subject
-from switchgear.traces.drift.page_hinkley import PageHinkley, average_run, designed
+from switchgear.traces.drift.page_hinkley import Step
+from switchgear.traces.drift.rates import NO_FINISH, Rate
 from switchgear.traces.drift.result import Plan
 
 PLAN = Plan(seed=1, least=60, permutations=399)
@@ -29,6 +30,7 @@ def window(seed: int, words: str, longer_by: int = 0) -> list[Observation]:
         Observation(
             text=" ".join(chance.choice(words.split(), size=8)),
             length=int(chance.integers(5, 50)) + longer_by,
+            answer_length=int(chance.integers(5, 50)),
             cost_nano_usd=int(chance.integers(0, 9)),
             tools=("search",) if chance.random() < 0.5 else (),
         )
@@ -49,7 +51,7 @@ def test_what_changed_is_told_and_what_did_not_is_not() -> None:
     findings = Monitors(LettersCounted(), PLAN).compare([moved, still])
     told = {(found.subject.alias, found.result.monitor) for found in findings if found.result.verdict == "drift"}
     assert told == {("support", "embedding"), ("support", "length"), ("support", "language")}
-    assert len(findings) == 12
+    assert len(findings) == 14
     assert all(found.result.adjusted_p is not None for found in findings)
 
 
@@ -60,7 +62,7 @@ def test_the_order_of_subjects_changes_nothing() -> None:
     ]
     monitors = Monitors(LettersCounted(), PLAN)
     backwards = monitors.compare(comparisons[::-1])
-    assert monitors.compare(comparisons) == backwards[6:] + backwards[:6]
+    assert monitors.compare(comparisons) == backwards[7:] + backwards[:7]
 
 
 def test_without_an_embedder_the_other_monitors_go_on() -> None:
@@ -70,6 +72,25 @@ def test_without_an_embedder_the_other_monitors_go_on() -> None:
     findings = Monitors(None, PLAN).compare([compared])
     assert [(found.result.verdict, found.result.reason) for found in findings[:2]] == [("off", NO_EMBEDDER)] * 2
     assert {found.result.verdict for found in findings[2:]} == {"none"}
+
+
+def test_rates_are_judged_with_the_other_monitors_and_are_off_where_nothing_was_told() -> None:
+    still = [Step(hour, 50, 2) for hour in range(48)]
+    risen = [*still[:18], *(Step(hour, 50, 12) for hour in range(18, 24))]
+    compared = Comparison(
+        subject=Subject(project="p", alias="a"),
+        reference=window(1, ENGLISH),
+        current=window(2, ENGLISH),
+        rates=[
+            Rate(monitor="errors", reference=still, current=risen),
+            Rate(monitor="refusals", reference=[], current=[]),
+        ],
+    )
+    errors, refusals = (found.result for found in Monitors(None, PLAN).compare([compared])[-2:])
+    assert (errors.monitor, errors.method, errors.verdict) == ("errors", "page_hinkley", "drift")
+    assert errors.adjusted_p is not None
+    assert errors.adjusted_p > errors.p_value
+    assert (refusals.verdict, refusals.reason) == ("off", NO_FINISH)
 
 
 def test_a_session_counts_once_and_windows_are_bounded_by_the_newest() -> None:
@@ -95,24 +116,3 @@ def test_languages_are_guessed_by_script_and_small_words_and_left_open_otherwise
         "": "und",
     }
     assert {text: guess(text) for text in texts} == texts
-
-
-def test_page_hinkley_alarms_after_a_rise_and_begins_anew() -> None:
-    design = designed(20, 2000)
-    watch = PageHinkley(design)
-    assert not any(watch.see(1, 100) for _ in range(50))
-    assert any(watch.see(6, 100) for _ in range(50))
-    assert design.false_alarm_every >= 100_000
-    assert design.noticed_after < 5_000
-    assert watch.position <= design.height
-
-
-def test_average_runs_of_page_hinkley_solve_the_chain_of_its_sums() -> None:
-    rate, up, height = 0.05, 19, 60
-    system = np.eye(height + 1)
-    for state in range(height + 1):
-        if state + up <= height:
-            system[state, state + up] -= rate
-        system[state, max(state - 1, 0)] -= 1 - rate
-    expected = float(np.linalg.solve(system, np.ones(height + 1))[0])
-    assert abs(average_run(rate, (up, 1), height) / expected - 1) < 1e-9

@@ -5,11 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from simulations.drift import alarms, embeddings, run_lengths
+from simulations.drift import alarms, embeddings
 from simulations.windows import languages, lengths, topics
 from switchgear.traces.drift.categories import categories
 from switchgear.traces.drift.embedded import mean_distance, mmd
-from switchgear.traces.drift.page_hinkley import designed
 from switchgear.traces.drift.psi import psi
 from switchgear.traces.drift.result import Result
 
@@ -20,23 +19,17 @@ FEW = (250, 250)
 @pytest.mark.parametrize("test", [mean_distance, mmd], ids=["mean_distance", "mmd"])
 def test_embeddings_alarm_seldom_without_a_change_and_nearly_always_with_a_quarter_strange(test: Test) -> None:
     usual, strange = topics(1), topics(2, middle=1)
-    assert alarms(embeddings(test, usual, strange, 0.0, FEW), 100).alarms <= 0.12
-    assert alarms(embeddings(test, usual, strange, 0.25, (500, 500)), 12).alarms >= 0.9
+    assert alarms(embeddings(test, usual, strange, 0.0, FEW), 60, permutations=199).alarms <= 0.12
+    assert alarms(embeddings(test, usual, strange, 0.25, (500, 500)), 8, permutations=199).alarms >= 0.85
 
 
 def test_numbers_and_categories_alarm_seldom_without_a_change() -> None:
-    numbers = alarms(lambda chance, plan: psi("length", lengths(chance, 100), lengths(chance, 300), plan), 200)
+    numbers = alarms(lambda chance, plan: psi("length", lengths(chance, 100), lengths(chance, 300), plan), 120)
     names = alarms(
-        lambda chance, plan: categories("language", languages(chance, 300), languages(chance, 200), plan), 400
+        lambda chance, plan: categories("language", languages(chance, 300), languages(chance, 200), plan), 300
     )
     assert 0.01 <= numbers.alarms <= 0.1
     assert 0.01 <= names.alarms <= 0.09
-
-
-def test_page_hinkley_runs_as_long_as_its_design_says() -> None:
-    design = designed(100, 2000, false_alarm_every=10_000)
-    assert run_lengths(design.raised_rate, 1, 300, 100, 2000) == pytest.approx(design.noticed_after, rel=0.25)
-    assert run_lengths(design.usual_rate, 20, 60, 100, 2000) >= 0.7 * design.false_alarm_every
 
 
 def test_the_same_seed_simulates_the_same() -> None:

@@ -7,16 +7,19 @@ from typing import Final
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import Overloaded
 from switchgear.kernel.ports import TraceStore
-from switchgear.kernel.query import Window
+from switchgear.kernel.query import Bucket, Window
 from switchgear.rest.written import moment
 from switchgear.traces.drift.monitors import Comparison, Finding, Monitors
 from switchgear.traces.drift.observation import Embedder, Subject
+from switchgear.traces.drift.rates import rates
 from switchgear.traces.drift.report import Compared, Question, Report, Stretch
 from switchgear.traces.drift.result import Plan
-from switchgear.traces.drift.sampling import Sampler
+from switchgear.traces.drift.sampling import Sampler, count_of
 
 MOST_SUBJECTS: Final = 10
 """Of one check: each takes tens to hundreds of milliseconds of a processor."""
+_LEAST_HOURS: Final = 6
+"""In shorter windows rates are looked at by the minute."""
 _HOUR_NS: Final = 3_600_000_000_000
 _RETRY_SECONDS: Final = 10.0
 
@@ -69,10 +72,16 @@ class Checks:
         comparisons: list[Comparison] = []
         calls: dict[Subject, tuple[int, int]] = {}
         for subject in subjects:
-            before, calls_before = await self._sampler.inputs(subject, reference, tools[0])
-            now, calls_now = await self._sampler.inputs(subject, current, tools[1])
-            comparisons.append(Comparison(subject=subject, reference=before, current=now))
-            calls[subject] = (calls_before, calls_now)
+            before = await self._sampler.calls(subject, reference, "hour")
+            now = await self._sampler.calls(subject, current, _bucket_of(current))
+            comparison = Comparison(
+                subject=subject,
+                reference=await self._sampler.inputs(subject, reference, before, tools[0]),
+                current=await self._sampler.inputs(subject, current, now, tools[1]),
+                rates=rates(before, now),
+            )
+            comparisons.append(comparison)
+            calls[subject] = (count_of(before), count_of(now))
         return comparisons, calls
 
     def _compare(self, comparisons: Sequence[Comparison]) -> Sequence[Finding]:
@@ -91,6 +100,11 @@ def windows_of(question: Question, now_ns: int) -> tuple[Window, Window]:
         Window(project=question.project, since_ns=first_ns, until_ns=began_ns),
         Window(project=question.project, since_ns=began_ns, until_ns=now_ns),
     )
+
+
+def _bucket_of(window: Window) -> Bucket:
+    """Of a few hours each minute can be looked at."""
+    return "minute" if window.until_ns - window.since_ns < _LEAST_HOURS * _HOUR_NS else "hour"
 
 
 def _stretch(window: Window) -> Stretch:

@@ -14,7 +14,10 @@ from switchgear.traces.drift.embedded import MONITOR as EMBEDDING
 from switchgear.traces.drift.embedded import Embeddings, mean_distance, mmd
 from switchgear.traces.drift.language import guess
 from switchgear.traces.drift.observation import Embedder, Observation, Subject
+from switchgear.traces.drift.page_hinkley import METHOD, page_hinkley
+from switchgear.traces.drift.permutation import Deals
 from switchgear.traces.drift.psi import psi
+from switchgear.traces.drift.rates import NO_FINISH, RATES, Rate
 from switchgear.traces.drift.result import Plan, Result, off, too_few
 
 MOST_INPUTS: Final = 2000
@@ -25,12 +28,13 @@ NO_EMBEDDER: Final = "there is no embedder: install the extra `embeddings`, `pip
 NO_TEXT: Final = "what was said was not captured: set `traces.capture` to `previews` or `full`"
 _UNKNOWN: Final = {
     "length": "no tokens were told",
+    "answer_length": "no tokens were told",
     "cost": "no cost is known",
     "language": NO_TEXT,
     "tools": "no spans of tools were told",
 }
 Value = TypeVar("Value")
-TESTS: Final = 6
+TESTS: Final = 7 + len(RATES)
 """That are made of each subject."""
 
 
@@ -40,6 +44,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
     subject: Subject
     reference: Sequence[Observation]
     current: Sequence[Observation]
+    rates: Sequence[Rate] = ()
+    """Of all calls, and not of these alone."""
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -63,8 +69,9 @@ class Monitors:
     def compare(self, comparisons: Sequence[Comparison]) -> tuple[Finding, ...]:
         """Make all tests of all subjects, and tell drift where at most ``level`` of what is told is false on average.
 
-        Each test has a seed of its own, made of the plan's, the subject and the monitor: its p-value depends on neither
-        the order nor the number of other subjects, except that more of them have more permutations drawn.
+        Each subject has a seed of its own, made of the plan's and its name: p-values depend on neither the order nor
+        the number of other subjects, except that more of them have more permutations drawn. Tests of one subject with
+        windows of equal sizes look at the same deals.
         """
         plan = replace(
             self._plan,
@@ -75,53 +82,71 @@ class Monitors:
         subjects: list[Subject] = []
         results: list[Result] = []
         for comparison in comparisons:
-            made = self._tests(comparison, plan)
+            made = _Tests(comparison, plan, self._embedder).made()
             subjects += [comparison.subject] * len(made)
             results += made
         judged = believed(results, plan.level, self._control)
         return tuple(Finding(subject=subject, result=result) for subject, result in zip(subjects, judged, strict=True))
 
-    def _tests(self, comparison: Comparison, plan: Plan) -> list[Result]:
-        first, second = independent(comparison.reference), independent(comparison.current)
-        both = bool(first and second)
 
-        def seeded(monitor: str) -> Plan:
-            return replace(plan, seed=seed_of(plan.seed, comparison.subject, monitor))
+class _Tests:
+    """The tests of one comparison."""
 
-        def of_numbers(monitor: str, measure: Callable[[Observation], float | None]) -> Result:
-            reference, current = _known(first, measure), _known(second, measure)
-            if both and not (reference and current):
-                return off(monitor, "psi", (len(reference), len(current)), plan, _UNKNOWN[monitor])
-            return psi(monitor, reference, current, seeded(monitor))
+    def __init__(self, comparison: Comparison, plan: Plan, embedder: Embedder | None) -> None:
+        self._first = independent(comparison.reference)
+        self._second = independent(comparison.current)
+        self._rates = comparison.rates
+        self._plan = replace(plan, seed=seed_of(plan.seed, comparison.subject))
+        self._deals = Deals(self._plan.seed)
+        self._embedder = embedder
 
-        def of_names(monitor: str, name: Callable[[Observation], str | None]) -> Result:
-            reference, current = _known(first, name), _known(second, name)
-            if both and not (reference and current):
-                return off(monitor, "chi_square", (len(reference), len(current)), plan, _UNKNOWN[monitor])
-            return categories(monitor, reference, current, seeded(monitor))
-
+    def made(self) -> list[Result]:
+        """All of them, in an order that never changes."""
         return [
-            *self._embedded(first, second, seeded),
-            of_numbers("length", lambda seen: seen.length),
-            of_numbers("cost", lambda seen: seen.cost_nano_usd),
-            of_names("language", _language),
-            of_names("tools", _tools),
+            *self._embedded(),
+            self._numbers("length", lambda seen: seen.length),
+            self._numbers("answer_length", lambda seen: seen.answer_length),
+            self._numbers("cost", lambda seen: seen.cost_nano_usd),
+            self._names("language", _language),
+            self._names("tools", _tools),
+            *(self._rate(rate) for rate in self._rates),
         ]
 
-    def _embedded(
-        self, first: Sequence[Observation], second: Sequence[Observation], seeded: Callable[[str], Plan]
-    ) -> list[Result]:
-        reference, current = self._embeddings(first), self._embeddings(second)
-        mean_plan, mmd_plan = seeded("mean_distance"), seeded("mmd")
+    def _numbers(self, monitor: str, measure: Callable[[Observation], float | None]) -> Result:
+        reference, current = _known(self._first, measure), _known(self._second, measure)
+        sizes = (len(reference), len(current))
+        if not self._is_told(sizes):
+            return off(monitor, "psi", sizes, self._plan, _UNKNOWN[monitor])
+        return psi(monitor, reference, current, self._plan, self._deals)
+
+    def _names(self, monitor: str, name: Callable[[Observation], str | None]) -> Result:
+        reference, current = _known(self._first, name), _known(self._second, name)
+        sizes = (len(reference), len(current))
+        if not self._is_told(sizes):
+            return off(monitor, "chi_square", sizes, self._plan, _UNKNOWN[monitor])
+        return categories(monitor, reference, current, self._plan, self._deals)
+
+    def _rate(self, rate: Rate) -> Result:
+        before, now = (sum(step.trials for step in steps) for steps in (rate.reference, rate.current))
+        if not self._is_told((before, now)):
+            return off(rate.monitor, METHOD, (before, now), self._plan, NO_FINISH)
+        return page_hinkley(rate.monitor, rate.reference, rate.current, self._plan)
+
+    def _is_told(self, sizes: tuple[int, int]) -> bool:
+        """Whether calls, where there are any, say what a monitor looks at."""
+        return min(sizes) > 0 or not (self._first and self._second)
+
+    def _embedded(self) -> list[Result]:
+        reference, current = self._embeddings(self._first), self._embeddings(self._second)
         if isinstance(reference, str) or isinstance(current, str):
             reason = reference if isinstance(reference, str) else str(current)
-            sizes = (len(first), len(second))
-            made = off if first and second else too_few
-            return [
-                made(EMBEDDING, "mean_distance", sizes, mean_plan, reason),
-                made(EMBEDDING, "mmd", sizes, mmd_plan, reason),
-            ]
-        return [mean_distance(reference, current, mean_plan), mmd(reference, current, mmd_plan)]
+            sizes = (len(self._first), len(self._second))
+            made = off if self._first and self._second else too_few
+            return [made(EMBEDDING, method, sizes, self._plan, reason) for method in ("mean_distance", "mmd")]
+        return [
+            mean_distance(reference, current, self._plan, self._deals),
+            mmd(reference, current, self._plan, self._deals),
+        ]
 
     def _embeddings(self, window: Sequence[Observation]) -> Embeddings | str:
         """One row for each input that has an embedding or can be given one; a text: why there are none."""
@@ -152,9 +177,9 @@ def independent(window: Sequence[Observation]) -> list[Observation]:
     return kept[::-1]
 
 
-def seed_of(seed: int, subject: Subject, monitor: str) -> int:
-    """A seed for one test, the same on every machine."""
-    text = "\0".join((str(seed), subject.project, subject.alias, subject.prompt, monitor))
+def seed_of(seed: int, subject: Subject) -> int:
+    """A seed for the tests of one subject, the same on every machine."""
+    text = "\0".join((str(seed), subject.project, subject.alias, subject.prompt))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 
 

@@ -25,6 +25,8 @@ class Observation(Struct, frozen=True, kw_only=True):
     """None: it is made from the text."""
     length: int | None = None
     """In tokens; None: it is not known."""
+    answer_length: int | None = None
+    """The same of what was answered."""
     language: str = ""
     """Empty: it is guessed from the text."""
     cost_nano_usd: int | None = None

@@ -1,161 +1,142 @@
-"""Page-Hinkley on rates: an alarm soon after the share of errors, refusals, misses has risen, and seldom before.
+"""Page-Hinkley on rates: whether the share of errors, refusals, answers cut off has risen, and from when on.
 
 Page, "Continuous Inspection Schemes" (Biometrika 1954), Hinkley, "Inference about the change-point from cumulative sum
-tests" (Biometrika 1971): g_t = max(0, g_{t-1} + x_t - r), an alarm when g_t > h; this is m_T - min m_t of
-m_T = sum (x_t - r), r = mean + delta, with the mean of a reference window. For events that happen or do not the best r
-between two rates p0 and p1 is that of Wald's likelihood ratio (Reynolds and Stoumbos, "A CUSUM Chart for Monitoring a
-Proportion When Inspecting Continuously", Journal of Quality Technology 1999).
+tests" (Biometrika 1971): g_t = max(0, g_{t-1} + s_t) rises only while more happens than did; what is told is the
+highest that it came to. The steps are Wald's likelihood ratio of odds that have doubled (Reynolds and Stoumbos, "A
+CUSUM Chart for Monitoring a Proportion When Inspecting Continuously", Journal of Quality Technology 1999): of n calls
+with e events s = e ln 2 - n ln(1 + p), p the reference window's rate.
 
-With r a fraction the sum walks on whole numbers, and how long it runs to an alarm on average (ARL) is the solution of a
-linear system (Brook and Evans, Biometrika 1972): exact for independent events, no simulation. p0 is the upper end of a
-confidence interval, because the ARL of an underestimated rate is many times shorter than what was asked for.
+How high g comes by chance is found by dealing: as many events as there were fall on the calls of both windows, on each
+with equal chance. That is exact where calls fail independently of each other, however traffic has grown. Where failures
+come in bursts it would alarm far too often: then each bucket's rate is drawn as well, from a beta distribution whose
+spread is that of the reference window's buckets, by moments (Skellam, "A Probability Distribution Derived from the
+Binomial Distribution by Regarding the Probability of Success as Variable Between the Sets of Trials", JRSS B 1948).
 """
 
 import math
-from fractions import Fraction
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from msgspec import Struct
+from msgspec.structs import replace
 
-from switchgear.traces.drift.permutation import Vector
+from switchgear.rest.written import moment
+from switchgear.traces.drift.permutation import Draw, Vector, compared, judged
+from switchgear.traces.drift.result import Plan, Result, too_few
 
-_SURE_95: Final = 1.6449
-"""The normal's 95 % quantile: on one side."""
-_COARSEST: Final = 20
-_FINEST: Final = 2000
-_HIGHEST: Final = 100_000
-"""No sum is let run to more than so many steps: a rate that needs it cannot be told from its reference."""
-
-
-class Design(Struct, frozen=True, kw_only=True):
-    """A watch over one rate: an event moves its sum ``up``, its absence ``down``; past ``height`` it alarms."""
-
-    usual_rate: float
-    """What the reference window's rate is at most, with 95 % confidence."""
-    raised_rate: float
-    """What it is made to notice."""
-    up: int
-    down: int
-    height: int
-    false_alarm_every: float
-    """Trials to a false alarm on average, at the usual rate: its ARL."""
-    noticed_after: float
-    """Trials to an alarm on average, at the raised rate."""
+METHOD: Final = "page_hinkley"
+MOST_STEPS: Final = 48
+"""Buckets that follow each other are taken together until there are no more."""
+_LEAST_BUCKETS: Final = 10
+"""Fewer tell nothing of how failures come."""
+_MOST_SPREAD: Final = 0.9
+_MOST_EXACT: Final = 1_000_000_000
+"""So many calls are not dealt one by one."""
+_NEXT_TO_NONE: Final = 1e-9
+Counts = npt.NDArray[np.int64]
+"""Calls in the first row, events in the second; a column for each bucket."""
 
 
-class PageHinkley:
-    """The sum of one watched rate; after an alarm it begins anew."""
+class Step(Struct, frozen=True):
+    """A bucket of time: when it began, its calls, and how many of them were events."""
 
-    __slots__ = ("design", "position")
-
-    def __init__(self, design: Design, position: int = 0) -> None:
-        self.design = design
-        self.position = position
-
-    def see(self, events: int, trials: int) -> bool:
-        """Take in some trials and how many of them were events; true: alarm.
-
-        Raises ValueError when there are more events than trials. A batch is one step: the sum is then never above what
-        single trials would have made of it, so that false alarms are no more frequent than stated.
-        """
-        if not 0 <= events <= trials:
-            raise ValueError(f"Page-Hinkley: {events} events of {trials} trials; events are some of the trials")
-        step = self.design.up * events - self.design.down * (trials - events)
-        self.position = max(0, self.position + step)
-        if self.position <= self.design.height:
-            return False
-        self.position = 0
-        return True
+    began_ns: int
+    trials: int
+    events: int
 
 
-def designed(events: int, trials: int, raised_by: float = 2.0, false_alarm_every: float = 100_000) -> Design:
-    """Design a watch from a reference window, for a rate that grows by ``raised_by``.
+def page_hinkley(monitor: str, reference: Sequence[Step], current: Sequence[Step], plan: Plan) -> Result:
+    """Test whether a rate has risen within the current window, whose steps are in the order of time.
 
-    Raises ValueError for rates that are not below a half: watch what does not happen instead.
+    Effect size: by how much the rate, from where the sum last rose from nothing to where it was highest, is above that
+    of the reference window.
     """
-    if not 0 <= events <= trials or trials < 1:
-        raise ValueError(f"Page-Hinkley: a reference of {events} events in {trials} trials is none")
-    usual = upper_bound(events, trials)
-    raised = usual * raised_by
-    if raised_by <= 1 or raised >= 1:
-        raise ValueError(f"Page-Hinkley: a rate of up to {usual:.3g} cannot grow by {raised_by:g}; watch its opposite")
-    up, down = _steps(usual, raised)
-    height = _height(usual, (up, down), false_alarm_every)
-    return Design(
-        usual_rate=usual,
-        raised_rate=raised,
-        up=up,
-        down=down,
-        height=height,
-        false_alarm_every=average_run(usual, (up, down), height),
-        noticed_after=average_run(raised, (up, down), height),
-    )
+    steps = _joined(current)
+    before, now = _counts(reference), _counts(steps)
+    sizes = (int(before[0].sum()), int(now[0].sum()))
+    if min(sizes) < max(plan.least, 1):
+        return too_few(monitor, METHOD, sizes, plan, f"at least {max(plan.least, 1)} calls are wanted in each window")
+    counts = np.concatenate([before.sum(axis=1, keepdims=True), now], axis=1)
+    course = sums(counts[None, 1], counts[0])[0]
+    dealt = compared(float(course.max()), _dealing(counts, before, plan.seed), plan)
+    began, ended = _rise(course)
+    rise = now[:, began:ended].sum(axis=1)
+    if not rise[0]:
+        return judged((monitor, METHOD), dealt, sizes, 0.0, plan)
+    risen_by = float(rise[1] / rise[0] - before[1].sum() / before[0].sum())
+    result = judged((monitor, METHOD), dealt, sizes, max(risen_by, 0.0), plan)
+    return replace(result, since=moment(steps[began].began_ns))
 
 
-def upper_bound(events: int, trials: int) -> float:
-    """The upper end of Wilson's interval for a rate, 95 % on one side (JASA 1927)."""
-    rate = events / trials
-    square = _SURE_95**2
-    width = _SURE_95 * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials**2))
-    return (rate + square / (2 * trials) + width) / (1 + square / trials)
+def sums(events: Counts, trials: Counts) -> Vector:
+    """g after each step of the current window, a row for each row of ``events``; the first column is the reference."""
+    cost = np.log1p((events[:, 0] + 0.5) / (trials[0] + 1))
+    rises = events[:, 1:] * math.log(2) - cost[:, None] * trials[1:]
+    course = np.empty_like(rises)
+    reached = np.zeros(len(rises))
+    for place in range(rises.shape[1]):
+        reached = np.maximum(reached + rises[:, place], 0)
+        course[:, place] = reached
+    return course
 
 
-def average_run(rate: float, steps: tuple[int, int], height: int) -> float:
-    """Trials from zero to an alarm on average, where each is an event with probability ``rate``."""
-    up, down = steps
-    if down == 1:
-        return float(_run_of_single_steps(rate, up, height)[0])
-    states = np.arange(height + 1)
-    system = np.eye(height + 1)
-    rising = states[: max(height + 1 - up, 0)]
-    system[rising, rising + up] -= rate
-    np.subtract.at(system, (states, np.maximum(states - down, 0)), 1 - rate)
-    return float(np.linalg.solve(system, np.ones(height + 1))[0])
+def spread(counts: Counts) -> float:
+    """How alike calls of one bucket are, beyond what chance makes of it: 0 where they fail independently, below 1."""
+    trials, events = counts[:, counts[0] > 1].astype(np.float64)
+    if len(trials) < _LEAST_BUCKETS or not 0 < events.sum() < trials.sum():
+        return 0.0
+    rate = events.sum() / trials.sum()
+    alone = rate * (1 - rate)
+    seen = ((events - trials * rate) ** 2).sum() * len(trials) / (len(trials) - 1)
+    found = float((seen - trials.sum() * alone) / ((trials * (trials - 1)).sum() * alone))
+    return min(max(found, 0.0), _MOST_SPREAD)
 
 
-def _run_of_single_steps(rate: float, up: int, height: int) -> Vector:
-    """The same system where each absence is one step down: solved row by row from the top, stable, in little memory.
+def _dealing(counts: Counts, before: Counts, seed: int) -> Draw:
+    """``counts``: the whole reference window, and each step of the current one."""
+    trials, events = counts[0], int(counts[1].sum())
+    total = int(trials.sum())
+    generator = np.random.default_rng(seed)
+    among = max(spread(before), _NEXT_TO_NONE if total >= _MOST_EXACT else 0.0)
+    if not among:
+        return lambda count: _highest(
+            generator.multivariate_hypergeometric(trials, events, count, method="marginals"), trials
+        )
+    alike = np.full(len(trials), among)
+    # The reference window is many buckets: their rates even each other out.
+    alike[0] *= (before[0].astype(np.float64) ** 2).sum() / float(trials[0]) ** 2
+    certainty = 1 / alike - 1
+    rate = (events + 0.5) / (total + 1)
 
-    Row i is L_i = 1 + rate L_{i+up} + (1 - rate) L_{i-1}. From the top down each L_i is written as c_i + s_i L_{i-1}.
-    """
-    constants = np.zeros(height + up + 1)
-    slopes = np.zeros(height + up + 1)
-    for state in range(height, 0, -1):
-        # L_{i+up} through the chain of rows above: c and s of L_{i+up} in terms of L_i.
-        constant, slope = 0.0, 0.0
-        if state + up <= height:
-            chain = slopes[state + 1 : state + up + 1]
-            products = np.cumprod(chain[::-1])[::-1]
-            slope = float(products[0])
-            constant = float(constants[state + 1 : state + up] @ products[1:] + constants[state + up])
-        pivot = 1 - rate * slope
-        constants[state] = (1 + rate * constant) / pivot
-        slopes[state] = (1 - rate) / pivot
-    # L_0 = 1 + rate L_up + (1 - rate) L_0
-    if up > height:
-        return np.asarray([1 / rate])
-    products = np.cumprod(slopes[1 : up + 1][::-1])[::-1]
-    constant = float(constants[1:up] @ products[1:] + constants[up])
-    return np.asarray([(1 + rate * constant) / (rate * (1 - float(products[0])))])
+    def draw(count: int) -> Vector:
+        rates = generator.beta(rate * certainty, (1 - rate) * certainty, (count, len(trials)))
+        return _highest(generator.binomial(trials, rates), trials)
+
+    return draw
 
 
-def _steps(usual: float, raised: float) -> tuple[int, int]:
-    odds = math.log(raised * (1 - usual) / (usual * (1 - raised)))
-    best = math.log((1 - usual) / (1 - raised)) / odds
-    if best <= 2 / _COARSEST:
-        parts = min(round(1 / best), _FINEST)
-        return parts - 1, 1
-    near = Fraction(best).limit_denominator(_COARSEST)
-    return near.denominator - near.numerator, near.numerator
+def _highest(events: Counts, trials: Counts) -> Vector:
+    return np.asarray(sums(events, trials).max(axis=1))
 
 
-def _height(rate: float, steps: tuple[int, int], wanted: float) -> int:
-    """The lowest height at which false alarms are at least ``wanted`` trials apart."""
-    low, high = 0, sum(steps)
-    while average_run(rate, steps, high) < wanted and high < _HIGHEST:
-        low, high = high, 2 * high
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if average_run(rate, steps, middle) >= wanted else (middle + 1, high)
-    return high
+def _rise(course: Vector) -> tuple[int, int]:
+    """From which step the sum rose to its highest, and the step behind that; equal where it never did."""
+    highest = int(course.argmax())
+    if course[highest] <= 0:
+        return 0, 0
+    nothing = np.flatnonzero(course[:highest] <= 0)
+    return (int(nothing[-1]) + 1 if len(nothing) else 0), highest + 1
+
+
+def _joined(steps: Sequence[Step]) -> list[Step]:
+    each = -(-len(steps) // MOST_STEPS)
+    return [
+        Step(some[0].began_ns, sum(step.trials for step in some), sum(step.events for step in some))
+        for some in (steps[begin : begin + each] for begin in range(0, len(steps), max(each, 1)))
+    ]
+
+
+def _counts(steps: Sequence[Step]) -> Counts:
+    return np.asarray([[step.trials for step in steps], [step.events for step in steps]], dtype=np.int64)

@@ -44,6 +44,8 @@ class Result(Struct, frozen=True, kw_only=True):
     permutations: int = 0
     """That were drawn; 0 where the p-value is by a formula."""
     seed: int = 0
+    since: str = ""
+    """Of rates: from when on it rose, as ISO 8601 in UTC."""
     reason: str = ""
     """Why nothing could be said."""
 

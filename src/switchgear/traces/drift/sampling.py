@@ -12,8 +12,9 @@ from typing import Final
 from msgspec import structs
 
 from switchgear.kernel.ports import TraceStore
-from switchgear.kernel.query import Aggregate, Compare, Every, Filter, Find, Measure, SpanRow, Window
+from switchgear.kernel.query import Aggregate, Bucket, Compare, Every, Filter, Find, Group, Measure, SpanRow, Window
 from switchgear.traces.drift.observation import Observation, Subject
+from switchgear.traces.drift.rates import BY
 
 MOST_ROWS: Final = 5_000
 MOST_SAMPLED: Final = 1_000
@@ -72,21 +73,35 @@ class Sampler:
             found[trace_id] = (*found.get(trace_id, ()), name)
         return found
 
-    async def inputs(self, subject: Subject, window: Window, tools: Tools | None) -> tuple[list[Observation], int]:
-        """A sample of a subject's inputs, oldest first, and how many calls there were."""
+    async def calls(self, subject: Subject, window: Window, bucket: Bucket) -> list[Group]:
+        """How many calls of a subject ended how, by ``BY`` and bucket."""
         where = _narrowed(subject.alias, subject.prompt)
-        hours = await self._store.aggregate(Aggregate(window=window, where=where, bucket="hour", measures=_COUNT))
-        counts = {hour.bucket_ns: int(hour.measures[0] or 0) for hour in hours}
-        total = sum(counts.values())
+        return await self._store.aggregate(Aggregate(window=window, where=where, by=BY, bucket=bucket, measures=_COUNT))
+
+    async def inputs(
+        self, subject: Subject, window: Window, calls: Sequence[Group], tools: Tools | None
+    ) -> list[Observation]:
+        """A sample of a subject's inputs, oldest first; ``calls`` are those of the window."""
+        where = _narrowed(subject.alias, subject.prompt)
+        total = count_of(calls)
         if total <= self._most_rows:
-            return [_observed(row, tools) for row in sampled(await self._rows(window, where, total or 1))], total
+            return [_observed(row, tools) for row in sampled(await self._rows(window, where, total or 1))]
+        hours: dict[int, int] = {}
+        for group in calls:
+            began_ns = (group.bucket_ns or 0) // _HOUR_NS * _HOUR_NS
+            hours[began_ns] = hours.get(began_ns, 0) + count_of([group])
         rows: list[SpanRow] = []
-        for began_ns, count in counts.items():
-            rows += await self._rows(_within(window, began_ns or 0), where, max(1, self._most_rows * count // total))
-        return [_observed(row, tools) for row in sampled(rows)], total
+        for began_ns, count in hours.items():
+            rows += await self._rows(_within(window, began_ns), where, max(1, self._most_rows * count // total))
+        return [_observed(row, tools) for row in sampled(rows)]
 
     async def _rows(self, window: Window, where: Filter, limit: int) -> Sequence[SpanRow]:
         return (await self._store.find(Find(window=window, where=where, limit=limit))).spans
+
+
+def count_of(groups: Sequence[Group]) -> int:
+    """How many there are in all."""
+    return sum(int(group.measures[0] or 0) for group in groups)
 
 
 def sampled(rows: Sequence[SpanRow]) -> list[SpanRow]:
@@ -102,6 +117,7 @@ def _observed(row: SpanRow, tools: Tools | None) -> Observation:
     return Observation(
         text=row.input_preview,
         length=row.input_tokens,
+        answer_length=row.output_tokens,
         cost_nano_usd=row.cost_nano_usd,
         tools=None if tools is None else tools.get(row.trace_id, ()),
     )
