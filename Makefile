@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 3
 ARGS ?=
 # What the default set-up installs.
-EXTRAS := $(foreach extra,aiohttp bedrock duckdb postgres redis sso,--extra $(extra))
+EXTRAS := $(foreach extra,aiohttp bedrock duckdb grpc postgres redis sso,--extra $(extra))
 PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make lock" PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= \
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options

@@ -28,6 +28,7 @@ HEADINGS = {
     "OrganisationEntry": "`organisations.<name>`",
     "ProjectEntry": "`projects.<name>`",
     "DriftSettings": "`traces.drift`",
+    "GrpcEntry": "`traces.grpc`",
     "ProjectTraces": "`projects.<name>.traces`",
     "TeamEntry": "`teams.<name>`",
     "UserEntry": "`users.<name>`",

@@ -1,13 +1,19 @@
 """Which store of spans is opened."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from switchgear.app.spans import open_spans
+from switchgear.app.asker import asker_of
+from switchgear.app.spans import open_spans, span_work
+from switchgear.auth.model import key_ring
+from switchgear.config.model import Config
 from switchgear.config.secret import Secret
-from switchgear.config.traces import ClickHouseEntry, Traces
+from switchgear.config.traces import ClickHouseEntry, GrpcEntry, Traces
 from switchgear.engines.sqlite_spans import SqliteSpans
+from switchgear.kernel.clock import FrozenClock
+from switchgear.kernel.errors import ConfigError
 from switchgear.testing.trace_store_samples import sample
 from switchgear.upstream.client import HttpTransport
 
@@ -32,4 +38,16 @@ async def test_without_a_server_spans_are_in_the_file(tmp_path: Path) -> None:
     store = await open_spans(Traces(path=str(tmp_path / "traces.db")), transport)
     assert isinstance(store, SqliteSpans)
     await store.aclose()
+    await transport.aclose()
+
+
+async def test_a_declared_door_without_its_library_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "switchgear.traces.doors.otlp_grpc", None)
+    config = Config(traces=Traces(path=str(tmp_path / "traces.db"), grpc=GrpcEntry(port=0)))
+    ring = key_ring((), allow_anonymous_loopback=True)
+    transport = HttpTransport()
+    with pytest.raises(ConfigError, match=r"traces\.grpc: grpcio is not installed; pip install 'switchgear\[grpc\]'"):
+        await span_work(lambda: config, lambda: ring, asker_of, FrozenClock(), transport)
     await transport.aclose()

@@ -39,12 +39,14 @@ def rotel() -> str:
 
 
 @contextmanager
-def collector(program: str, port: int, target: str, log: Path) -> Generator[None]:
-    """Takes spans in at ``port``, and sends them to ``target`` under the key of the other project."""
+def collector(
+    program: str, port: int, target: str, log: Path, *, key: str = BACK, protocol: str = "http"
+) -> Generator[None]:
+    """Takes spans in at ``port``, and sends them to ``target`` under ``key``, which is the other project's."""
     command = [
         *(program, "start", "--otlp-grpc-endpoint", f"127.0.0.1:{free_port()}"),
-        *("--otlp-http-endpoint", f"127.0.0.1:{port}", "--exporter", "otlp", "--otlp-exporter-protocol", "http"),
-        *("--otlp-exporter-endpoint", target, "--otlp-exporter-custom-headers", f"authorization=Bearer {BACK}"),
+        *("--otlp-http-endpoint", f"127.0.0.1:{port}", "--exporter", "otlp", "--otlp-exporter-protocol", protocol),
+        *("--otlp-exporter-endpoint", target, "--otlp-exporter-custom-headers", f"authorization=Bearer {key}"),
     ]
     with log.open("wb") as errors:
         process = subprocess.Popen(command, stdout=errors, stderr=errors, cwd=log.parent, env={})

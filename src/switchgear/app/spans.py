@@ -13,17 +13,20 @@ from switchgear.app.masks import ConfiguredMasks
 from switchgear.app.span_prices import SpanPrices
 from switchgear.auth.model import KeyRing
 from switchgear.config.model import Config
-from switchgear.config.traces import ClickHouseEntry, Traces
+from switchgear.config.traces import ClickHouseEntry, GrpcEntry, Traces
 from switchgear.engines.clickhouse_address import ClickHouseAddress, read_origin
 from switchgear.engines.clickhouse_spans.store import ClickHouseSpans
 from switchgear.engines.sqlite_spans.sealing import Segments
 from switchgear.engines.sqlite_spans.store import SqliteSpans
 from switchgear.kernel.clock import Clock
+from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.ports import TraceStore
 from switchgear.kernel.upstream import Transport
 from switchgear.rest.principal import Asker
 from switchgear.traces.doors import otlp
 from switchgear.traces.doors.entrance import Entrance
+from switchgear.traces.doors.listening import Listening
+from switchgear.traces.doors.otlp_exports import Exports
 from switchgear.traces.export.counts import ExportCounts
 from switchgear.traces.ingest import Ingest
 from switchgear.traces.masked import MaskedNormaliser, SpanMasks
@@ -53,6 +56,8 @@ class SpanWork(Struct, frozen=True, kw_only=True):
     entrance: Entrance
     """Who is let in at its doors."""
     routers: tuple[APIRouter, ...]
+    listening: Listening | None
+    """The door for OTLP over gRPC, where it is declared."""
     exported: ExportCounts
 
     def metrics(self) -> str:
@@ -60,7 +65,9 @@ class SpanWork(Struct, frozen=True, kw_only=True):
         return self.ingest.counts.exposition() + self.masks.exposition() + self.exported.exposition()
 
     async def aclose(self) -> None:
-        """Write what waits, and close the store."""
+        """Take nothing more by doors of its own, write what waits, and close the store."""
+        if self.listening is not None:
+            await self.listening.aclose()
         await self.ingest.aclose()
         await self.store.aclose()
 
@@ -115,12 +122,39 @@ async def span_work(
     clock: Clock,
     transport: Transport,
 ) -> SpanWork:
-    """All of it; the transport belongs to whoever gave it. Raises OSError when the store cannot be opened."""
+    """All of it; the transport belongs to whoever gave it.
+
+    Raises OSError when the store or a port cannot be opened, ConfigError when an extra is not installed.
+    """
     store = await open_spans(config().traces, transport)
     masks = SpanMasks(ConfiguredMasks(config))
     ingest = Ingest(store, MaskedNormaliser(Normaliser(), masks), SpanPrices(config), clock)
     entrance = Entrance(ring, asker, clock)
-    routers = (otlp.router(ingest, entrance, ingest.counts),)
+    listening = await _listening(config().traces.grpc, Exports(ingest, entrance, ingest.counts), entrance, ring)
     return SpanWork(
-        store=store, ingest=ingest, masks=masks, entrance=entrance, routers=routers, exported=ExportCounts()
+        store=store,
+        ingest=ingest,
+        masks=masks,
+        entrance=entrance,
+        routers=(otlp.router(ingest, entrance, ingest.counts),),
+        listening=listening,
+        exported=ExportCounts(),
     )
+
+
+async def _listening(
+    settings: GrpcEntry | None, exports: Exports, entrance: Entrance, ring: Callable[[], KeyRing]
+) -> Listening | None:
+    """The door for OTLP over gRPC, open. Raises ConfigError without the extra, OSError for its port."""
+    if settings is None:
+        return None
+    make: Callable[[Exports, Entrance, Callable[[], KeyRing]], Listening]
+    try:
+        # By name, because the library is an extra.
+        make = import_module("switchgear.traces.doors.otlp_grpc").GrpcDoor
+    except ImportError as error:
+        raise ConfigError("traces.grpc: grpcio is not installed; pip install 'switchgear[grpc]'") from error
+    door = make(exports, entrance, ring)
+    port = await door.start(settings.host, settings.port)
+    _LOG.info("spans are taken by OTLP over gRPC at %s, port %s", settings.host, port)
+    return door

@@ -48,9 +48,13 @@ NEEDS_FILES: Final = "'memory' is one gateway's own, and there are more (server.
 
 def needs_key(config: Config) -> bool:
     """Whether ``config`` would serve strangers without asking for a key."""
+    return _is_open(config, config.server.host)
+
+
+def _is_open(config: Config, host: str) -> bool:
     if config.server.require_key:
         return False
-    return not is_loopback(config.server.host) and all(key.disabled for key in config.keys)
+    return not is_loopback(host) and all(key.disabled for key in config.keys)
 
 
 def _secrets(entry: ProviderEntry) -> list[Secret]:
@@ -73,8 +77,7 @@ class Checks:
 
     def problems(self) -> Iterator[Problem]:
         """All problems, in no particular order."""
-        if not self._declared.faulty_keys and needs_key(self._config):
-            yield self._written.at(self._config.server, "host", NEEDS_KEY)
+        yield from self._addresses()
         if self._config.state.engine == "memory" and self._config.server.workers > 1:
             yield self._written.at(self._config.state, "engine", NEEDS_FILES)
         if not self._config.control.is_known:
@@ -103,6 +106,11 @@ class Checks:
         yield from IdentityChecks(self._config, self._written).problems()
         yield from CardChecks(self._config, self._written).problems()
         yield from PassThroughChecks(self._config, self._written, self._kinds).problems()
+
+    def _addresses(self) -> Iterator[Problem]:
+        for entry in (self._config.server, self._config.traces.grpc):
+            if entry is not None and not self._declared.faulty_keys and _is_open(self._config, entry.host):
+                yield self._written.at(entry, "host", NEEDS_KEY)
 
     def _redis(self, entry: State | CountersEntry) -> Iterator[Problem]:
         if entry.engine != "redis":

@@ -51,6 +51,22 @@ class ClickHouseEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = "switchgear"
 
 
+class GrpcEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the control process takes spans by OTLP over gRPC."""
+
+    host: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Address to listen on, without TLS. Anything but a loopback address needs at least one "
+            "enabled key, or `server.require_key`.",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0 takes any free one, and the log names it.")] = (
+        4317
+    )
+
+
 class ExportEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A collector that is sent spans by OTLP over HTTP, in protobuf."""
 
@@ -120,6 +136,13 @@ class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             description="Keep spans in ClickHouse and not in the file `path`, for more of them than one machine's "
             "file holds. A change takes a restart."
+        ),
+    ] = None
+    grpc: Annotated[
+        GrpcEntry | None,
+        Meta(
+            description="Take spans by OTLP over gRPC as well, at a port of its own (the extra `grpc`); `{}` is the "
+            "usual one on this machine. A change takes a restart."
         ),
     ] = None
     keep_days: Annotated[

@@ -4,6 +4,7 @@ Bodies are read span by span: one that cannot be read is counted, and the others
 bounded before it is read. Answers are those of OTLP 1.9: a partial success names how many spans were refused.
 """
 
+from math import ceil
 from typing import Final, Literal
 
 from msgspec import Struct, json
@@ -27,6 +28,8 @@ SPAN_KINDS: Final = ("", "", "server", "client", "producer", "consumer")
 """By OTLP's number; nothing of one that is internal, as most are, or not told."""
 _LARGEST_CODE: Final = 16
 _VARINT_BIT: Final = 0x80
+_LENGTH_BEFORE: Final = 2
+_RETRY_INFO: Final = b"type.googleapis.com/google.rpc.RetryInfo"
 
 
 class Export(Struct, kw_only=True):
@@ -71,8 +74,21 @@ def refusal(form: Form, code: int, message: str) -> bytes:
     assert 0 <= code <= _LARGEST_CODE, "gRPC knows no such code"
     if form == "json":
         return json.encode({"code": code, "message": message})
-    text = message.encode()
-    return bytes((0x08, code, 0x12)) + _varint(len(text)) + text
+    return bytes((0x08, code)) + _member(2, message.encode())
+
+
+def grpc_refusal(code: int, message: str, retry_after_seconds: float | None) -> bytes:
+    """The same for gRPC's ``grpc-status-details-bin``, with ``google.rpc.RetryInfo`` where it is worth trying again."""
+    status = refusal("protobuf", code, message)
+    if retry_after_seconds is None:
+        return status
+    pause = b"\x08" + _varint(ceil(retry_after_seconds))
+    return status + _member(3, _member(1, _RETRY_INFO) + _member(2, _member(1, pause)))
+
+
+def _member(number: int, message: bytes) -> bytes:
+    """A message as the member ``number``, below 16, of another."""
+    return bytes((number << 3 | _LENGTH_BEFORE,)) + _varint(len(message)) + message
 
 
 def _varint(number: int) -> bytes:

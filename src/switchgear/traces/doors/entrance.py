@@ -3,8 +3,8 @@
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final, TypeVar
 
 from fastapi import Request
@@ -65,8 +65,11 @@ class Entrance:
 
     def origin(self, request: Request, door: str) -> Origin:
         """Whose spans a request brings. Raises Unauthenticated or Forbidden."""
+        return self.origin_of(self._asker(request), door)
+
+    def origin_of(self, asker: Asker, door: str) -> Origin:
+        """The same of whoever brings them otherwise than by a request of HTTP. Raises Unauthenticated or Forbidden."""
         ring = self._ring()
-        asker = self._asker(request)
         sender_project = _sender_project(asker.headers)
         key = key_in(ring, presented_key(asker.headers), self._clock.wall_ns(), asker.address)
         if key is not None:
@@ -98,11 +101,22 @@ class Entrance:
                         f"the body is over {self._limits.max_body_bytes} bytes; send fewer spans at once"
                     )
                 if self._held_bytes > self._limits.max_held_bytes:
-                    raise Overloaded("too many spans are on their way in; send these again", retry_after_seconds=1)
+                    raise _too_much()
                 pieces.append(piece)
             yield b"".join(pieces)
         except ClientDisconnect:
             raise BadRequest("the body did not come to its end") from None
+        finally:
+            self._held_bytes -= size_bytes
+
+    @contextmanager
+    def holding(self, size_bytes: int) -> Generator[None]:
+        """Count a body that is here already among all that are held. Raises Overloaded while that is too much."""
+        if self._held_bytes + size_bytes > self._limits.max_held_bytes:
+            raise _too_much()
+        self._held_bytes += size_bytes
+        try:
+            yield
         finally:
             self._held_bytes -= size_bytes
 
@@ -112,6 +126,10 @@ class Entrance:
             return read(body)
         async with self._large:
             return await asyncio.to_thread(lambda: read(inflated(body, encoding)))
+
+
+def _too_much() -> Overloaded:
+    return Overloaded("too many spans are on their way in; send these again", retry_after_seconds=1)
 
 
 def presented_key(headers: Mapping[str, str]) -> bytes:
