@@ -22,6 +22,8 @@ class Front(BaseHTTPRequestHandler):
     """One request after the other: the engine has one session."""
 
     protocol_version = "HTTP/1.1"
+    # Head and body are two writes: the second would wait for the client's acknowledgement of the first.
+    disable_nagle_algorithm = True
     engine: session.Session
     lock = threading.Lock()
     known: ClassVar[dict[str, str]] = {}
