@@ -1,6 +1,7 @@
 """The SQL of questions about spans, run by DuckDB in memory, answers as looking at every span does."""
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any, TypeVar
 
 import duckdb
@@ -28,6 +29,7 @@ _TYPES = {
     "boolean": "BOOLEAN NOT NULL",
     "texts": "VARCHAR[] NOT NULL",
 }
+START = list(COLUMNS).index("started_ns")
 _Answer = TypeVar("_Answer")
 
 
@@ -38,15 +40,33 @@ class Table:
         self._connection = duckdb.connect(config={"threads": 1})
         columns = ", ".join(f'"{name}" {_TYPES[kind]}' for name, kind in COLUMNS.items())
         self._connection.execute(f"CREATE TABLE told ({columns})")
+        self._connection.execute("CREATE TABLE ever AS SELECT *, 1 AS version, FALSE AS gone, FALSE AS moved FROM told")
         self.source = Source("told", DuckDb())
         self.fill(spans)
 
     def fill(self, spans: Iterable[Span]) -> None:
         """These and no others."""
-        self._connection.execute("DELETE FROM told")
-        rows = [row_of(span) for span in spans]
+        self._put("told", [row_of(span) for span in spans])
+
+    def rewrite(self, batches: Iterable[Iterable[Span]]) -> None:
+        """Each in the place of those before it, which are still there."""
+        rows: dict[tuple[str, str, str], list[list[Any]]] = {}
+        for span in chain.from_iterable(batches):
+            older = rows.setdefault((span.project, span.trace_id, span.span_id), [])
+            # A row that took another's place says that the span moved, if it did.
+            moved = bool(older) and older[-1][START] != span.started_ns
+            for row in older:
+                row[-2] = True
+            older.append([*row_of(span), len(older) + 1, False, moved])
+        self._put("ever", list(chain.from_iterable(rows.values())))
+        self.source = Source(
+            "(SELECT * FROM ever WHERE NOT gone)", DuckDb(), written="ever", version="version", moved="moved"
+        )
+
+    def _put(self, table: str, rows: list[Any]) -> None:
+        self._connection.execute(f"DELETE FROM {table}")
         if rows:
-            self._connection.executemany(f"INSERT INTO told VALUES ({', '.join('?' * len(COLUMNS))})", rows)
+            self._connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
 
     def answer(self, asking: Asking[_Answer]) -> _Answer:
         rows: Any = None
@@ -101,6 +121,40 @@ def test_every_aggregate_is_as_if_each_span_had_been_looked_at() -> None:
             assert table.aggregate(question) == model.aggregated(question)
 
     check()
+
+
+def test_rows_that_were_replaced_are_in_no_list() -> None:
+    table = Table()
+
+    @settings(deadline=None, max_examples=25)
+    @given(st.lists(spans_of_traces(), min_size=2, max_size=4), st.lists(finds(), min_size=1, max_size=8))
+    def check(batches: list[list[Span]], questions: list[Find]) -> None:
+        model = PlainTraces()
+        for batch in batches:
+            model.write(batch, replace=True)
+        table.rewrite(batches)
+        for question in questions:
+            answer = table.find(question)
+            assert (list(answer.spans), list(answer.traces)) == model.found(question)
+
+    check()
+
+
+@pytest.mark.parametrize("of", ["spans", "traces"])
+def test_a_page_is_full_though_much_of_what_was_written_was_replaced(of: Any) -> None:
+    table, first = Table(), [sample(number, number, user="old") for number in range(8)]
+    table.rewrite([first, [sample(number, number, user="new") for number in (1, 5, 6, 7)]])
+    page = table.find(Find(window=ALL, where=Compare(field="user", value="old"), of=of, limit=3))
+    assert [row.trace_id[-1] for row in page.spans or page.traces] == ["4", "3", "2"]
+    assert page.after
+
+
+def test_a_trace_stands_where_its_spans_are_now() -> None:
+    table = Table()
+    moved = [sample(0, 0, started_ns=BEGIN_NS + 10), sample(3, 3, started_ns=BEGIN_NS)]
+    table.rewrite([[sample(number, number) for number in range(4)], moved])
+    page = table.find(Find(window=ALL, of="traces"))
+    assert [row.trace_id[-1] for row in page.traces] == ["0", "2", "1", "3"]
 
 
 @pytest.mark.parametrize("of", ["spans", "traces"])

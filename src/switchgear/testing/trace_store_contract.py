@@ -14,6 +14,7 @@ which looks at every span.
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -188,6 +189,43 @@ class TraceStoreContract:
         async with opener() as store:
             with pytest.raises((BadRequest, ValueError)):
                 await store.find(Find(window=ALL, after=after))
+
+    @pytest.mark.parametrize("of", ["spans", "traces"])
+    async def test_pages_are_full_though_spans_were_replaced(
+        self, opener: Opener, of: Literal["spans", "traces"]
+    ) -> None:
+        async with opener() as store:
+            await store.write([sample(n, n, user="old") for n in range(8)])
+            await store.write([sample(n, n, user="new") for n in (1, 5, 6, 7)], replace=True)
+            seen: list[str] = []
+            after = ""
+            while True:
+                old = Compare(field="user", value="old")
+                page = await store.find(Find(window=ALL, where=old, of=of, limit=2, after=after))
+                seen += [row.trace_id[-1] for row in page.spans or page.traces]
+                after = page.after
+                if not after:
+                    break
+            assert seen == ["4", "3", "2", "0"]
+
+    async def test_a_trace_stands_where_its_spans_are_now(self, opener: Opener) -> None:
+        async with opener() as store:
+            await store.write([sample(n, n) for n in range(4)])
+            await store.write([sample(0, 0, started_ns=BEGIN_NS + 10), sample(3, 3, started_ns=BEGIN_NS)], replace=True)
+            places = [(row.trace_id[-1], row.started_ns - BEGIN_NS) for row in await traces_of(store)]
+            assert places == [("0", 10), ("2", 2), ("1", 1), ("3", 0)]
+            for since, until, expected in ((0, 1, ["3"]), (3, 4, []), (10, 11, ["0"])):
+                window = Window(project="p", since_ns=BEGIN_NS + since, until_ns=BEGIN_NS + until)
+                found = await store.find(Find(window=window, of="traces"))
+                assert [row.trace_id[-1] for row in found.traces] == expected
+
+    async def test_a_trace_is_in_no_window_between_two_of_its_spans(self, opener: Opener) -> None:
+        async with opener() as store:
+            await store.write([sample(1, 1), sample(1, 9), sample(2, 5), sample(3, 2), sample(3, 7)])
+            window = Window(project="p", since_ns=BEGIN_NS + 4, until_ns=BEGIN_NS + 8)
+            for limit in (1, 10):
+                found = await store.find(Find(window=window, of="traces", newest_first=False, limit=limit))
+                assert [row.trace_id[-1] for row in found.traces] == ["3", "2"][:limit]
 
     async def test_cyclic_parents_hang_nothing(self, opener: Opener) -> None:
         async with opener() as store:

@@ -4,6 +4,7 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from switchgear.kernel.query import Measure
 
@@ -76,10 +77,21 @@ class Dialect(Protocol):
 
 
 class Source(Struct, frozen=True):
-    """The relation to ask, as it stands behind FROM: the name of a table or view, or a SELECT in brackets."""
+    """What to ask, as it stands behind FROM: the name of a table or view, or a SELECT in brackets."""
 
     relation: str
+    """Each span once, as it is now."""
     dialect: Dialect
+    written: str = ""
+    """Where it is read with less work than ``relation``: all rows of it, and with them what was replaced since."""
+    version: str = ""
+    """Of both: the column that counts the rows that a span had, from 1."""
+    moved: str = ""
+    """Of ``written``: the condition of rows that say that a span of their trace stood at another start before."""
+
+    def passes(self) -> tuple["Source", ...]:
+        """What a page is looked for in: at first in what was written, where that is another relation."""
+        return (replace(self, relation=self.written, written="", moved=""), self) if self.written else (self,)
 
 
 class Writing:
