@@ -12,7 +12,7 @@ from switchgear.config.model import Config
 from switchgear.config.secret import Secret
 from switchgear.config.traces import ClickHouseEntry, GrpcEntry, Traces
 from switchgear.engines.sqlite_spans import SqliteSpans
-from switchgear.kernel.clock import FrozenClock
+from switchgear.kernel.clock import FrozenClock, SystemClock
 from switchgear.kernel.errors import ConfigError
 from switchgear.testing.trace_store_samples import sample
 from switchgear.upstream.client import HttpTransport
@@ -23,7 +23,7 @@ async def test_a_server_that_is_away_keeps_nobody_from_starting(
 ) -> None:
     transport = HttpTransport()
     away = ClickHouseEntry(url="http://127.0.0.1:1", password=Secret("open sesame"))
-    store = await open_spans(Traces(path=str(tmp_path / "traces.db"), clickhouse=away), transport)
+    store = await open_spans(Traces(path=str(tmp_path / "traces.db"), clickhouse=away), transport, SystemClock())
     assert "http://127.0.0.1:1/switchgear" in caplog.text
     assert "sesame" not in caplog.text
     with pytest.raises(OSError, match="ClickHouse cannot be asked"):
@@ -35,7 +35,7 @@ async def test_a_server_that_is_away_keeps_nobody_from_starting(
 
 async def test_without_a_server_spans_are_in_the_file(tmp_path: Path) -> None:
     transport = HttpTransport()
-    store = await open_spans(Traces(path=str(tmp_path / "traces.db")), transport)
+    store = await open_spans(Traces(path=str(tmp_path / "traces.db")), transport, SystemClock())
     assert isinstance(store, SqliteSpans)
     await store.aclose()
     await transport.aclose()

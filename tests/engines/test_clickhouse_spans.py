@@ -4,6 +4,7 @@ They run against the server that SWITCHGEAR_TEST_CLICKHOUSE_URL names (``http://
 ClickHouse's engine as ``scripts/clickhouse`` sets it up.
 """
 
+import asyncio
 import subprocess
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
@@ -12,20 +13,28 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from msgspec import json
 from msgspec.structs import replace
 
 from switchgear.engines.clickhouse_address import ClickHouseAddress, read_origin
 from switchgear.engines.clickhouse_spans.link import Link
+from switchgear.engines.clickhouse_spans.rows import line_of
 from switchgear.engines.clickhouse_spans.schema import bring_forward
 from switchgear.engines.clickhouse_spans.store import ClickHouseSpans
+from switchgear.kernel.clock import Clock, FrozenClock, SystemClock
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.ids import secret_hex
-from switchgear.kernel.ports import TraceStore
-from switchgear.kernel.query import Compare
-from switchgear.kernel.upstream import Origin
+from switchgear.kernel.ports import Arrived, TraceStore
+from switchgear.kernel.query import Compare, Doomed, Said
+from switchgear.kernel.upstream import Origin, Target, Timers, Transport, Upload, UpstreamReply
+from switchgear.testing.scripted_upstream import Peer, ScriptedUpstream
 from switchgear.testing.trace_store_contract import Opener, TraceStoreContract, found_ids, traces_of
 from switchgear.testing.trace_store_samples import BEGIN_NS, sample
+from switchgear.traces.export.collector import Collector
+from switchgear.traces.export.counts import ExportCounts
+from switchgear.traces.export.exporter import POLL_SECONDS, Exporter, Order
 from switchgear.upstream.client import HttpTransport
+from switchgear.wire import otlp_protobuf
 from tests.conftest import url_of
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -72,14 +81,42 @@ async def database_of(server: ClickHouseAddress) -> AsyncGenerator[tuple[HttpTra
 
 
 @asynccontextmanager
-async def opened(server: ClickHouseAddress) -> AsyncGenerator[ClickHouseSpans]:
+async def opened(server: ClickHouseAddress, clock: Clock | None = None) -> AsyncGenerator[ClickHouseSpans]:
     async with database_of(server) as (transport, address):
-        store = ClickHouseSpans(transport, address)
+        store = ClickHouseSpans(transport, address, clock or SystemClock())
         await store.start()
         try:
             yield store
         finally:
             await store.aclose()
+
+
+class SlowWriter:
+    """A transport whose INSERTs wait to be let go."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.waits = asyncio.Event()
+        self.may_go = asyncio.Event()
+
+    async def send(
+        self, target: Target, body: bytes | Upload, timers: Timers, extra_headers: tuple[tuple[str, str], ...] = ()
+    ) -> UpstreamReply:
+        if "INSERT+INTO+spans+" in target.path:
+            self.waits.set()
+            await self.may_go.wait()
+        return await self._transport.send(target, body, timers, extra_headers)
+
+    async def aclose(self) -> None:
+        """The transport is another's."""
+
+
+async def arrivals(store: ClickHouseSpans, after: int = 0, most: int = 10, most_bytes: int = 10**6) -> Arrived:
+    return await store.arrived(after, most, most_bytes)
+
+
+def ids(arrived: Arrived) -> list[str]:
+    return [span.span_id.lstrip("0") for span in arrived.spans]
 
 
 @pytest.mark.long
@@ -130,6 +167,125 @@ async def test_numbers_that_msgpack_has_no_room_for_become_text(server: ClickHou
 
 
 @pytest.mark.long
+async def test_spans_are_told_of_in_the_order_in_which_they_arrived(server: ClickHouseAddress) -> None:
+    clock = FrozenClock()
+    async with opened(server, clock) as store:
+        await store.write([sample(1, 3), sample(2, 2)])
+        await store.write([sample(1, 1, project="q")])
+        assert (await arrivals(store)).behind == 0
+        clock.advance(2.1)
+        whole = await arrivals(store)
+        assert ids(whole) == ["3", "2", "1"]
+        assert whole.spans[0] == sample(1, 3)
+        assert whole.behind == 0
+        for few in (await arrivals(store, most=1), await arrivals(store, most_bytes=1)):
+            assert (ids(few), few.behind) == (["3"], 2)
+            assert ids(await arrivals(store, few.position)) == ["2", "1"]
+        none = await arrivals(store, most=0)
+        assert ids(none) == ids(await arrivals(store, none.newest)) == []
+        assert (await arrivals(store, 2**62)).position == none.newest
+
+
+@pytest.mark.long
+async def test_a_span_that_replaces_has_arrived_anew_and_one_that_was_deleted_is_passed_over(
+    server: ClickHouseAddress,
+) -> None:
+    clock = FrozenClock()
+    async with opened(server, clock) as store:
+        await store.write([sample(trace, trace) for trace in (1, 2, 3)])
+        await store.write([sample(1, 1, name="other")])
+        await store.write([sample(1, 1, started_ns=BEGIN_NS)], replace=True)
+        await store.delete(Doomed(project="p", trace_ids=(f"{2:032x}",)))
+        clock.advance(2.1)
+        assert ids(await arrivals(store)) == ["3", "1"]
+
+
+@pytest.mark.long
+async def test_what_another_process_began_to_write_earlier_and_wrote_later_is_not_missed(
+    server: ClickHouseAddress,
+) -> None:
+    clock = FrozenClock()
+    async with database_of(server) as (transport, address):
+        slow = SlowWriter(transport)
+        late, store = ClickHouseSpans(slow, address, clock), ClickHouseSpans(transport, address, clock)
+        await store.start()
+        writing = asyncio.create_task(late.write([sample(1, 1)]))
+        await slow.waits.wait()
+        clock.advance(1.9)
+        await store.write([sample(1, 2)])
+        before = await arrivals(store)
+        slow.may_go.set()
+        await writing
+        clock.advance(2.1)
+        assert ids(before) == []
+        assert ids(await arrivals(store, before.position)) == ["1", "2"]
+        await late.aclose()
+        await store.aclose()
+
+
+@pytest.mark.long
+async def test_nothing_is_told_of_behind_what_is_being_written_however_long_it_takes(server: ClickHouseAddress) -> None:
+    clock = FrozenClock()
+    async with database_of(server) as (transport, address):
+        slow = SlowWriter(transport)
+        store, other = ClickHouseSpans(slow, address, clock), ClickHouseSpans(transport, address, clock)
+        await store.start()
+        writing = asyncio.create_task(store.write([sample(1, 1)]))
+        await slow.waits.wait()
+        clock.advance(200)
+        await other.write([sample(1, 2)])
+        clock.advance(4)
+        before = await arrivals(store)
+        slow.may_go.set()
+        await writing
+        assert ids(before) == []
+        assert ids(await arrivals(store, before.position)) == ["1", "2"]
+        await store.aclose()
+        await other.aclose()
+
+
+@pytest.mark.long
+async def test_a_collector_gets_what_arrives(server: ClickHouseAddress, tmp_path: Path) -> None:
+    came: list[str] = []
+
+    async def taken(peer: Peer) -> None:
+        _, body = await peer.request()
+        came.extend(span.span_id.lstrip("0") for span in otlp_protobuf.read(body).spans)
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+
+    clock, transport, counts = FrozenClock(), HttpTransport(), ExportCounts()
+    async with opened(server, clock) as store, ScriptedUpstream(taken) as upstream:
+        collector = Collector(transport, f"http://{upstream.origin.authority}/in", (), compressed=False)
+        order = Order(name="far", wants=lambda span: span.project == "p", with_content=True)
+        exporter = Exporter(store, collector, order, tmp_path, counts.of("far"), clock)
+        assert await exporter.turn() == POLL_SECONDS
+        await store.write([sample(1, 1), sample(1, 2, project="q"), sample(1, 3)])
+        clock.advance(2.1)
+        assert await exporter.turn() == POLL_SECONDS
+        assert await exporter.turn() == POLL_SECONDS
+    await transport.aclose()
+    assert came == ["1", "3"]
+    assert (counts.of("far").sent, counts.of("far").waiting) == (2, 0)
+
+
+@pytest.mark.long
+async def test_tables_of_an_older_version_are_brought_forward(server: ClickHouseAddress) -> None:
+    async with database_of(server) as (transport, address):
+        link = Link(transport, address)
+        await bring_forward(link, to=1)
+        row = json.decode(line_of(sample(1, 1, name="door"), version=1, arrived_ns=1))
+        older = {name: row[name] for name in row if name not in ("arrived", "whole_bytes")}
+        names = ", ".join(f'"{name}"' for name in older)
+        await link.insert(f"INSERT INTO spans ({names}) FORMAT JSONEachRow", json.encode(older))
+        store = ClickHouseSpans(transport, address, SystemClock())
+        await store.write([sample(1, 2, name="door")])
+        assert await found_ids(store, Said(text="door")) == [f"{2:016x}", f"{1:016x}"]
+        assert [row.span_count for row in await traces_of(store)] == [2]
+        assert await store.read("p", f"{1:032x}", [f"{1:016x}"]) == [sample(1, 1, name="door")]
+        await store.aclose()
+
+
+@pytest.mark.long
 async def test_tables_of_a_newer_version_are_refused(server: ClickHouseAddress) -> None:
     async with database_of(server) as (transport, address):
         link = Link(transport, address)
@@ -137,14 +293,14 @@ async def test_tables_of_a_newer_version_are_refused(server: ClickHouseAddress) 
         await bring_forward(link)
         await link.insert("INSERT INTO spans_schema FORMAT JSONEachRow", b'{"version": 999}')
         with pytest.raises(OSError, match="version 999"):
-            await ClickHouseSpans(transport, address).start()
+            await ClickHouseSpans(transport, address, SystemClock()).start()
 
 
 @pytest.mark.long
 async def test_a_database_that_comes_later_is_used_as_soon_as_it_is_there(server: ClickHouseAddress) -> None:
     transport = HttpTransport()
     above, name = Link(transport, server), f"switchgear_test_{secret_hex(6)}"
-    store = ClickHouseSpans(transport, replace(server, database=name))
+    store = ClickHouseSpans(transport, replace(server, database=name), SystemClock())
     with pytest.raises(OSError, match=name):
         await store.start()
     await above.rows(f"CREATE DATABASE {name}")
@@ -158,7 +314,7 @@ async def test_a_database_that_comes_later_is_used_as_soon_as_it_is_there(server
 async def test_a_wrong_password_is_an_error_that_does_not_tell_it(server: ClickHouseAddress) -> None:
     transport = HttpTransport()
     with pytest.raises(PermissionError) as raised:
-        await ClickHouseSpans(transport, replace(server, password="wrong guess")).start()
+        await ClickHouseSpans(transport, replace(server, password="wrong guess"), SystemClock()).start()
     assert "wrong guess" not in str(raised.value)
     await transport.aclose()
 
@@ -166,7 +322,7 @@ async def test_a_wrong_password_is_an_error_that_does_not_tell_it(server: ClickH
 async def test_a_server_that_cannot_be_reached_is_an_error_of_the_store() -> None:
     transport = HttpTransport()
     nobody = ClickHouseAddress(origin=Origin(scheme="http", host="127.0.0.1", port=1), database="d", password="secret")
-    store = ClickHouseSpans(transport, nobody)
+    store = ClickHouseSpans(transport, nobody, SystemClock())
     with pytest.raises(OSError, match="cannot be asked"):
         await store.start()
     with pytest.raises(OSError, match="cannot be asked"):

@@ -72,14 +72,14 @@ class SpanWork(Struct, frozen=True, kw_only=True):
         await self.store.aclose()
 
 
-async def open_spans(settings: Traces, transport: Transport) -> SpanStore:
+async def open_spans(settings: Traces, transport: Transport, clock: Clock) -> SpanStore:
     """The store that ``settings`` name, opened. Raises OSError for a file that cannot be opened.
 
     A server that cannot be asked now is asked again by whoever needs it; what else there is to do does not wait for it.
     """
     if settings.clickhouse is None:
         return await open_sqlite(Path(settings.path))
-    served = _in_clickhouse(settings.clickhouse, transport)
+    served = _in_clickhouse(settings.clickhouse, transport, clock)
     try:
         await served.start()
     except OSError as error:
@@ -87,14 +87,14 @@ async def open_spans(settings: Traces, transport: Transport) -> SpanStore:
     return served
 
 
-def _in_clickhouse(settings: ClickHouseEntry, transport: Transport) -> SpanStore:
+def _in_clickhouse(settings: ClickHouseEntry, transport: Transport, clock: Clock) -> SpanStore:
     address = ClickHouseAddress(
         origin=read_origin(settings.url),
         database=settings.database,
         user=settings.user,
         password="" if settings.password is None else settings.password.reveal(),
     )
-    return ClickHouseSpans(transport, address)
+    return ClickHouseSpans(transport, address, clock)
 
 
 async def open_sqlite(path: Path) -> SqliteSpans:
@@ -126,7 +126,7 @@ async def span_work(
 
     Raises OSError when the store or a port cannot be opened, ConfigError when an extra is not installed.
     """
-    store = await open_spans(config().traces, transport)
+    store = await open_spans(config().traces, transport, clock)
     masks = SpanMasks(ConfiguredMasks(config))
     ingest = Ingest(store, MaskedNormaliser(Normaliser(), masks), SpanPrices(config), clock)
     entrance = Entrance(ring, asker, clock)

@@ -204,7 +204,9 @@ class Arrived(Struct, frozen=True, kw_only=True):
     position: int
     """Behind the last of them: where to go on."""
     newest: int
-    """The position behind the last that the store has."""
+    """The position behind the last that the store tells of now."""
+    behind: int = 0
+    """How many it tells of behind ``position``, or a few more."""
 
 
 @runtime_checkable

@@ -50,10 +50,11 @@ class Front(BaseHTTPRequestHandler):
         settings = {name: value for name, value in asked.items() if name not in NO_SETTINGS}
         fields = self._form(body) if "query" not in asked else {}
         engine.query(f"USE {asked['database']}")
-        for name, value in [*settings.items(), *fields.items()]:
-            if name != "query" and self.known.get(name) != value:
-                engine.query(f"SET {name} = {literal(value)}")
-                self.known[name] = value
+        told = {name: value for name, value in {**settings, **fields}.items() if name != "query"}
+        news = {name: value for name, value in told.items() if self.known.get(name) != value}
+        if news:
+            engine.query(f"SET {', '.join(f'{name} = {literal(value)}' for name, value in news.items())}")
+            self.known.update(news)
         sql = fields["query"] if fields else f"{asked['query']}\n{body.decode()}"
         return engine.query(sql, asked["default_format"]).bytes() or b""
 

@@ -24,6 +24,7 @@ _SETTINGS: Final = {
     "output_format_json_quote_64bit_integers": "0",
     # A key is in one month alone, so that FINAL need not look through all of them.
     "do_not_merge_across_partitions_select_final": "1",
+    "optimize_move_to_prewhere_if_final": "1",
     "use_skip_indexes_if_final": "1",
     "use_skip_indexes_if_final_exact_mode": "1",
     "lightweight_deletes_sync": "2",

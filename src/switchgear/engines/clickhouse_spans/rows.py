@@ -10,17 +10,18 @@ from msgspec.structs import replace
 from switchgear.engines.span_sql.columns import COLUMNS, row_of
 from switchgear.kernel.span import Span
 
-_NAMES: Final = (*COLUMNS, "whole_base64", "version", "is_deleted")
+_NAMES: Final = (*COLUMNS, "whole_base64", "whole_bytes", "version", "arrived", "is_deleted")
 _QUOTED: Final = ", ".join(f'"{name}"' for name in _NAMES)
 INSERT: Final = f"INSERT INTO spans ({_QUOTED}) FORMAT JSONEachRow"
 _DECODER: Final = msgpack.Decoder(Span)
 _KEY: Final = ("project", "trace_id", "span_id", "started_ns")
 
 
-def line_of(span: Span, version: int) -> bytes:
+def line_of(span: Span, version: int, arrived_ns: int) -> bytes:
     """A span that is in force from ``version`` on."""
-    whole = base64.b64encode(_encoded(span)).decode()
-    return json.encode(dict(zip(_NAMES, (*row_of(span), whole, version, 0), strict=True)))
+    whole = _encoded(span)
+    beside = (base64.b64encode(whole).decode(), len(whole), version, arrived_ns, 0)
+    return json.encode(dict(zip(_NAMES, (*row_of(span), *beside), strict=True)))
 
 
 def tombstone_of(span: Span, started_ns: int, version: int) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from switchgear.engines.clickhouse_address import ClickHouseAddress
+from switchgear.engines.clickhouse_spans.arriving import Stamps, arrived_spans
 from switchgear.engines.clickhouse_spans.deleting import portions, some_deleted, traces_deleted
 from switchgear.engines.clickhouse_spans.link import Link
 from switchgear.engines.clickhouse_spans.rows import span_of
@@ -18,12 +19,13 @@ from switchgear.engines.span_sql.aggregating import aggregated
 from switchgear.engines.span_sql.clickhouse import ClickHouse
 from switchgear.engines.span_sql.dialect import Asking, Source
 from switchgear.engines.span_sql.finding import found
-from switchgear.kernel.ports import TraceStore
+from switchgear.kernel.clock import Clock
+from switchgear.kernel.ports import Arrivals, Arrived, TraceStore
 from switchgear.kernel.query import Aggregate, Doomed, Find, Found, Group, checked
 from switchgear.kernel.span import Span
 from switchgear.kernel.upstream import Transport
 
-_SOURCE: Final = Source("spans FINAL", ClickHouse())
+_SOURCE: Final = Source("spans FINAL", ClickHouse(), written="spans", version="version", moved="is_deleted = 1")
 _MOST_SPANS: Final = 10_000
 """Of several callers in one INSERT."""
 _READ_AT_ONCE: Final = 200
@@ -37,8 +39,9 @@ _Answer = TypeVar("_Answer")
 class ClickHouseSpans:
     """A TraceStore in the database at ``address``; the transport belongs to whoever gave it."""
 
-    def __init__(self, transport: Transport, address: ClickHouseAddress) -> None:
+    def __init__(self, transport: Transport, address: ClickHouseAddress, clock: Clock) -> None:
         self._link = Link(transport, address)
+        self._stamps = Stamps(clock)
         self._starting = asyncio.Lock()
         self._started = False
         self._changing = asyncio.Lock()
@@ -82,6 +85,10 @@ class ClickHouseSpans:
             wholes |= {span_id: span_of(whole) for span_id, whole in rows}
         return [wholes[span_id] for span_id in span_ids if span_id in wholes]
 
+    async def arrived(self, after: int, most: int, most_bytes: int) -> Arrived:
+        await self._at_hand()
+        return await arrived_spans(self._link, self._stamps.newest_ns(), after, most, most_bytes)
+
     async def delete(self, doomed: Doomed) -> int:
         """Some traces at a time, so that writes need not wait for all of them: what failed can be asked for again."""
         await self._at_hand()
@@ -121,7 +128,7 @@ class ClickHouseSpans:
     async def _write_some(self, taken: Sequence[tuple[Batch, asyncio.Future[int]]]) -> None:
         try:
             await self._at_hand()
-            counts = await written(self._link, [batch for batch, _ in taken])
+            counts = await written(self._link, [batch for batch, _ in taken], self._stamps)
         except Exception as error:  # noqa: BLE001 (it is raised where the result is awaited)
             for _, done in taken:
                 if not done.done():
@@ -143,3 +150,4 @@ class ClickHouseSpans:
 
 if TYPE_CHECKING:
     _: type[TraceStore] = ClickHouseSpans
+    __: type[Arrivals] = ClickHouseSpans

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from switchgear.engines.clickhouse_spans.arriving import Stamps
 from switchgear.engines.clickhouse_spans.link import Link
 from switchgear.engines.clickhouse_spans.rows import INSERT, line_of, tombstone_of
 from switchgear.kernel.span import Span
@@ -35,7 +36,7 @@ class Place(Struct, frozen=True):
     version: int
 
 
-async def written(link: Link, batches: Sequence[Batch]) -> list[int]:
+async def written(link: Link, batches: Sequence[Batch], stamps: Stamps) -> list[int]:
     """Write them in their order, all or none; how many spans of each were new. Raises OSError."""
     known = await _known(link, sorted({_key(span) for batch in batches for span in batch.spans}))
     changed: dict[_Key, Span] = {}
@@ -50,15 +51,16 @@ async def written(link: Link, batches: Sequence[Batch]) -> list[int]:
             new += not is_known
         counts.append(new)
     if changed:
-        await link.insert(INSERT, b"\n".join(_lines(changed, known)))
+        with stamps.given(len(changed)) as first_ns:
+            await link.insert(INSERT, b"\n".join(_lines(changed, known, first_ns)))
     return counts
 
 
-def _lines(changed: dict[_Key, Span], known: dict[_Key, Place]) -> Iterator[bytes]:
-    for key, span in changed.items():
+def _lines(changed: dict[_Key, Span], known: dict[_Key, Place], first_ns: int) -> Iterator[bytes]:
+    for arrived_ns, (key, span) in enumerate(changed.items(), first_ns):
         before = known.get(key)
         version = 1 if before is None else before.version + 1
-        yield line_of(span, version)
+        yield line_of(span, version, arrived_ns)
         if before is not None and before.started_ns != span.started_ns:
             yield tombstone_of(span, before.started_ns, version)
 

@@ -34,7 +34,7 @@ def arrived_spans(connection: sqlite3.Connection, after: int, most: int, most_by
             break
         spans.append(kept.span)
         position = int(number)
-    return Arrived(spans=tuple(spans), position=position, newest=newest)
+    return Arrived(spans=tuple(spans), position=position, newest=newest, behind=newest - position)
 
 
 def _size(span: Span) -> int:

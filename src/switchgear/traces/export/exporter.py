@@ -84,7 +84,7 @@ class Exporter:
         arrived = await self._arrivals.arrived(position, self._most, MOST_BYTES)
         wanted = [span for span in arrived.spans if self._order.wants(span)]
         if wanted:
-            self._counted.waiting = len(wanted) + arrived.newest - arrived.position
+            self._counted.waiting = len(wanted) + arrived.behind
             answer = await self._offer(wanted)
             if answer.fate == "taken":
                 self._took(answer, len(wanted))
@@ -99,7 +99,7 @@ class Exporter:
                 self._dropped(1, 1, answer.message)
         self._failures = 0
         self._counted.lag_seconds = 0.0
-        self._counted.waiting = arrived.newest - arrived.position
+        self._counted.waiting = arrived.behind
         self._position = arrived.position
         if self._clock.monotonic_ns() - self._kept_ns >= _SECOND_NS:
             await asyncio.to_thread(self._keep)
