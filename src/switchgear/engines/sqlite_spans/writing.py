@@ -163,10 +163,8 @@ class Writing:
 
     def tell(self, project: int, trace: int, name: Name, spans: Sequence[Kept]) -> bool:
         """A trace that lies sealed comes into its row, rollups and facets; False of one that became known meanwhile."""
-        # The number too may be somebody else's meanwhile: a transaction that was undone takes back all that are unused.
-        if self._is_known(project, name[1], trace):
+        if self._is_known(project, name[1]):
             return False
-        self._next_trace = max(self._next_trace or self._last("traces"), trace)
         summary = new_summary(spans[0].span)
         for kept in spans:
             summary.add(kept.span, counts=kept.counts)
@@ -300,9 +298,9 @@ class Writing:
             summary.add(kept.span, counts=kept.counts)
         return summary
 
-    def _is_known(self, project: int, trace_id: str, trace: int = 0) -> bool:
-        find = "SELECT 1 FROM traces WHERE id = ? OR project = ? AND trace_id = ?"
-        return self._connection.execute(find, (trace, project, trace_id)).fetchone() is not None
+    def _is_known(self, project: int, trace_id: str) -> bool:
+        find = "SELECT 1 FROM traces WHERE project = ? AND trace_id = ?"
+        return self._connection.execute(find, (project, trace_id)).fetchone() is not None
 
     def _known(self, trace: int, span_ids: Iterable[str]) -> list[str]:
         execute = self._connection.execute
