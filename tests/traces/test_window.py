@@ -155,6 +155,14 @@ def test_the_more_was_stored_since_the_last_flush_the_larger_is_the_next_window(
     segment.finish()
 
 
+def test_a_segment_that_follows_one_with_large_windows_begins_with_a_larger_one(tmp_path: Path) -> None:
+    segment = GrowingSegment(tmp_path, "1.seg", LARGEST_WINDOW_BYTES)
+    assert segment.advance(0).end == 4 * FIRST_WINDOW_BYTES
+    assert room_ahead(segment, tmp_path / "1.seg") == LARGEST_WINDOW_BYTES // 2
+    segment.finish()
+    assert GrowingSegment(tmp_path, "2.seg").advance(0).end == FIRST_WINDOW_BYTES
+
+
 def test_where_a_large_window_has_no_room_a_small_one_may(tmp_path: Path) -> None:
     segment = GrowingSegment(tmp_path, "1.seg")
     stored(segment, b"x" * 2 * WINDOW_BYTES)

@@ -215,20 +215,20 @@ class JournalWriter:
             self._health.well()
         self._flusher.try_again()
 
-    def _create(self) -> GrowingSegment:
-        """A new segment. Raises OSError."""
+    def _create(self, ahead_bytes: int = WINDOW_BYTES) -> GrowingSegment:
+        """A new segment; ``ahead_bytes`` are those of the one before. Raises OSError."""
         now_ns = self._monotonic_ns()
         self._rotate_ns = now_ns + round(self._settings.segment_seconds * 1e9)
         name = segment_name(self._gateway, self._clock.wall_ns(), self._sequence)
         self._sequence += 1
-        segment = GrowingSegment(self._settings.directory, name)
+        segment = GrowingSegment(self._settings.directory, name, ahead_bytes)
         self._rotate_at_bytes = self._settings.segment_bytes
         return segment
 
     def _rotate(self) -> bool:
         """Go on in a new segment; where there is none to be had, in the old one for another while."""
         try:
-            segment = self._create()
+            segment = self._create(self._segment.ahead_bytes)
         except OSError as error:
             self._rotate_ns = self._monotonic_ns() + _RETRY_NS
             self._rotate_at_bytes = self._segment.position + _RETRY_BYTES

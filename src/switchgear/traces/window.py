@@ -30,11 +30,11 @@ from typing import Final
 from switchgear.traces.segment import HEADER, create_segment
 
 WINDOW_BYTES: Final = 1024 * 1024
-FIRST_WINDOW_BYTES: Final = 64 * 1024
-"""Small, as is every window that the writer has to make itself: it waits meanwhile."""
 LARGEST_WINDOW_BYTES: Final = 4 * WINDOW_BYTES
 _PIECES: Final = 16
 """Of a window."""
+FIRST_WINDOW_BYTES: Final = WINDOW_BYTES // _PIECES
+"""Small, as is every window that the writer has to make itself: it waits meanwhile."""
 _ZEROS: Final = bytes(WINDOW_BYTES)
 _MOST_BUFFERS: Final = 1024
 """In one call (IOV_MAX)."""
@@ -58,21 +58,22 @@ class GrowingSegment:
     Raises OSError when it cannot be made; then there is none.
     """
 
-    def __init__(self, directory: Path, name: str) -> None:
+    def __init__(self, directory: Path, name: str, ahead_bytes: int = WINDOW_BYTES) -> None:
+        """``ahead_bytes``: those of the segment before; where its windows were large, the first one here is too."""
         self._directory = directory
         self.file = create_segment(directory, name)
         self.position = len(HEADER)
         """Behind the last entry. The writer's to move, after it has stored."""
         self._end = len(HEADER)
         self._flushed = 0
-        self._ahead_bytes = WINDOW_BYTES
+        self.ahead_bytes = ahead_bytes
         """Of the last window that was made ahead; the next has at least the half."""
         self._growing = Lock()
         self._next: Window | None = None
         self._stored: deque[Window] = deque()
         """What is not flushed is in these, the last is stored to. The writer appends, and who flushes takes away."""
         try:
-            self._next = self._grown(FIRST_WINDOW_BYTES - len(HEADER))
+            self._next = self._grown(ahead_bytes // _PIECES - len(HEADER))
         except OSError:
             os.close(self.file)
             (directory / name).unlink(missing_ok=True)
@@ -102,9 +103,9 @@ class GrowingSegment:
 
     def flush(self) -> None:
         """Bring all that is stored to the disk. Raises OSError; what is not there then comes with the next flush."""
-        if not self._stored:
-            return
         position = self.position
+        if not self._stored or self._flushed == position:
+            return
         if not self._flushed:
             _sync_folder(self._directory)
         if not os.pread(self.file, 1, position - 1):
@@ -143,14 +144,14 @@ class GrowingSegment:
 
     def _ahead(self) -> Window:
         unflushed = self.position - self._flushed
-        wanted = max(4 * unflushed // WINDOW_BYTES * WINDOW_BYTES, self._ahead_bytes // 2, WINDOW_BYTES)
-        self._ahead_bytes = min(wanted, LARGEST_WINDOW_BYTES)
+        wanted = max(4 * unflushed // WINDOW_BYTES * WINDOW_BYTES, self.ahead_bytes // 2, WINDOW_BYTES)
+        self.ahead_bytes = min(wanted, LARGEST_WINDOW_BYTES)
         try:
-            return self._grown(self._ahead_bytes, lasting=True)
+            return self._grown(self.ahead_bytes, lasting=True)
         except OSError:
-            if self._ahead_bytes == WINDOW_BYTES:
+            if self.ahead_bytes == WINDOW_BYTES:
                 raise
-        self._ahead_bytes = WINDOW_BYTES
+        self.ahead_bytes = WINDOW_BYTES
         return self._grown(WINDOW_BYTES, lasting=True)
 
     def _grown(self, more_bytes: int, *, lasting: bool = False) -> Window:
@@ -211,8 +212,9 @@ def _open_pages(memory: mmap, begin: int) -> None:
     """Have the kernel store a zero into each page from ``begin`` on: an error where a store of ours is a signal."""
     at = [begin, *range((begin // PAGESIZE + 1) * PAGESIZE, len(memory), PAGESIZE)]
     with _ENDLESS_ZEROS.open("rb", buffering=0) as zeros, memoryview(memory) as whole:
-        for first in range(0, len(at), _MOST_BUFFERS):
-            os.readv(zeros.fileno(), [whole[byte : byte + 1] for byte in at[first : first + _MOST_BUFFERS]])
+        while at:
+            opened = os.readv(zeros.fileno(), [whole[byte : byte + 1] for byte in at[:_MOST_BUFFERS]])
+            at = at[opened:]
 
 
 def _sync_folder(directory: Path) -> None:
