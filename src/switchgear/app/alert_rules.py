@@ -20,7 +20,7 @@ from switchgear.rest.problem import Refused
 from switchgear.rest.resource import Body, Fixed, Proposal, Resource
 from switchgear.rest.resource_routes import resource_routes
 from switchgear.rest.route import Route
-from switchgear.traces.alerts.rule import Budget, Rule, Spans, Test
+from switchgear.traces.alerts.rule import Budget, Drift, Rule, Spans, Test
 
 KIND: Final = "alert_rule"
 _TESTS: Final[tuple[Test, ...]] = ("above", "below", "grows_by", "falls_by")
@@ -32,7 +32,7 @@ def alert_rule_routes(objects: Objects, declared: Callable[[], Config], file: st
         kind=KIND,
         plural="alert-rules",
         type=AlertRuleEntry,
-        about="When somebody is to be told of spans or budgets.",
+        about="When somebody is to be told of spans, budgets or drift.",
         place=_place,
         fixed=lambda: {name: Fixed(body=entry, file=file) for name, entry in declared().alerts.rules.items()},
         check=_Check(objects, declared),
@@ -114,12 +114,20 @@ def rule_of(name: str, entry: AlertRuleEntry) -> Rule:
 
 
 def _test_of(entry: AlertRuleEntry) -> tuple[Test, float]:
+    if entry.drift is not None:
+        return "drifted", 0.0
     if entry.absent_seconds is not None:
         return "absent", 0.0
     return next((test, getattr(entry, test)) for test in _TESTS if getattr(entry, test) is not None)
 
 
-def _measure_of(entry: AlertRuleEntry) -> Spans | Budget:
+def _measure_of(entry: AlertRuleEntry) -> Spans | Budget | Drift:
+    if entry.drift is not None:
+        return Drift(
+            monitor="" if entry.drift == "any" else entry.drift,
+            model=entry.where.request_model or "",
+            prompt=entry.where.prompt_name or "",
+        )
     if entry.limit is not None:
         return Budget(limit=entry.limit, quantity=entry.quantity or "")
     return Spans(

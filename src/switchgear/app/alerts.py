@@ -23,6 +23,7 @@ from switchgear.traces.alerts.measuring import Asked, Gauge, Limits
 from switchgear.traces.alerts.notice import Deliver
 from switchgear.traces.alerts.sending import Sending
 from switchgear.traces.alerts.watch import Pace, Watch
+from switchgear.traces.drift.newest import Newest
 
 _DAY_SECONDS: Final = 86_400
 _MAIL_PORT: Final = 587
@@ -96,6 +97,7 @@ def alert_runner(parts: AlertParts, transport: Transport, spans: Asked, limits: 
     """All of it."""
     config, clock = parts.config, parts.clock
     rules = rules_in_force(parts.objects, config)
-    watch = Watch(parts.database, rules, Gauge(spans, limits), clock, parts.ids, parts.owner)
+    gauge = Gauge(spans, limits, Newest(parts.database))
+    watch = Watch(parts.database, rules, gauge, clock, parts.ids, parts.owner)
     sending = Sending(parts.database, Receivers(config, transport, clock), clock)
     return Runner(watch, sending, lambda: pace_of(config().alerts), clock)

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from switchgear.config.alerts import AlertRuleEntry, ReceiverEntry
+from msgspec import structs
+
+from switchgear.config.alerts import AlertRuleEntry, ReceiverEntry, WhereEntry
 from switchgear.config.document import problem_at
 from switchgear.config.loopback import is_loopback
 from switchgear.config.model import Config
@@ -14,7 +16,7 @@ from switchgear.kernel.errors import ConfigError
 from switchgear.traces.alerts.deliver.posting import read_address
 
 MIN_SECRET: Final = 16
-_WATCHED: Final = ("measure", "limit", "absent_seconds")
+_WATCHED: Final = ("measure", "limit", "absent_seconds", "drift")
 _TESTS: Final = ("above", "below", "grows_by", "falls_by")
 _OF_KIND: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "webhook": (("url", "secret"), ()),
@@ -30,20 +32,19 @@ def rule_faults(entry: AlertRuleEntry) -> Iterator[tuple[str, str]]:
     watched = _said(entry, _WATCHED)
     tests = _said(entry, _TESTS)
     if not watched:
-        yield "", "watches nothing; give it 'measure', 'limit' or 'absent_seconds'"
+        yield "", "watches nothing; give it 'measure', 'limit', 'absent_seconds' or 'drift'"
     if len(watched) > 1:
         yield watched[1], f"watches {' and '.join(map(repr, watched))}; make a rule of each"
     if len(tests) > 1:
         yield tests[1], f"has {' and '.join(map(repr, tests))}; make a rule of each"
-    if watched == ["measure"]:
-        yield from _measure_faults(entry, tests)
-    if watched == ["limit"]:
-        yield from _limit_faults(entry, tests)
-    if watched == ["absent_seconds"]:
-        for field in tests:
-            yield field, f"asks whether there is anything at all; leave {field!r} out"
-        if entry.min_calls:
-            yield "min_calls", "asks whether there is anything at all; leave 'min_calls' out"
+    of_watched = {
+        "measure": _measure_faults,
+        "limit": _limit_faults,
+        "absent_seconds": _absence_faults,
+        "drift": _drift_faults,
+    }
+    if len(watched) == 1:
+        yield from of_watched[watched[0]](entry, tests)
     if entry.quantity is not None and entry.limit is None:
         yield "quantity", "has a 'quantity' without a 'limit' that it is of; leave it out"
 
@@ -65,6 +66,18 @@ def _limit_faults(entry: AlertRuleEntry, tests: list[str]) -> Iterator[tuple[str
     for field in ("by", "min_calls"):
         if getattr(entry, field):
             yield field, f"is an alert for each whom its limit counts by itself; leave {field!r} out"
+
+
+def _absence_faults(entry: AlertRuleEntry, tests: list[str]) -> Iterator[tuple[str, str]]:
+    for field in (*tests, *(["min_calls"] if entry.min_calls else [])):
+        yield field, f"asks whether there is anything at all; leave {field!r} out"
+
+
+def _drift_faults(entry: AlertRuleEntry, tests: list[str]) -> Iterator[tuple[str, str]]:
+    for field in (*tests, *(name for name in ("by", "min_calls") if getattr(entry, name))):
+        yield field, f"is told by checks for drift, of each model and prompt by itself; leave {field!r} out"
+    if structs.replace(entry.where, request_model=None, prompt_name=None) != WhereEntry():
+        yield "where", "watches models and prompts; 'where' can say 'request_model' and 'prompt_name' of them"
 
 
 def receiver_faults(entry: ReceiverEntry) -> Iterator[tuple[str, str]]:

@@ -49,6 +49,9 @@ Grouping = Literal[
     "prompt_label",
     "tool_name",
 ]
+Monitor = Literal[
+    "any", "embedding", "length", "answer_length", "cost", "language", "tools", "errors", "refusals", "cut_off"
+]
 LimitQuantity = Literal["requests", "tokens", "input_tokens", "output_tokens", "concurrent", "usd"]
 TEXTS: Final = (
     *("model", "request_model", "provider", "route", "key", "user", "session", "service", "environment", "release"),
@@ -85,7 +88,7 @@ class WhereEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AlertRuleEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When somebody is to be told. It watches one of `measure`, `limit` and `absent_seconds`."""
+    """When somebody is to be told. It watches one of `measure`, `limit`, `absent_seconds` and `drift`."""
 
     description: Description = ""
     project: Annotated[
@@ -104,6 +107,13 @@ class AlertRuleEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         LimitQuantity | None, Meta(description="Which amount of that limit; left out: each of them.")
     ] = None
     absent_seconds: Annotated[Window | None, Meta(description="There was no such span for so long.")] = None
+    drift: Annotated[
+        Monitor | None,
+        Meta(
+            description="The newest check for drift tells it of a model or prompt, by `any` monitor or by this one. "
+            "Each model and each prompt is an alert by itself."
+        ),
+    ] = None
     window_seconds: Annotated[Window, Meta(description="How far back is measured.")] = 300
     where: Annotated[WhereEntry, Meta(description="Which spans count; left out: all calls of models.")] = WhereEntry()
     by: Annotated[Grouping | None, Meta(description="Each value of this field is an alert by itself.")] = None
@@ -161,7 +171,7 @@ class ReceiverEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class AlertsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rules over spans and budgets, and whom they tell."""
+    """Rules over spans, budgets and drift, and whom they tell."""
 
     every_seconds: Annotated[int, Meta(ge=5, le=3600, description="How often rules are looked at.")] = 30
     keep_days: Annotated[int, Meta(ge=1, le=3650, description="How long history is kept.")] = 90

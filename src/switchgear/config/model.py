@@ -279,7 +279,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         BatchesEntry | None, Meta(description="Batches that Switchgear itself runs; left out: they are passed through.")
     ] = None
     traces: Annotated[Traces, Meta(description="Spans, and where they are kept.")] = Traces()
-    alerts: Annotated[AlertsEntry, Meta(description="Rules over spans and budgets, and who is told.")] = AlertsEntry()
+    alerts: Annotated[AlertsEntry, Meta(description="Rules over spans, budgets and drift, and who is told.")] = (
+        AlertsEntry()
+    )
     console: Annotated[Console, Meta(description="The console, for people in a browser.")] = Console()
     organisations: Annotated[
         Mapping[Name, OrganisationEntry], Meta(description="Organisations by name: they own projects.")

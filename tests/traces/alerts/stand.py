@@ -20,6 +20,7 @@ from switchgear.traces.alerts.rule import Rule, Spans
 from switchgear.traces.alerts.sending import Sending
 from switchgear.traces.alerts.store import Change, KeptNotice, Silence
 from switchgear.traces.alerts.watch import Pace, Watch
+from switchgear.traces.drift.newest import Newest
 
 SECOND = 1_000_000_000
 PACE = Pace(every_seconds=30, keep_seconds=86_400)
@@ -114,7 +115,7 @@ class Stand:
         self.receiver = Remembering() if other is None else other.receiver
         self.receivers: dict[str, Deliver] = {"here": self.receiver}
         self.ids = Ids(self.clock, seeded_bits())
-        gauge = Gauge(self.spans, self._limits)
+        gauge = Gauge(self.spans, self._limits, Newest(database))
         self.watch = Watch(database, self._rules, gauge, self.clock, self.ids, owner)
         self.sending = Sending(database, lambda: self.receivers, self.clock)
 
@@ -177,7 +178,7 @@ class Stand:
 
 def call(started_ns: int, number: int, **facts: object) -> Span:
     plain = Span(
-        project="",
+        project="default",
         trace_id=f"{number:032x}",
         span_id=f"{number:016x}",
         name="chat",

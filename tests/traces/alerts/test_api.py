@@ -43,7 +43,7 @@ async def stand(database: ControlDatabase) -> Stand:
     made.rules = [rule(name=f"of-{project or 'none'}", project=project) for project in ("a", "b", "")]
     made.rules[0] = rule(name="of-a", project="a", measure=spans(by="model"))
     for project in ("a", "b", ""):
-        made.calls(1, status="error", project=project)
+        made.calls(1, status="error", project=project or "default")
     await made.turn()
     return made
 

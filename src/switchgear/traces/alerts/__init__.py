@@ -1,1 +1,1 @@
-"""Alerts: rules over spans and budgets, how each stands, and who is told."""
+"""Alerts: rules over spans, budgets and drift, how each stands, and who is told."""

@@ -29,6 +29,8 @@ class Reading(Struct, frozen=True, kw_only=True):
     before: float | None = None
     """The value of the window before, where that matters."""
     calls: int | None = None
+    detail: str = ""
+    """What else there is to say of it, in words."""
 
 
 class Standing(Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""What a rule's condition amounts to now: one question to the store of spans, or a look at the limits."""
+"""What a rule's condition amounts to now: one question to the store of spans, a look at limits or at checks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
@@ -7,8 +7,10 @@ from msgspec import Struct
 
 from switchgear.kernel.limit_report import LimitReport
 from switchgear.kernel.query import Aggregate, Compare, Every, Filter, Group, Measure, Window
+from switchgear.traces.alerts.drifting import OLDEST_NS, Newest, readings
 from switchgear.traces.alerts.machine import Knowledge, Reading
-from switchgear.traces.alerts.rule import NANOSECONDS, SHARES, Budget, Quantity, Rule, Spans, Test
+from switchgear.traces.alerts.rule import NANOSECONDS, SHARES, Budget, Drift, Quantity, Rule, Spans, Test
+from switchgear.traces.gateway_spans import DEFAULT_PROJECT
 
 MOST_GROUPS: Final = 500
 """Alerts of one rule; groups with the most calls come first."""
@@ -40,17 +42,21 @@ class Figure(Struct, frozen=True):
 
 
 class Gauge:
-    """Looks at spans and limits for rules."""
+    """Looks at spans, limits and checks for drift for rules."""
 
-    def __init__(self, spans: Asked, limits: Limits) -> None:
+    def __init__(self, spans: Asked, limits: Limits, newest: Newest) -> None:
         self._spans = spans
         self._limits = limits
+        self._newest = newest
 
     async def read(self, rule: Rule, tracked: Sequence[str], now_ns: int) -> Readings:
         """What is known for each group, those of ``tracked`` (labels) in any case."""
         try:
             if isinstance(rule.measure, Budget):
                 return self._shares(rule.measure, rule, tracked)
+            if isinstance(rule.measure, Drift):
+                told = await self._newest(rule.project or DEFAULT_PROJECT, now_ns - OLDEST_NS)
+                return {**dict.fromkeys(tracked, Reading(knowledge="too_little")), **readings(told, rule.measure)}
             return await self._figures(rule.measure, rule, tracked, now_ns)
         except OSError:
             return dict.fromkeys(tracked or ("",), Reading(knowledge="unanswered"))
@@ -73,7 +79,7 @@ class Gauge:
     async def _window(self, of: Spans, project: str, since_ns: int, until_ns: int) -> Mapping[str, Figure]:
         groups = await self._spans.aggregate(
             Aggregate(
-                window=Window(project=project, since_ns=since_ns, until_ns=until_ns),
+                window=Window(project=project or DEFAULT_PROJECT, since_ns=since_ns, until_ns=until_ns),
                 where=filtered(of),
                 by=(of.by,) if of.by else (),
                 measures=(Measure(reduction="count"), *_measures(of)),

@@ -25,6 +25,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     condition: str = ""
     description: str = ""
     value: float | None = None
+    detail: str = ""
     episode: str = ""
     """The same in all notices of one firing."""
     since: str = ""
@@ -53,6 +54,8 @@ class Notice(Struct, frozen=True, kw_only=True):
         said = [f"condition: {self.condition}"] if self.condition else []
         if self.value is not None:
             said.append(f"value: {self.value:.6g}")
+        if self.detail:
+            said.append(f"found: {self.detail}")
         if self.event == "lapsed":
             said.append("nothing has been known of it for too long; it is not known to be over")
         if self.event == "withdrawn":

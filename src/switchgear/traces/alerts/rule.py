@@ -9,7 +9,7 @@ from switchgear.kernel.query import Filter
 NANOSECONDS: Final = 1_000_000_000
 Severity = Literal["info", "warning", "critical"]
 Quantity = Literal["calls", "errors", "error_rate", "duration_ms", "first_token_ms", "cost_usd", "tokens"]
-Test = Literal["above", "below", "grows_by", "falls_by", "absent"]
+Test = Literal["above", "below", "grows_by", "falls_by", "absent", "drifted"]
 SHARES: Final = frozenset(("error_rate", "duration_ms", "first_token_ms"))
 """Quantities that are about calls which happened: of none of them there is nothing to say."""
 
@@ -36,16 +36,27 @@ class Budget(Struct, frozen=True, kw_only=True):
     """Empty: each of its quantities."""
 
 
+class Drift(Struct, frozen=True, kw_only=True):
+    """What checks for drift tell of models and prompts, each by itself."""
+
+    monitor: str = ""
+    """Empty: any."""
+    model: str = ""
+    """That was asked for; empty: any. Here and below a ``*`` at the end: any that begins so."""
+    prompt: str = ""
+    """Empty: any, and all prompts of a model together."""
+
+
 class Rule(Struct, frozen=True, kw_only=True):
     """One rule. Times are seconds."""
 
     name: str
     project: str = ""
     """Whose spans are looked at, and whose people see the alert; empty: of calls without a project."""
-    measure: Spans | Budget
+    measure: Spans | Budget | Drift
     test: Test
     bound: float = 0.0
-    """A threshold, or a factor; nothing for ``absent``."""
+    """A threshold, or a factor; nothing for ``absent`` and ``drifted``."""
     for_seconds: int = 0
     recover_for_seconds: int = 0
     repeat_seconds: int = 0
@@ -62,6 +73,9 @@ class Rule(Struct, frozen=True, kw_only=True):
         if self.test == "absent":
             assert isinstance(self.measure, Spans)
             return f"no calls for {self.measure.window_seconds} s"
+        if isinstance(self.measure, Drift):
+            of = f" of {self.measure.monitor}" if self.measure.monitor else ""
+            return f"drift{of}, by the newest check"
         if isinstance(self.measure, Budget):
             return f"used share of the limit {self.measure.limit} {self.test} {self.bound:g}"
         what = f"{self.measure.quantity} of {self.measure.window_seconds} s"

@@ -126,7 +126,8 @@ class Watch:
         after = next_step.after
         if after.state not in QUIET and not after.episode:
             next_step = structs.replace(next_step, after=structs.replace(after, episode=self._ids.new()))
-        return Seen(rule=rule, before=before, step=next_step, silence="" if silence is None else silence.id)
+        quiet_by = "" if silence is None else silence.id
+        return Seen(rule=rule, before=before, step=next_step, silence=quiet_by, detail=reading.detail)
 
     async def _write(self, connection: AsyncConnection, seen: "Seen", now_ns: int) -> None:
         before, after = seen.before, seen.step.after
@@ -178,6 +179,7 @@ class Watch:
             condition="" if rule is None else rule.condition,
             description="" if rule is None else rule.description,
             value=after.value,
+            detail=seen.detail,
             episode=after.episode,
             since=moment(after.since_ns),
             at=moment(now_ns),
@@ -198,6 +200,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     before: Standing
     step: Step
     silence: str = ""
+    detail: str = ""
     lingers: bool = True
     """Whether its rule is still there."""
 

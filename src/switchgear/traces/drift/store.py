@@ -53,6 +53,13 @@ async def find(
     ]
 
 
+async def newest(connection: AsyncConnection, project: str) -> str:
+    """The id of a project's newest report; empty where there is none."""
+    asked = select(REPORTS.c.id).where(REPORTS.c.project == project)
+    found = await connection.execute(asked.order_by(REPORTS.c.at_ns.desc(), REPORTS.c.id.desc()).limit(1))
+    return found.scalar_one_or_none() or ""
+
+
 async def is_made_since(connection: AsyncConnection, project: str, made_by: str, since_ns: int) -> bool:
     """Whether somebody has made a report of a project after a time."""
     asked = select(REPORTS.c.id).where(
