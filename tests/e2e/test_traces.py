@@ -185,7 +185,9 @@ def asked(trace: int, hours_ago: int, words: str, tokens: int) -> ToldSpan:
         "gen_ai.usage.input_tokens": tokens + trace % 9,
         "gen_ai.input.messages": said,
     }
-    return told(trace, 1, started_ns=began_ns, ended_ns=began_ns + 1, attributes=attributes)
+    failed = hours_ago < 2 and trace % 5 == 0
+    status = "error" if failed else "ok"
+    return told(trace, 1, started_ns=began_ns, ended_ns=began_ns + 1, attributes=attributes, status=status)
 
 
 def test_the_command_line_tells_that_what_users_send_has_changed(live: LiveServer) -> None:
@@ -198,6 +200,7 @@ def test_the_command_line_tells_that_what_users_send_has_changed(live: LiveServe
     verdicts = {result["monitor"]: result["verdict"] for result in compared["results"]}
     assert compared["drifted"]
     assert (verdicts["length"], verdicts["language"], verdicts["tools"]) == ("drift", "drift", "off")
+    assert (verdicts["errors"], verdicts["refusals"]) == ("drift", "off")
     shown = command(live, "drift", "check", "--model", "drifting")
     assert "drifting: drift (500 calls, 500 before)" in shown
     assert "no spans of tools were told" in shown
