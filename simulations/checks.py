@@ -1,4 +1,4 @@
-"""What one check costs: all monitors of one model, 500 v 500 inputs, in milliseconds of a processor."""
+"""Whole checks: all monitors of one model, 500 v 500 inputs. What they cost, and how often any of them tells drift."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -49,11 +49,29 @@ def of_checks(usual: Inputs, strange: Inputs, *, with_texts: bool, runs: int = 1
             yield name, with_what, *(f"{spent[place]:.0f} ms" for place in (0, runs // 2, -1))
 
 
+def told(usual: Inputs, current: Inputs, runs: int) -> list[bool]:
+    """Whether any monitor, judged with all others, tells drift where nothing but what is said may have changed."""
+    verdicts: list[bool] = []
+    for run in range(runs):
+        findings = Monitors(None, Plan(seed=run)).compare(
+            [_comparison(np.random.default_rng([run]), usual, current, 1.0)]
+        )
+        verdicts.append(any(found.result.verdict == "drift" for found in findings))
+    return verdicts
+
+
 def _milliseconds(
     usual: Inputs, current: Inputs, by: float, embedder: Callable[[], Embedder] | None, run: int
 ) -> float:
-    chance = np.random.default_rng([run])
-    comparison = Comparison(
+    comparison = _comparison(np.random.default_rng([run]), usual, current, by)
+    monitors = Monitors(None if embedder is None else embedder(), Plan(seed=run))
+    before = time.process_time()
+    monitors.compare([comparison])
+    return 1000 * (time.process_time() - before)
+
+
+def _comparison(chance: Generator, usual: Inputs, current: Inputs, by: float) -> Comparison:
+    return Comparison(
         subject=Subject(project="p", alias="a"),
         reference=_measured(chance, usual(chance), 1.0),
         current=_measured(chance, current(chance), by),
@@ -66,10 +84,6 @@ def _milliseconds(
             for monitor in RATES
         ],
     )
-    monitors = Monitors(None if embedder is None else embedder(), Plan(seed=run))
-    before = time.process_time()
-    monitors.compare([comparison])
-    return 1000 * (time.process_time() - before)
 
 
 def _measured(chance: Generator, inputs: Sequence[Observation], by: float) -> list[Observation]:

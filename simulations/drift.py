@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
-from simulations.checks import SIZE, lines_of, of_checks, points_of
+from simulations.checks import SIZE, lines_of, of_checks, points_of, told
 from simulations.windows import (
     Generator,
     Source,
@@ -36,6 +36,7 @@ SEED: Final = 20_260
 CONTAMINATIONS: Final = (0.03, 0.06, 0.12, 0.25)
 BOTH: Final = (("mean distance", mean_distance), ("MMD", mmd))
 CUSTOMARY_PSI: Final = 0.1
+WHOLE: Final = (0.12, 0.25)
 EACH_SESSION: Final = 5
 RATES: Final = (
     ("0.5 %, 100", 0.005, 100, 0.0),
@@ -205,6 +206,14 @@ def of_costs(paths: Sequence[Path] | None) -> Iterable[Sequence[object]]:
     return of_checks(points_of(topics(1)), points_of(topics(2, middle=1)), with_texts=False)
 
 
+def of_whole_checks(runs: int) -> Iterable[Sequence[object]]:
+    usual, strange = topics(1), topics(2, middle=1)
+    shares = [
+        share_of(told(points_of(usual), points_of(contaminated(usual, strange, by)), runs)) for by in (0.0, *WHOLE)
+    ]
+    yield [str(Shown(alarms=share, runs=runs, milliseconds=0.0)) for share in shares]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m simulations.drift", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few runs: to see that it works, not to quote")
@@ -219,6 +228,8 @@ def main() -> int:
     table("Embeddings", heads, of_embeddings(usual, strange, runs))
     if options.texts:
         return 0
+    heads = ("no change", *(f"{100 * share:.0f} % of inputs strange" for share in WHOLE))
+    table("Whole checks that tell drift, all monitors judged together", heads, of_whole_checks(runs // 2))
     heads = ("monitor", "windows", "no change", f"PSI > {CUSTOMARY_PSI} instead", "changed")
     table("Measures", heads, of_measures(runs))
     table(

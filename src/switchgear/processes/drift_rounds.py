@@ -62,7 +62,7 @@ class DriftRounds:
             drifted = [compared for compared in kept.report.compared if compared.drifted]
             if drifted:
                 self._log.warning(
-                    "what users send has changed in project %s, for %d models and prompts: `switchgear drift list`",
+                    "drift in project %s, of %d models and prompts: `switchgear drift list --drifted`",
                     project,
                     len(drifted),
                 )
