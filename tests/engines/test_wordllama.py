@@ -38,14 +38,7 @@ def test_a_text_is_the_mean_of_its_tokens_with_length_one_and_nothing_is_zeros(f
     mean = np.asarray([(12 + 8) / 2, (13 + 9) / 2])
     assert np.allclose(rows[0], mean / np.linalg.norm(mean), atol=1e-6)
     assert not rows[1].any()
-
-
-def test_texts_too_many_for_one_go_are_the_same_as_each_by_itself(folder: Path) -> None:
-    embedder = WordLlama(folder)
-    texts = ["", "a " * 3999, "ab", "b " * 3000, "", "a b", "ab " * 2500, ""]
-    rows = embedder.embed(texts)
-    assert all(np.allclose(row, embedder.embed([text])[0], atol=1e-6) for row, text in zip(rows, texts, strict=True))
-    assert embedder.embed([]).shape == (0, 2)
+    assert WordLlama(folder).embed([]).shape == (0, 2)
 
 
 def test_texts_become_the_tokens_of_the_package_itself() -> None:

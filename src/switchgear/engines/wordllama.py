@@ -28,8 +28,6 @@ MOST_CHARACTERS: Final = 8000
 _MOST_WORDS: Final = 50_000
 _LONGEST_WORD: Final = 64
 """Longer runs without a space hardly come again, and are not remembered."""
-_SUMMED_AT_ONCE: Final = 8192
-"""Tokens whose vectors are summed at a time: 8 MB."""
 _SPACE: Final = "\u2581"
 _WORD: Final = re.compile(f"{_SPACE}*[^{_SPACE}]+|{_SPACE}+")
 
@@ -59,17 +57,9 @@ class WordLlama:
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """One row of length one for each text; zeros for a text in which there is nothing."""
         rows = np.zeros((len(texts), self._weights.shape[1]), dtype=np.float32)
-        places: list[int] = []
-        tokens: list[int] = []
-        starts: list[int] = []
-        for place, text in enumerate(texts):
-            if found := self.encode(text):
-                places.append(place)
-                starts.append(len(tokens))
-                tokens += found
-            if len(tokens) >= _SUMMED_AT_ONCE or (tokens and place == len(texts) - 1):
-                rows[places] = np.add.reduceat(np.take(self._weights, tokens, axis=0).astype(np.float32), starts)
-                places, tokens, starts = [], [], []
+        for row, text in zip(rows, texts, strict=True):
+            if tokens := self.encode(text):
+                np.add.reduce(np.take(self._weights, tokens, axis=0).astype(np.float32), axis=0, out=row)
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         # The sum has the direction of the mean.
         return rows / np.maximum(lengths, np.finfo(np.float32).tiny)
