@@ -117,10 +117,7 @@ def _by_letters(text: str, signs: tuple[tuple[str, str], ...], otherwise: str) -
 
 
 def _by_words(words: Sequence[str]) -> str:
-    counts: Counter[str] = Counter()
-    for word in words:
-        counts.update(_LANGUAGES.get(word, ()))
-    found = counts.most_common(2)
+    found = Counter([language for word in words for language in _LANGUAGES.get(word, ())]).most_common(2)
     if not found or (len(found) > 1 and found[0][1] < _LEAST_LEAD * found[1][1]):
         return UNDETERMINED
     return found[0][0]
