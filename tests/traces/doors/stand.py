@@ -19,11 +19,14 @@ from switchgear.app.tool_doors import ToolDoors, tool_doors
 from switchgear.auth.model import KeyRing, VirtualKey, digest_of, key_ring
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.ids import Ids
+from switchgear.kernel.ports import TraceStore
 from switchgear.kernel.query import Aggregate, Compare, Doomed, Filter, Find, Found, Group, OneOf, SpanRow
 from switchgear.kernel.span import Content, Span, ToldSpan
 from switchgear.traces.doors.entrance import Entrance
+from switchgear.traces.ingest import Ingest
 from switchgear.traces.ingest_counts import IngestCounts
-from switchgear.traces.intake import Origin, Refusal, Taken
+from switchgear.traces.intake import Intake, Origin, Refusal, Taken
+from switchgear.traces.normaliser import Normaliser
 from switchgear.traces.scores.model import as_it_is
 from switchgear.traces.scores.store import Scores
 from tests.management import Counting
@@ -32,10 +35,13 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAMS = ROOT / "tests" / "e2e" / "sdks"
 KEY = "sk-sg-test-0123456789abcdef0123456789"
 OTHER_KEY = f"{KEY}-other"
+SENDING_KEY, READING_KEY = f"{KEY}-sending", f"{KEY}-reading"
 RING = key_ring(
     [
         VirtualKey(name="tester", digest=digest_of(KEY), project="blue"),
         VirtualKey(name="stranger", digest=digest_of(OTHER_KEY), project="red"),
+        VirtualKey(name="sender", digest=digest_of(SENDING_KEY), project="blue", doors=("traces",)),
+        VirtualKey(name="reader", digest=digest_of(READING_KEY), project="blue", doors=("traces_read",)),
     ],
     allow_anonymous_loopback=False,
 )
@@ -94,15 +100,20 @@ class Remembering:
 class Stand:
     """What a test holds."""
 
-    def __init__(self, database: ControlDatabase, folder: Path) -> None:
+    def __init__(self, database: ControlDatabase, folder: Path, store: TraceStore | None = None) -> None:
+        """With a ``store``, spans are understood and kept there."""
         self.memory = Remembering()
         self.clock = FrozenClock(wall_ns=1_800_000_000_000_000_000)
+        kept = self.memory if store is None else store
+        self.intake: Intake = (
+            self.memory if store is None else Ingest(store, Normaliser(), lambda span: span, self.clock)
+        )
         self.ring: KeyRing = RING
         self.counts = IngestCounts()
         self.doors = ToolDoors(
             database=database,
-            intake=self.memory,
-            store=self.memory,
+            intake=self.intake,
+            store=kept,
             entrance=Entrance(lambda: self.ring, asker_of, self.clock),
             clock=self.clock,
             ids=Ids(self.clock, Counting()),

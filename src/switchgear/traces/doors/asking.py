@@ -1,10 +1,10 @@
 """What the doors of other tracing tools have in common: what a body says, and how a request is refused."""
 
 import json as standard_json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-from fastapi import Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from msgspec import MsgspecError, Struct, json
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +13,8 @@ from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import BadRequest, SwitchgearError
 from switchgear.kernel.ids import Ids
 from switchgear.kernel.ports import Database, TraceStore
+from switchgear.kernel.query import Find, Found, SpanRow
+from switchgear.kernel.span import Span
 from switchgear.traces.doors.entrance import Entrance
 from switchgear.traces.ingest_counts import IngestCounts
 from switchgear.traces.intake import Intake, Origin
@@ -25,6 +27,7 @@ Routes = tuple[tuple[str, str, Handler], ...]
 """Methods, paths and what answers there."""
 Read = TypeVar("Read")
 JSON_TYPE: Final = "application/json"
+_READ_AT_ONCE: Final = 500
 _GATEWAY_ORIGIN: Final = "x-switchgear-gateway-origin"
 
 
@@ -51,18 +54,40 @@ class Surroundings(Struct, frozen=True, kw_only=True):
         """Of all projects."""
         return Scores(self.database, self.clock, self.mask)
 
-    def answering(self, door: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """``handler`` for senders that may come in, with its refusals told as their SDKs read them."""
+    def answering(
+        self, door: str, handler: Handler, *, reads: bool = False
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """``handler`` for who may come in, or ``reads`` what others sent, with refusals told as SDKs read them."""
 
         async def answer(request: Request) -> Response:
             try:
-                return await handler(request, self.entrance.origin(request, door))
+                return await handler(request, self.entrance.origin(request, door, reads=reads))
             except SwitchgearError as error:
                 return refusal(error)
             except OSError:
                 return refusal(_Unavailable("what is kept about traces cannot be reached now", retry_after_seconds=1))
 
         return answer
+
+    async def find(self, question: Find) -> Found:
+        """A page of spans or traces. Raises BadRequest for a cursor that is none."""
+        try:
+            return await self.store.find(question)
+        except ValueError:
+            raise BadRequest("the cursor is none of this list", param="cursor") from None
+
+    async def whole(self, project: str, rows: Sequence[SpanRow]) -> list[Span]:
+        """The spans of ``rows`` with all they hold, in their order, without those that are gone meanwhile."""
+        by_trace: dict[str, list[str]] = {}
+        for row in rows:
+            by_trace.setdefault(row.trace_id, []).append(row.span_id)
+        found: dict[tuple[str, str], Span] = {}
+        for trace, ids in by_trace.items():
+            for start in range(0, len(ids), _READ_AT_ONCE):
+                for span in await self.store.read(project, trace, ids[start : start + _READ_AT_ONCE]):
+                    found[trace, span.span_id] = span
+        places = [(row.trace_id, row.span_id) for row in rows]
+        return [found[place] for place in places if place in found]
 
     async def body(self, request: Request, read: Callable[[bytes], Read]) -> Read:
         """What ``read`` makes of the body. Raises BadRequest, BodyTooLarge, Overloaded."""
@@ -75,6 +100,15 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     async def json(self, request: Request) -> object:
         """The body as JSON. Raises as :meth:`body` does."""
         return await self.body(request, read_json)
+
+
+def add_routes(
+    router: APIRouter, surroundings: Surroundings, door: str, routes: Routes, *, reads: bool = False
+) -> None:
+    """Have ``router`` answer them, those that only read for keys that may read."""
+    for method, path, handler in routes:
+        answering = surroundings.answering(door, handler, reads=reads)
+        router.add_api_route(path, answering, methods=[method], include_in_schema=False)
 
 
 class _Unavailable(SwitchgearError):

@@ -23,6 +23,8 @@ Read = TypeVar("Read")
 
 DOOR: Final = "traces"
 """How the ``doors`` of a virtual key call all of these."""
+READING: Final = "traces_read"
+"""How they call reading back what was sent: a key that names its doors, and not this one, may only send."""
 DEFAULT_PROJECT: Final = "default"
 _KEY_HEADERS: Final = ("x-api-key", "api_key", "api-key", "wandb-api-key")
 _SENDER_PROJECTS: Final = (
@@ -63,18 +65,19 @@ class Entrance:
         self._held_bytes = 0
         self._large = asyncio.Semaphore(self._limits.max_inflated_at_once)
 
-    def origin(self, request: Request, door: str) -> Origin:
-        """Whose spans a request brings. Raises Unauthenticated or Forbidden."""
-        return self.origin_of(self._asker(request), door)
+    def origin(self, request: Request, door: str, *, reads: bool = False) -> Origin:
+        """Whose spans a request brings, or ``reads``. Raises Unauthenticated or Forbidden."""
+        return self.origin_of(self._asker(request), door, reads=reads)
 
-    def origin_of(self, asker: Asker, door: str) -> Origin:
+    def origin_of(self, asker: Asker, door: str, *, reads: bool = False) -> Origin:
         """The same of whoever brings them otherwise than by a request of HTTP. Raises Unauthenticated or Forbidden."""
         ring = self._ring()
         sender_project = _sender_project(asker.headers)
         key = key_in(ring, presented_key(asker.headers), self._clock.wall_ns(), asker.address)
         if key is not None:
-            if key.doors and DOOR not in key.doors:
-                raise Forbidden(f"key {key.name!r} may not use the door {DOOR!r}; it may use {', '.join(key.doors)}")
+            named = READING if reads else DOOR
+            if key.doors and named not in key.doors:
+                raise Forbidden(f"key {key.name!r} may not use the door {named!r}; it may use {', '.join(key.doors)}")
             project = key.project or DEFAULT_PROJECT
             return Origin(project=project, door=door, key=key.name, sender_project=sender_project)
         if ring.allows_anonymous_loopback and asker.local:

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from switchgear.kernel.errors import BadRequest, NotFound
-from switchgear.traces.doors.asking import Routes, Surroundings, answer
+from switchgear.traces.doors.asking import Routes, Surroundings, add_routes, answer
 from switchgear.traces.doors.langfuse_events import EVENTS, read_event, read_spans
 from switchgear.traces.doors.langfuse_ids import span_id, trace_id
 from switchgear.traces.doors.langfuse_media import PATH as MEDIA_PATH
 from switchgear.traces.doors.langfuse_media import LangfuseMedia
+from switchgear.traces.doors.langfuse_reads import LangfuseReads
 from switchgear.traces.doors.langfuse_scores import read_score, shown_score, shown_score_v2
 from switchgear.traces.doors.reading import a_list, an_object, members, moment_ns, read_cursor, text
 from switchgear.traces.drafts import Drafts, Word
@@ -34,8 +35,9 @@ def router(surroundings: Surroundings, media: Media) -> APIRouter:
     made = APIRouter()
     door = _Langfuse(surroundings)
     files = LangfuseMedia(surroundings, media)
-    for method, path, handler in (*door.routes(), *files.routes()):
-        made.add_api_route(path, surroundings.answering(DOOR, handler), methods=[method], include_in_schema=False)
+    add_routes(made, surroundings, DOOR, (*door.routes(), *files.routes()))
+    readings = (*door.readings(), *files.readings(), *LangfuseReads(surroundings).routes())
+    add_routes(made, surroundings, DOOR, readings, reads=True)
     content = f"{MEDIA_PATH}/{{id}}/content"
     made.add_api_route(content, files.bring, methods=["PUT"], include_in_schema=False)
     made.add_api_route(content, files.show, methods=["GET"], include_in_schema=False)
@@ -56,17 +58,22 @@ class _Langfuse:
         self._scores = surroundings.scores
 
     def routes(self) -> Routes:
-        """All for which a key is asked."""
+        """Those that take something, and what a sender asks before."""
         return (
             ("POST", "/api/public/ingestion", self.ingest),
             ("GET", "/api/public/projects", self.projects),
             ("POST", "/api/public/scores", self.give_scores),
+            ("DELETE", "/api/public/scores/{id}", self.withdraw_score),
+        )
+
+    def readings(self) -> Routes:
+        """Those that tell what was sent."""
+        return (
             ("GET", "/api/public/scores", self.list_scores_v2),
             ("GET", "/api/public/v2/scores", self.list_scores_v2),
             ("GET", "/api/public/v3/scores", self.list_scores),
             ("GET", "/api/public/scores/{id}", self.get_score),
             ("GET", "/api/public/v2/scores/{id}", self.get_score),
-            ("DELETE", "/api/public/scores/{id}", self.withdraw_score),
         )
 
     async def projects(self, request: Request, origin: Origin) -> Response:

@@ -19,6 +19,8 @@ KINDS: Final = (
     *("trace", "observation", "span", "generation", "event", "agent", "tool", "chain", "retriever", "evaluator"),
     *("embedding", "guardrail"),
 )
+WHOLE_TRACE: Final = "langfuse.internal.whole_trace"
+"""Attribute of a span that stands for a trace, which is no observation of Langfuse's."""
 EVENTS: Final = frozenset(f"{kind}-{act}" for kind in KINDS for act in ("create", "update"))
 """Types of events that tell of a trace or an observation."""
 _KIND: Final = "type"
@@ -78,6 +80,7 @@ def _whole_trace(draft: Draft, below: Sequence[ToldSpan]) -> ToldSpan:
     fields = draft.fields
     started_ns = moment_ns(fields.get("timestamp")) or 0
     attributes = {**_of_trace(draft), "langfuse.observation.type": "span", "langfuse.internal.as_root": True}
+    attributes[WHOLE_TRACE] = True
     for member in ("input", "output"):
         if fields.get(member) is not None:
             attributes[f"langfuse.observation.{member}"] = as_text(fields[member])

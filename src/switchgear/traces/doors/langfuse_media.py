@@ -30,12 +30,12 @@ class LangfuseMedia:
         self._media = media
 
     def routes(self) -> Routes:
-        """Those for which a key is asked."""
-        return (
-            ("POST", PATH, self.announce),
-            ("GET", f"{PATH}/{{id}}", self.get),
-            ("PATCH", f"{PATH}/{{id}}", self.confirm),
-        )
+        """Those that take something."""
+        return (("POST", PATH, self.announce), ("PATCH", f"{PATH}/{{id}}", self.confirm))
+
+    def readings(self) -> Routes:
+        """Those that tell what was sent."""
+        return (("GET", f"{PATH}/{{id}}", self.get),)
 
     async def announce(self, request: Request, origin: Origin) -> Response:
         """Tell of a file; the answer says where its bytes are to go, or that they are here."""

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from switchgear.kernel.errors import BadRequest, CallerError, NotFound
 from switchgear.rest.written import moment
-from switchgear.traces.doors.asking import Routes, Surroundings, answer
+from switchgear.traces.doors.asking import Routes, Surroundings, add_routes, answer
 from switchgear.traces.doors.langsmith_feedback import merged, read_feedback, shown_feedback
 from switchgear.traces.doors.langsmith_parts import Refused, Said, checked_run, read_batch, read_form
 from switchgear.traces.doors.langsmith_query import Wanted, shown_run
@@ -45,8 +45,9 @@ _INFO: Final = {
 def router(surroundings: Surroundings) -> APIRouter:
     """The routes."""
     made = APIRouter()
-    for method, path, handler in _LangSmith(surroundings).routes():
-        made.add_api_route(path, surroundings.answering(DOOR, handler), methods=[method], include_in_schema=False)
+    door = _LangSmith(surroundings)
+    add_routes(made, surroundings, DOOR, door.routes())
+    add_routes(made, surroundings, DOOR, door.readings(), reads=True)
     made.add_api_route("/info", _info, methods=["GET"], include_in_schema=False)
     return made
 
@@ -67,23 +68,28 @@ class _LangSmith:
         self._scores = surroundings.scores
 
     def routes(self) -> Routes:
-        """All for which a key is asked; of sessions those that the SDK needs to name one."""
+        """Those that take something; of sessions those that the SDK needs to name one."""
         return (
             ("POST", "/runs", self.post_run),
             ("PATCH", "/runs/{id}", self.patch_run),
             ("POST", "/runs/batch", self.batch),
             ("POST", "/runs/multipart", self.form),
-            ("POST", "/runs/query", self.query),
-            ("GET", "/runs/{id}", self.get_run),
             ("POST", "/feedback", self.give_feedback),
-            ("GET", "/feedback", self.list_feedback),
-            ("GET", "/feedback/{id}", self.get_feedback),
             ("PATCH", "/feedback/{id}", self.change_feedback),
             ("DELETE", "/feedback/{id}", self.withdraw_feedback),
             ("POST", "/sessions", self.make_session),
             ("GET", "/sessions", self.list_sessions),
             ("GET", "/sessions/{id}", self.get_session),
             ("PATCH", "/sessions/{id}", self.change_session),
+        )
+
+    def readings(self) -> Routes:
+        """Those that tell what was sent."""
+        return (
+            ("POST", "/runs/query", self.query),
+            ("GET", "/runs/{id}", self.get_run),
+            ("GET", "/feedback", self.list_feedback),
+            ("GET", "/feedback/{id}", self.get_feedback),
         )
 
     async def post_run(self, request: Request, origin: Origin) -> Response:

@@ -10,8 +10,8 @@ from msgspec import json, structs
 
 from switchgear.kernel.errors import BadRequest
 from switchgear.kernel.query import Compare, Every, Filter, Find, OneOf, Window
-from switchgear.kernel.span import Span, ToldSpan
-from switchgear.traces.doors.asking import Handler, Routes, Surroundings, answer
+from switchgear.kernel.span import ToldSpan
+from switchgear.traces.doors.asking import Handler, Routes, Surroundings, add_routes, answer
 from switchgear.traces.doors.phoenix_annotations import Of, read_annotation, read_note, shown_annotation
 from switchgear.traces.doors.phoenix_spans import read_span, shown_span
 from switchgear.traces.doors.reading import a_list, an_object, members, moment_ns, read_cursor, text
@@ -31,8 +31,9 @@ _LAST_NS: Final = (1 << 63) - 1
 def router(surroundings: Surroundings) -> APIRouter:
     """The routes."""
     made = APIRouter()
-    for method, path, handler in _Phoenix(surroundings).routes():
-        made.add_api_route(path, surroundings.answering(DOOR, handler), methods=[method], include_in_schema=False)
+    door = _Phoenix(surroundings)
+    add_routes(made, surroundings, DOOR, door.routes())
+    add_routes(made, surroundings, DOOR, door.readings(), reads=True)
     made.add_api_route("/arize_phoenix_version", _version, methods=["GET"], include_in_schema=False)
     return made
 
@@ -49,13 +50,19 @@ class _Phoenix:
         self._scores = surroundings.scores
 
     def routes(self) -> Routes:
-        """All for which a key is asked."""
+        """Those that take something."""
         targets: tuple[Of, ...] = ("span", "trace", "session")
         return (
             ("POST", "/v1/projects/{name}/spans", self.take_spans),
-            ("GET", "/v1/projects/{name}/spans", self.list_spans),
             *(("POST", f"/v1/{of}_annotations", self._annotating(of)) for of in targets),
             *(("POST", f"/v1/{of}_notes", self._noting(of)) for of in targets),
+        )
+
+    def readings(self) -> Routes:
+        """Those that tell what was sent."""
+        targets: tuple[Of, ...] = ("span", "trace", "session")
+        return (
+            ("GET", "/v1/projects/{name}/spans", self.list_spans),
             *(("GET", f"/v1/projects/{{name}}/{of}_annotations", self._listing(of)) for of in targets),
         )
 
@@ -104,16 +111,8 @@ class _Phoenix:
             limit=min(int(limit), _MOST_SPANS) if limit.isascii() and limit.isdigit() and len(limit) < 9 else 100,
             after=query.get("cursor", ""),
         )
-        found = await self._with.store.find(question)
-        by_trace: dict[str, list[str]] = {}
-        for row in found.spans:
-            by_trace.setdefault(row.trace_id, []).append(row.span_id)
-        whole: dict[tuple[str, str], Span] = {}
-        for trace, ids in by_trace.items():
-            for span in await self._with.store.read(origin.project, trace, ids):
-                whole[trace, span.span_id] = span
-        places = [(row.trace_id, row.span_id) for row in found.spans]
-        shown = [shown_span(whole[place]) for place in places if place in whole]
+        found = await self._with.find(question)
+        shown = [shown_span(span) for span in await self._with.whole(origin.project, found.spans)]
         return answer({"data": shown, "next_cursor": found.after or None})
 
     def _annotating(self, of: Of) -> Handler:
