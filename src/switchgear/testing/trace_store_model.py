@@ -9,6 +9,7 @@ from switchgear.kernel.query import (
     Aggregate,
     Bucket,
     Compare,
+    Doomed,
     Either,
     Every,
     Filter,
@@ -49,18 +50,29 @@ _CORE: Final = (
 
 
 class PlainTraces:
-    """Spans in a dictionary."""
+    """Spans in dictionaries, one for each trace of a project."""
 
     def __init__(self) -> None:
-        self._spans: dict[tuple[str, str, str], Span] = {}
+        self._traces: dict[tuple[str, str], dict[str, Span]] = {}
 
     def write(self, spans: Sequence[Span], *, replace: bool) -> int:
-        before = len(self._spans)
+        new = 0
         for span in spans:
-            name = (span.project, span.trace_id, span.span_id)
-            if replace or name not in self._spans:
-                self._spans[name] = span
-        return len(self._spans) - before
+            trace = self._traces.setdefault((span.project, span.trace_id), {})
+            new += span.span_id not in trace
+            if replace or span.span_id not in trace:
+                trace[span.span_id] = span
+        return new
+
+    def read(self, project: str, trace_id: str, span_ids: Sequence[str]) -> list[Span]:
+        """Those that are there."""
+        trace = self._traces.get((project, trace_id), {})
+        return [trace[span_id] for span_id in span_ids if span_id in trace]
+
+    def delete(self, doomed: Doomed) -> int:
+        """How many spans."""
+        gone = [name for name, trace in self._traces.items() if name[0] == doomed.project and is_doomed(trace, doomed)]
+        return sum(len(self._traces.pop(name)) for name in gone)
 
     def found(self, question: Find) -> tuple[list[SpanRow], list[TraceRow]]:
         """The first page."""
@@ -120,15 +132,15 @@ class PlainTraces:
         return [each for each in self._trace(span.project, span.trace_id) if each.parent_id == span.span_id]
 
     def _trace(self, project: str, trace_id: str) -> list[Span]:
-        return [span for span in self._spans.values() if (span.project, span.trace_id) == (project, trace_id)]
+        return list(self._traces[project, trace_id].values())
 
     def _fitting(self, window: Window, where: Filter | None) -> list[Span]:
         return [
             span
-            for span in self._spans.values()
-            if span.project == window.project
-            and window.since_ns <= span.started_ns < window.until_ns
-            and (where is None or fits(span, where))
+            for (project, _), trace in self._traces.items()
+            if project == window.project
+            for span in trace.values()
+            if window.since_ns <= span.started_ns < window.until_ns and (where is None or fits(span, where))
         ]
 
     def _span_row(self, span: Span) -> SpanRow:
@@ -165,6 +177,16 @@ class PlainTraces:
             input_preview=spans[0].input.preview,
             output_preview=spans[0].output.preview,
         )
+
+
+def is_doomed(trace: Mapping[str, Span], doomed: Doomed) -> bool:
+    """Whether a trace goes as a whole."""
+    spans = trace.values()
+    if doomed.user and any(span.user == doomed.user for span in spans):
+        return True
+    if any(span.trace_id in doomed.trace_ids for span in spans):
+        return True
+    return max(span.ended_ns for span in spans) < doomed.before_ns
 
 
 def value_of(span: Span, name: str) -> Any:

@@ -20,7 +20,6 @@ from switchgear.auth.model import KeyRing, VirtualKey, digest_of, key_ring
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.ids import Ids
 from switchgear.kernel.ports import TraceStore
-from switchgear.kernel.query import Aggregate, Compare, Doomed, Filter, Find, Found, Group, OneOf, SpanRow
 from switchgear.kernel.span import Content, Span, ToldSpan
 from switchgear.traces.doors.entrance import Entrance
 from switchgear.traces.ingest import Ingest
@@ -30,6 +29,7 @@ from switchgear.traces.normaliser import Normaliser
 from switchgear.traces.scores.model import as_it_is
 from switchgear.traces.scores.store import Scores
 from tests.management import Counting
+from tests.memory_spans import MemorySpans
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAMS = ROOT / "tests" / "e2e" / "sdks"
@@ -47,10 +47,11 @@ RING = key_ring(
 )
 
 
-class Remembering:
-    """An intake and a store: spans as they were told, the newest of each id."""
+class Remembering(MemorySpans):
+    """An intake and its store; spans as they were told, too, the newest of each id."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.told: dict[tuple[str, str, str], ToldSpan] = {}
         self.origins: list[Origin] = []
 
@@ -64,37 +65,13 @@ class Remembering:
                 refused.append(Refusal(place=place, reason="bad_times", message="before the year 2000"))
             elif replace or key not in self.told:
                 self.told[key] = span
+                await self.write([_span(origin.project, span)], replace=True)
         return Taken(accepted=len(told) - len(refused), refused=tuple(refused))
 
     def named(self, name: str, project: str = "blue") -> ToldSpan:
         """The one span with this name."""
         (found,) = [span for key, span in self.told.items() if key[0] == project and span.name == name]
         return found
-
-    async def write(self, spans: Sequence[Span], *, replace: bool = False) -> int:
-        """Nothing writes here but the intake."""
-        return 0
-
-    async def find(self, question: Find) -> Found:
-        """Spans whose texts are as asked; newest first."""
-        keys = [key for key in self.told if key[0] == question.window.project]
-        spans = [_span(key[0], self.told[key]) for key in keys]
-        found = [span for span in spans if question.where is None or _fits(span, question.where)]
-        found.sort(key=lambda span: span.started_ns, reverse=question.newest_first)
-        return Found(spans=tuple(_row(span) for span in found[: question.limit]))
-
-    async def aggregate(self, question: Aggregate) -> list[Group]:
-        """Nothing asks."""
-        return []
-
-    async def read(self, project: str, trace_id: str, span_ids: Sequence[str]) -> list[Span]:
-        """Whole spans."""
-        keys = [(project, trace_id, span_id) for span_id in span_ids]
-        return [_span(project, self.told[key]) for key in keys if key in self.told]
-
-    async def delete(self, doomed: Doomed) -> int:
-        """Nothing does."""
-        return 0
 
 
 class Stand:
@@ -156,42 +133,6 @@ def _span(project: str, told: ToldSpan) -> Span:
         attributes=kept,
         events=told.events,
     )
-
-
-def _row(span: Span) -> SpanRow:
-    return SpanRow(
-        trace_id=span.trace_id,
-        span_id=span.span_id,
-        parent_id=span.parent_id,
-        name=span.name,
-        kind=span.kind,
-        started_ns=span.started_ns,
-        duration_ns=span.duration_ns,
-        status=span.status,
-        status_message=span.status_message,
-        model=span.model,
-        provider=span.provider,
-        user=span.user,
-        session=span.session,
-        input_tokens=None,
-        output_tokens=None,
-        cost_nano_usd=None,
-        cost_source="",
-        first_token_ns=0,
-        counted=True,
-        child_count=0,
-        input_preview="",
-        output_preview="",
-        tags=(),
-    )
-
-
-def _fits(span: Span, where: Filter) -> bool:
-    if isinstance(where, Compare):
-        return getattr(span, where.field) == where.value
-    if isinstance(where, OneOf):
-        return getattr(span, where.field) in where.values
-    return all(_fits(span, each) for each in getattr(where, "filters", ()))
 
 
 @cache
