@@ -11,12 +11,19 @@ from msgspec import Struct
 from switchgear.engines.clickhouse_spans.arriving import Stamps
 from switchgear.engines.clickhouse_spans.link import Link
 from switchgear.engines.clickhouse_spans.rows import INSERT, line_of, tombstone_of
+from switchgear.engines.span_sql.dialect import Bound
 from switchgear.kernel.span import Span
 
 _AT_ONCE: Final = 1000
 """Spans that are looked up by one statement."""
+# Traces are looked for in their projection: most are new, and a span of one that is known is between these times.
+_TRACES: Final = (
+    "SELECT project, trace_id, min(started_ns), max(started_ns) FROM spans WHERE project IN {projects:Array(String)} "
+    "AND trace_id IN {traces:Array(String)} GROUP BY project, trace_id"
+)
 _KNOWN: Final = (
     "SELECT project, trace_id, span_id, started_ns, version FROM spans FINAL WHERE project IN {projects:Array(String)} "
+    "AND started_ns >= {first:Int64} AND started_ns <= {last:Int64} "
     "AND trace_id IN {traces:Array(String)} AND span_id IN {spans:Array(String)}"
 )
 _Key = tuple[str, str, str]
@@ -70,9 +77,12 @@ async def _known(link: Link, keys: Sequence[_Key]) -> dict[_Key, Place]:
     known: dict[_Key, Place] = {}
     for at in range(0, len(keys), _AT_ONCE):
         projects, traces, spans = (sorted(set(ids)) for ids in zip(*keys[at : at + _AT_ONCE], strict=True))
-        for *key, started_ns, version in await link.rows(
-            _KNOWN, {"projects": projects, "traces": traces, "spans": spans}
-        ):
+        begun = await link.rows(_TRACES, {"projects": projects, "traces": traces})
+        if not begun:
+            continue
+        projects, traces, firsts, lasts = (sorted(set(told)) for told in zip(*begun, strict=True))
+        bound: dict[str, Bound] = {"projects": projects, "traces": traces, "spans": spans}
+        for *key, started_ns, version in await link.rows(_KNOWN, {**bound, "first": firsts[0], "last": lasts[-1]}):
             known[key[0], key[1], key[2]] = Place(started_ns, version)
     return known
 
