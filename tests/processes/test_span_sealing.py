@@ -13,6 +13,8 @@ from switchgear.testing.trace_store_samples import BEGIN_NS, sample
 from switchgear.traces.export.counts import ExportCounts
 from switchgear.traces.export.positions import KeptPosition
 
+DAY_NS = 86_400_000_000_000
+
 
 @pytest.mark.parametrize(("hours", "sealed"), [(48, 1), (72, 0), (0, 0)])
 async def test_a_trace_is_sealed_when_nothing_came_for_some_hours(tmp_path: Path, hours: int, sealed: int) -> None:
@@ -34,17 +36,20 @@ async def test_a_trace_is_sealed_when_nothing_came_for_some_hours(tmp_path: Path
 
 
 async def test_what_began_on_a_day_is_sealed_when_the_day_is_over_or_there_is_enough_of_it(tmp_path: Path) -> None:
-    day_ns = 86_400_000_000_000
     store = await open_sqlite(tmp_path / "traces.db")
     try:
         await store.write([sample(n, n) for n in range(1, 4)])
-        await store.write([sample(9, 9, project="q"), sample(8, 8, started_ns=BEGIN_NS + day_ns)])
-        noon_ns = BEGIN_NS + day_ns // 2
+        await store.write([sample(9, 9, project="q"), sample(8, 8, started_ns=BEGIN_NS + DAY_NS)])
+        noon_ns = BEGIN_NS + DAY_NS // 2
         assert await store.seal(noon_ns, noon_ns, fewest=4) == 0
         assert await store.seal(noon_ns, noon_ns, fewest=3) == 3
-        assert await store.seal(BEGIN_NS + day_ns, BEGIN_NS + day_ns, fewest=4) == 1
-        assert await store.seal(BEGIN_NS + 2 * day_ns, BEGIN_NS + 2 * day_ns, fewest=4) == 1
-        assert len(list(tmp_path.rglob("*.core.parquet"))) == 3
+        assert await store.seal(BEGIN_NS + DAY_NS, BEGIN_NS + DAY_NS, fewest=4) == 1
+        assert await store.seal(BEGIN_NS + 2 * DAY_NS, BEGIN_NS + 2 * DAY_NS, fewest=4) == 1
+        late_ns = BEGIN_NS + 3 * DAY_NS
+        await store.write([sample(1, 100)])
+        assert await store.seal(late_ns, late_ns, fewest=101) == 0
+        assert await store.seal(late_ns + 1, late_ns + 1, fewest=50) == 2
+        assert len(list(tmp_path.rglob("*.core.parquet"))) == 4
     finally:
         await store.aclose()
 
@@ -68,8 +73,8 @@ traces:
     try:
         sealing = SpanSealing(store, lambda: config[0], counts, clock)
         await store.write([sample(1, 1)])
-        await store.write([sample(2, 2), sample(2, 3)])
-        await store.write([sample(3, 4)])
+        await store.write([sample(2, 2, started_ns=BEGIN_NS - DAY_NS), sample(2, 3, started_ns=BEGIN_NS - DAY_NS)])
+        await store.write([sample(3, 4, started_ns=BEGIN_NS - 2 * DAY_NS)])
         near.commit(4)
         far.commit(2)
         assert await sealing.turn() == 0
@@ -83,7 +88,7 @@ traces:
         assert await sealing.turn() == 2
         (tmp_path / "traces.db.exports" / "far.json").write_text("broken")
         assert await sealing.turn() == 0
-        await store.write([sample(4, 5)])
+        await store.write([sample(4, 5, started_ns=BEGIN_NS - 3 * DAY_NS)])
         config[0] = parse(text.replace("far", "other"), "switchgear.yaml", {})
         near.commit(4)
         assert await sealing.turn() == 1

@@ -31,6 +31,8 @@ MOST_SPANS: Final = 50_000
 MOST_BYTES: Final = 64 * 1024 * 1024
 _AT_ONCE: Final = 100
 """Spans that change sides in one transaction."""
+_SHARE_OF_LATER: Final = 25
+"""What comes back or comes late for a day that is sealed makes a segment when it is this part of what else does."""
 _CLOSED: Final = """
 SELECT p.name, t.project, t.id, t.trace_id, t.started_ns, count(*), max(s.id)
 FROM spans s JOIN traces t ON t.id = s.trace JOIN projects p ON p.id = t.project
@@ -119,7 +121,7 @@ class Sealing:
         """Seal the traces to which nothing was written since ``before_ns``; how many spans. Raises OSError.
 
         ``until``: none with a span behind this one. ``fewest``: a project's day that was not over at ``before_ns``
-        waits until it makes a segment of so many spans.
+        waits until it makes a segment of so many spans, and what comes later for a day that has one until it is a 25th.
         """
         with self.turns, failures(self._path):
             self._writer.work(lambda connection, writing: _mark(connection, writing, now_ns, before_ns))
@@ -128,7 +130,9 @@ class Sealing:
                 self._sweep(connection)
                 closed = _closed_traces(connection, before_ns, until)
                 count = sum(
-                    self._sealed(connection, batch) for batch in _batches(closed) if _is_due(batch, before_ns, fewest)
+                    self._sealed(connection, batch)
+                    for batch in _batches(closed)
+                    if _is_due(connection, batch, before_ns, fewest)
                 )
                 # What was deleted meanwhile need not wait for the next turn.
                 self._renew(connection)
@@ -273,10 +277,15 @@ def _batches(traces: Sequence[_Trace]) -> Iterator[list[_Trace]]:
         yield batch
 
 
-def _is_due(batch: Sequence[_Trace], before_ns: int, fewest: int) -> bool:
-    """Whether little more is to be expected of its day, or there is enough: each question looks into each segment."""
-    day_ends_ns = (batch[0].started_ns // DAY_NS + 1) * DAY_NS
-    return day_ends_ns <= before_ns or sum(trace.count for trace in batch) >= fewest
+def _is_due(connection: sqlite3.Connection, batch: Sequence[_Trace], before_ns: int, fewest: int) -> bool:
+    """Whether it is worth a segment: each question looks into each of them."""
+    count = sum(trace.count for trace in batch)
+    begins_ns = batch[0].started_ns // DAY_NS * DAY_NS
+    if begins_ns + DAY_NS > before_ns:
+        return count >= fewest
+    others = "SELECT 1 FROM segments WHERE project = ? AND first_ns >= ? AND first_ns < ?"
+    bound = (batch[0].project_number, begins_ns, begins_ns + DAY_NS)
+    return count * _SHARE_OF_LATER >= fewest or connection.execute(others, bound).fetchone() is None
 
 
 def _whole(connection: sqlite3.Connection, trace: _Trace) -> Closed | None:

@@ -105,7 +105,7 @@ class SqliteSpans:
 
         It is known of the times at which this was called. ``until``: only traces all of whose spans arrived before that
         position; None: any. ``fewest``: a day of a project that was not over at ``before_ns`` waits until it has so
-        many spans. Raises OSError.
+        many spans, and what comes later for a day that is sealed until it is a 25th. Raises OSError.
         """
         self._writing()
         if self._sealing is None:
