@@ -100,16 +100,22 @@ def test_a_bad_span_is_refused_and_the_rest_is_kept(live: LiveServer) -> None:
 
 def command(live: LiveServer, *arguments: str) -> str:
     """What ``switchgear`` prints."""
-    finished = subprocess.run(
+    finished = answered(live, "", *arguments)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+def answered(live: LiveServer, answer: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What becomes of ``switchgear`` when somebody types an answer."""
+    return subprocess.run(
         [sys.executable, "-m", "switchgear", *arguments, "--url", live.url],
         env={"HOME": str(live.directory), "PYTHONPATH": str(SOURCES)},
+        input=answer,
         capture_output=True,
         text=True,
         check=False,
         timeout=50,
     )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    return finished.stdout
 
 
 def test_the_command_line_lists_sessions_and_end_users_with_their_totals(live: LiveServer) -> None:
@@ -157,6 +163,20 @@ def test_the_command_line_deletes_a_trace_and_what_is_left_of_its_user(live: Liv
     assert "Deleted: 1 traces, 1 spans" in command(live, "traces", "delete", f"{5:032x}", "--yes")
     assert json.loads(command(live, "traces", "delete", "--user", "mallory", "--yes", "--json"))["traces"] == 2
     assert "Nothing was there" in command(live, "traces", "delete", "--user", "mallory", "--yes")
+
+
+def test_nothing_is_deleted_before_somebody_says_that_they_mean_it(live: LiveServer) -> None:
+    spans = [told(30, attributes={"user.id": "peggy"})]
+    assert post(live, "/v1/traces", otlp_protobuf.write(spans), {"content-type": PROTOBUF})[0] == 200
+    for answer in ("n\n", ""):
+        refused = answered(live, answer, "traces", "delete", "--user", "peggy")
+        assert (refused.returncode, refused.stdout.strip()) == (1, "")
+        assert "Delete every trace of user 'peggy', for good? [y/N]" in refused.stderr
+        assert seen(live, 30)["user"] == "peggy"
+    meant = answered(live, "y\n", "traces", "delete", f"{30:032x}", "--project", "default")
+    assert meant.returncode == 0
+    assert f"Delete trace {30:032x} in project 'default', for good?" in meant.stderr
+    assert "Deleted: 1 traces, 1 spans" in meant.stdout
 
 
 def test_the_command_line_exports_whole_spans_as_lines_and_as_columns(live: LiveServer, tmp_path: Path) -> None:
