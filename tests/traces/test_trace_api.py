@@ -154,3 +154,22 @@ async def test_a_store_that_does_not_answer_is_told_as_503(database: ControlData
     )
     async with client(control(sources, management(database))) as api:
         assert (await api.get("/traces")).status_code == 503
+
+
+async def test_a_saved_view_is_asked_by_its_name_and_what_is_said_beside_it_goes_before(api: httpx.AsyncClient) -> None:
+    views = {
+        "failed": {"status": "error"},
+        "late": {"since": "1s", "where": {"type": "compare", "field": "kind", "value": "llm"}},
+        "planned": {"name": "plan", "user": "ada", "tag": "beta", "since": "7d"},
+    }
+    for name, spec in views.items():
+        made = await api.put(f"/views/shop/{name}", json={"spec": spec}, headers={"if-none-match": "*"})
+        assert made.status_code == 201, made.text
+    assert await listed(api, "/traces", view="failed") == ["other"]
+    assert await listed(api, "/spans", view="failed", status="unset") == ["chat", "plan"]
+    assert await listed(api, "/spans", view="late") == ["chat"]
+    compared = json.dumps({"type": "compare", "field": "kind", "value": "agent"})
+    assert await listed(api, "/spans", view="late", where=compared) == ["plan"]
+    assert await listed(api, "/spans", view="planned") == ["plan"]
+    for who, name, status in (("user:ada", "none", 404), ("user:eve", "failed", 404), ("user:ada", "a/b", 422)):
+        assert (await api.get("/traces", params={"view": name}, headers=as_(who))).status_code == status

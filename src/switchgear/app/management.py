@@ -44,7 +44,7 @@ from switchgear.traces.metrics_api import metrics_routes
 from switchgear.traces.scores.api import score_routes
 from switchgear.traces.scores.model import MaskText, as_it_is
 from switchgear.traces.totals_api import total_routes
-from switchgear.traces.views import view_routes
+from switchgear.traces.views import SavedViews, view_routes
 
 _MAX_CALLS: Final = 1000
 
@@ -106,7 +106,7 @@ def routes(sources: Sources, management: Management) -> tuple[Route, ...]:
         *score_routes(management.clock, management.ids, sources.mask),
         *comment_routes(management.clock, management.ids, sources.mask),
         *audit_routes(),
-        *trace_routes(sources.spans),
+        *trace_routes(sources.spans, SavedViews(management.identity.objects, management.database, management.clock)),
         *view_routes(management.identity.objects),
         *export_routes(sources.spans),
         *metrics_routes(sources.spans, management.clock),

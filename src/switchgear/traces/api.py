@@ -14,6 +14,7 @@ from switchgear.rest.cursor import STORABLE, PageQuery, cursor_after, cursor_tex
 from switchgear.rest.problem import Refused, not_found
 from switchgear.rest.route import Answer, Asked, Handler, Route
 from switchgear.traces.questions import read_filter
+from switchgear.traces.views import SavedViews, View
 from switchgear.traces.whose import (
     ALL_OF_TIME,
     READ,
@@ -45,6 +46,13 @@ class TraceQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     text: Annotated[Text, Meta(description="Only spans in whose name, input or output all of these words are.")] = ""
     where: Annotated[
         str, Meta(max_length=16_384, pattern=STORABLE, description="A filter as JSON, for all that these cannot say.")
+    ] = ""
+    view: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,63})?$",
+            description="As this saved view of the project asks, but for what is said here.",
+        ),
     ] = ""
     order: Annotated[Literal["newest", "oldest"], Meta(description="Which come first.")] = "newest"
 
@@ -113,9 +121,9 @@ class ShownSpan(Struct, frozen=True, kw_only=True):
     events: list[ShownEvent]
 
 
-def trace_routes(store: TraceStore) -> tuple[Route, ...]:
+def trace_routes(store: TraceStore, views: SavedViews) -> tuple[Route, ...]:
     """All of them."""
-    shelf = _Shelf(store)
+    shelf = _Shelf(store, views)
     return (
         _route("/traces", "List traces, newest first, with their sums.", shelf.traces, TraceQuery, Traces),
         _route("/spans", "List spans, newest first, without their content.", shelf.spans, TraceQuery, Spans),
@@ -134,7 +142,7 @@ def _route(path: str, summary: str, handler: Handler, query: type[Struct], answe
         query=query,
         answer=answer,
         by_place=True,
-        refuses=(400, 503) if query is TraceQuery else (400, 404, 503),
+        refuses=(400, 404, 503),
         needs_database=False,
     )
 
@@ -142,8 +150,9 @@ def _route(path: str, summary: str, handler: Handler, query: type[Struct], answe
 class _Shelf:
     """Answers by one store."""
 
-    def __init__(self, store: TraceStore) -> None:
+    def __init__(self, store: TraceStore, views: SavedViews) -> None:
         self._store = store
+        self._views = views
 
     async def traces(self, asked: Asked) -> Answer:
         query = asked.query_as(TraceQuery)
@@ -183,13 +192,16 @@ class _Shelf:
 
     async def _listed(self, asked: Asked, query: TraceQuery, of: Listed) -> tuple[Found, str | None]:
         project = readable_project(asked, query.project)
+        view = await self._views.read(asked, project, query.view) if query.view else View()
+        since_ns = self._views.since_ns(view) if query.since is None else moment_ns(query.since)
         window = Window(
             project=project,
-            since_ns=ALL_OF_TIME[0] if query.since is None else moment_ns(query.since),
+            since_ns=ALL_OF_TIME[0] if since_ns is None else max(since_ns, ALL_OF_TIME[0]),
             until_ns=ALL_OF_TIME[1] if query.until is None else moment_ns(query.until),
         )
-        where = _where(query)
-        list_name = f"/{of} {window} {where} {query.order}"
+        where = _where(query, view)
+        # A view's window moves on from page to page.
+        list_name = f"/{of} {project} {query.since} {query.until} {view.since} {where} {query.order}"
         question = Find(
             window=window,
             where=where,
@@ -238,17 +250,19 @@ def _decoded(part: bytes) -> object:
         return part.decode(errors="replace")
 
 
-def _where(query: TraceQuery) -> Filter | None:
-    """Raises Refused."""
+def _where(query: TraceQuery, view: View) -> Filter | None:
+    """What the query says, and of what it does not say what the view says. Raises Refused."""
     filters: list[Filter] = [
         Compare(field=name, value=value)
         for name in ("name", "kind", "status", "model", "user", "session")
-        if (value := str(getattr(query, name)))
+        if (value := str(getattr(query, name) or getattr(view, name, "")))
     ]
-    if query.tag:
-        filters.append(Tagged(name=query.tag))
-    if query.text:
-        filters.append(Said(text=query.text))
+    if tag := query.tag or view.tag:
+        filters.append(Tagged(name=tag))
+    if text := query.text or view.text:
+        filters.append(Said(text=text))
+    if view.where is not None and not query.where:
+        filters.append(view.where)
     if query.where:
         try:
             filters.append(read_filter(query.where))
