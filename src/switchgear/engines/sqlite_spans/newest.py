@@ -12,9 +12,9 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
-from msgspec import json
+from msgspec import Raw, Struct, json, msgpack
 
-from switchgear.engines.sqlite_spans.packing import decoded_details
+from switchgear.engines.sqlite_spans.packing import Unpacker
 from switchgear.engines.sqlite_spans.questions import PROJECT, only_trace, place_of
 from switchgear.kernel.query import Either, Every, Filter, Find, Not, Said
 from switchgear.kernel.span_words import words
@@ -39,6 +39,23 @@ _NEWEST_TRACES: Final = (
 _OF_TRACES: Final = "SELECT s.id FROM spans s WHERE s.trace IN (SELECT value FROM json_each(?)) LIMIT ?"
 _DETAILS: Final = "SELECT d.span, d.data FROM details d WHERE d.span IN (SELECT value FROM json_each(?))"
 _HAVE_WORD: Final = "SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ?"
+
+
+class _Numbers(Struct, array_like=True, gc=False):
+    """How the details of a span begin: the rest is not decoded."""
+
+    name: int
+    resource: int
+    usage: Raw
+    input: tuple[int, ...]
+    output: tuple[int, ...]
+
+    def contents(self) -> set[int]:
+        """Those that may say something."""
+        return {self.name, *self.input, *self.output}
+
+
+_NUMBERS: Final = msgpack.Decoder(_Numbers)
 
 
 class Way(NamedTuple):
@@ -119,8 +136,10 @@ def _newest(connection: sqlite3.Connection, question: Find, most: int) -> tuple[
 
 
 def _sayers(connection: sqlite3.Connection, spans: Sequence[int], said: Collection[str]) -> dict[str, str]:
+    unpacked = Unpacker().unpacked
     contents = {
-        span: decoded_details(data).contents() for span, data in connection.execute(_DETAILS, (_listed(spans),))
+        span: _NUMBERS.decode(unpacked(data)).contents()
+        for span, data in connection.execute(_DETAILS, (_listed(spans),))
     }
     ranges = list(_ranges(sorted({number for numbers in contents.values() for number in numbers})))
     sayers: dict[str, str] = {}

@@ -41,6 +41,19 @@ class Packer:
         return self._alone.compress(data)
 
 
+class Unpacker:
+    """Makes bytes what they were; belongs to one thread."""
+
+    def __init__(self) -> None:
+        self._by_book = zstandard.ZstdDecompressor(dict_data=_BOOK)
+        self._alone = zstandard.ZstdDecompressor()
+
+    def unpacked(self, data: bytes) -> bytes:
+        if data.startswith(_MARK):
+            return self._by_book.decompress(memoryview(data)[len(_MARK) :])
+        return self._alone.decompress(data) if data.startswith(_MAGIC) else data
+
+
 def unpacked(data: bytes) -> bytes:
     """The bytes as they were."""
     if data.startswith(_MARK):
