@@ -7,6 +7,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
@@ -147,6 +148,7 @@ async def test_calls_go_on_while_the_control_process_is_down(tmp_path: Path) -> 
         os.kill(control, signal.SIGSTOP)
         assert server.get("/healthz")[0] == 200
         assert server.ready()["control"] == "down"
+        assert control_status(server) == 503
         load = Load(server.url)
         running = asyncio.get_running_loop().create_task(load.run(2))
         await until(lambda: len(load.answered) > 20)
@@ -154,7 +156,17 @@ async def test_calls_go_on_while_the_control_process_is_down(tmp_path: Path) -> 
         await running
         os.kill(control, signal.SIGKILL)
         await until(lambda: server.child_pids("switchgear.processes.control") not in ([], [control]))
+        await until(lambda: control_status(server) == 200)
+        assert server.ready()["control"] == "ok"
         assert not load.failed
+
+
+def control_status(server: LiveServer) -> int:
+    """What /readyz/control answers."""
+    try:
+        return server.get("/readyz/control")[0]
+    except HTTPError as refused:
+        return refused.code
 
 
 async def test_metrics_and_the_console_show_the_calls(live: LiveServer) -> None:

@@ -60,12 +60,16 @@ def _add_health(app: FastAPI, sources: Sources) -> None:
         }
         return JSONResponse(facts, 200 if ready else 503)
 
+    @app.get("/readyz/control")
+    def readyz_of_control() -> Response:
+        return JSONResponse({"status": "ok", "control": "ok"})
+
     @app.get("/metrics", dependencies=[Depends(local_only)])
     def metrics(accept: Annotated[str, Header()] = "") -> Response:
         form = wanted_form(accept)
         return Response(sources.metrics(form), media_type=CONTENT_TYPES[form])
 
-    _ = (healthz, readyz, metrics)
+    _ = (healthz, readyz, readyz_of_control, metrics)
 
 
 def _add_pages(app: FastAPI, sources: Sources, login: LoginPages | None) -> None:

@@ -44,6 +44,8 @@ class State(Protocol):
 
     def readyz(self) -> Reply: ...
 
+    def readyz_of_control(self) -> Reply: ...
+
 
 class ForwardToControl:
     """Hands foreign requests to the control process and its answers back, byte for byte."""
@@ -52,7 +54,11 @@ class ForwardToControl:
         self._transport = transport
         self._origin = Origin(scheme="http", host="control", port=80, socket_path=socket_path)
         self._state = state
-        self._stand_ins = {"/healthz": state.healthz, "/readyz": state.readyz}
+        self._stand_ins = {
+            "/healthz": state.healthz,
+            "/readyz": state.readyz,
+            "/readyz/control": state.readyz_of_control,
+        }
 
     async def __call__(self, request: Request) -> Reply:
         """Raises Overloaded when the control process is not there; calls through the doors go on without it."""

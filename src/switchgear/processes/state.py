@@ -97,6 +97,10 @@ class GatewayState:
         }
         return Reply(200 if self.ready else 503, _json(), encode(facts))
 
+    def readyz_of_control(self) -> Reply:
+        """There is no control process that would answer, or not yet."""
+        return Reply(503, [*_json(), (b"retry-after", b"1")], encode({"status": "not ready", "control": "down"}))
+
     def metrics(self) -> Reply:
         """This process's own counts."""
         text = self._meter.render() if self._meter is not None else ""
