@@ -92,7 +92,7 @@ class Ingest:
             await asyncio.wait([self._writer])
 
     def _sorted(self, origin: Origin, told: Sequence[ToldSpan]) -> _Sorted:
-        check = SpanChecks(self._clock.wall_ns())
+        check = SpanChecks(self._clock.wall_ns(), told)
         spans: list[Span] = []
         refused: list[Refusal] = []
         notes: Counter[str] = Counter()

@@ -5,13 +5,14 @@ than the tail of one text. Only a span that is too large as a whole is refused.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 from msgspec import Struct, structs
 
 from switchgear.kernel.span import SpanEvent, ToldSpan
 from switchgear.traces.intake import Reason
+from switchgear.traces.parent_circles import circles_begin
 
 NOTES: Final = "switchgear.mended"
 """The attribute that lists what was mended."""
@@ -52,8 +53,9 @@ class Sound(Struct, frozen=True):
 class SpanChecks:
     """Checks spans that came together, at ``now_ns``: the resource that many of them share is weighed once."""
 
-    def __init__(self, now_ns: int) -> None:
+    def __init__(self, now_ns: int, told: Sequence[ToldSpan]) -> None:
         self._latest_ns = now_ns + _DAY_NS
+        self._circles = circles_begin(told)
         self._resource: Mapping[str, object] | None = None
         self._resource_weight = 0
         """Of the resource of the last span; -1: it is too large."""
@@ -73,6 +75,9 @@ class SpanChecks:
         if of_span.weight > MAX_SPAN_WEIGHT:
             return Fault("too_large", f"the span holds more than {MAX_SPAN_WEIGHT} bytes; send less content with it")
         changes, notes = _mended(told)
+        if self._circles and (told.trace_id, told.span_id) in self._circles:
+            changes["parent_id"] = ""
+            notes.append("parents_in_a_circle")
         if any(mine is not theirs for mine, theirs in zip(events, told.events, strict=True)):
             changes["events"] = events
         if of_span.has_cut:
