@@ -17,7 +17,7 @@ import pytest
 from switchgear.engines.sqlite_spans import SqliteSpans
 from switchgear.engines.sqlite_spans.dooming import doomed_traces
 from switchgear.engines.sqlite_spans.finding import found_spans, found_traces
-from switchgear.engines.sqlite_spans.schema import bring_forward, connect_reader, connect_writer
+from switchgear.engines.sqlite_spans.schema import bring_forward, connect_reader, connect_writer, pages_of_log
 from switchgear.engines.sqlite_spans.wiping import Wiping
 from switchgear.engines.sqlite_spans.writing import Writing
 from switchgear.kernel.ports import TraceStore
@@ -103,6 +103,11 @@ async def test_a_full_disk_changes_nothing_and_writes_go_on_when_there_is_room(t
         writer._connection.execute(f"PRAGMA max_page_count = {pages * 100}")
         assert await store.write([sample(1, 2, input=large), sample(2, 3)]) == 2
         assert sum(row.span_count for row in (await store.find(Find(window=ALL, of="traces"))).traces) == 3
+
+
+@pytest.mark.parametrize(("free_mb", "pages"), [(0, 1_000), (200, 2_560), (1_000_000, 8_000)])
+def test_the_log_takes_less_room_where_there_is_little(free_mb: int, pages: int) -> None:
+    assert pages_of_log(free_mb * 1024 * 1024) == pages
 
 
 async def test_a_newer_file_and_another_programs_are_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, Final, cast
 
 from switchgear.engines.sqlite_spans.columns import COLUMNS
@@ -16,7 +17,11 @@ from switchgear.engines.sqlite_spans.sketch import Joined
 _APPLICATION_ID: Final = 0x53774754
 """So that another program's file is not taken for ours."""
 _BUSY_MS: Final = 10_000
-_CHECKPOINT_PAGES: Final = 8_000
+_PAGE_BYTES: Final = 4_096
+_MOST_LOG_PAGES: Final = 8_000
+_LEAST_LOG_PAGES: Final = 1_000
+_LOG_SHARE: Final = 20
+"""The log takes a twentieth of what is free, where that is less: on a small disk spans need it more."""
 _FIRST: Final = f"""
 CREATE TABLE projects (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 
@@ -90,13 +95,14 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    log_pages = pages_of_log(disk_usage(path.parent).free)
     try:
         for setting in (
             f"busy_timeout = {_BUSY_MS}",
             "journal_mode = WAL",
             "synchronous = FULL",
-            f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
-            "journal_size_limit = 67108864",
+            f"wal_autocheckpoint = {log_pages}",
+            f"journal_size_limit = {2 * log_pages * _PAGE_BYTES}",
             "cache_size = -65536",
             "temp_store = MEMORY",
             "secure_delete = ON",
@@ -107,6 +113,11 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def pages_of_log(free_bytes: int) -> int:
+    """How many pages the write-ahead log may have before they are brought into the file."""
+    return max(_LEAST_LOG_PAGES, min(free_bytes // _LOG_SHARE // _PAGE_BYTES, _MOST_LOG_PAGES))
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
