@@ -1,15 +1,20 @@
 """What spans say, each part once in a project however many spans repeat it, with its words for full text."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Final
 
-from switchgear.engines.sqlite_spans.packing import Packer, unpacked
+from switchgear.engines.sqlite_spans.packing import Packer, Unpacker
 from switchgear.kernel.span_words import text_of
 
 _HASH_BYTES: Final = 16
 _MOST_KNOWN: Final = 50_000
+_MOST_BOUND: Final = 500
+_DROP_UNUSED: Final = (
+    "DELETE FROM contents WHERE id IN ({marks}) AND NOT EXISTS (SELECT 1 FROM links l WHERE l.content = contents.id) "
+    "RETURNING id, spoken, data"
+)
 _SPOKEN, _UNSPOKEN = b"spoken", b"unspoken"
 
 
@@ -19,6 +24,7 @@ class Contents:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._packer = Packer()
+        self._unpacker = Unpacker()
         self._known: dict[tuple[int, bytes], int] = {}
         self._next = 0
         self._names: list[tuple[int, bytes, int]] = []
@@ -62,21 +68,16 @@ class Contents:
     def drop_unused(self, project: int, numbers: Iterable[int]) -> None:
         """Delete those that no span refers to any more."""
         self.forget()
-        execute = self._connection.execute
-        for number in numbers:
-            if execute("SELECT 1 FROM links WHERE content = ? LIMIT 1", (number,)).fetchone():
-                continue
-            row = execute("SELECT spoken, data FROM contents WHERE id = ?", (number,)).fetchone()
-            if row is None:
-                continue
-            part = unpacked(row[1])
-            if row[0]:
-                # An index without contents is told what to forget.
-                execute("INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)", (number, text_of(part)))
-            execute("DELETE FROM contents WHERE id = ?", (number,))
-            execute(
-                "DELETE FROM content_names WHERE project = ? AND hash = ?", (project, _hash(part, spoken=bool(row[0])))
-            )
+        execute = self._connection.executemany
+        for some in _portions(list(numbers)):
+            marks = ", ".join("?" * len(some))
+            gone = self._connection.execute(_DROP_UNUSED.format(marks=marks), some).fetchall()
+            parts = [(number, bool(spoken), self._unpacker.unpacked(data)) for number, spoken, data in gone]
+            # An index without contents is told what to forget.
+            spoken_parts = [(number, text_of(part)) for number, is_spoken, part in parts if is_spoken]
+            execute("INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)", spoken_parts)
+            names = [(project, _hash(part, spoken=is_spoken)) for _, is_spoken, part in parts]
+            execute("DELETE FROM content_names WHERE project = ? AND hash = ?", names)
 
     def _add(self, name: tuple[int, bytes], part: bytes, *, spoken: bool) -> int:
         if not self._next:
@@ -93,3 +94,8 @@ class Contents:
 
 def _hash(part: bytes, *, spoken: bool) -> bytes:
     return blake2b(part, digest_size=_HASH_BYTES, person=_SPOKEN if spoken else _UNSPOKEN).digest()
+
+
+def _portions(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    for at in range(0, len(numbers), _MOST_BOUND):
+        yield numbers[at : at + _MOST_BOUND]

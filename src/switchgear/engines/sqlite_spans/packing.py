@@ -53,12 +53,9 @@ class Unpacker:
             return self._by_book.decompress(memoryview(data)[len(_MARK) :])
         return self._alone.decompress(data) if data.startswith(_MAGIC) else data
 
-
-def unpacked(data: bytes) -> bytes:
-    """The bytes as they were."""
-    if data.startswith(_MARK):
-        return zstandard.ZstdDecompressor(dict_data=_BOOK).decompress(memoryview(data)[len(_MARK) :])
-    return zstandard.ZstdDecompressor().decompress(data) if data.startswith(_MAGIC) else data
+    def details(self, data: bytes) -> "Details":
+        """Of a span."""
+        return _DECODER.decode(self.unpacked(data))
 
 
 class Details(Struct, array_like=True):
@@ -105,10 +102,6 @@ def encoded(value: object) -> bytes:
         return msgpack.encode(value)
     except OverflowError:
         return msgpack.encode(_tamed(value))
-
-
-def decoded_details(data: bytes) -> Details:
-    return _DECODER.decode(unpacked(data))
 
 
 def events_of(span: Span) -> tuple[tuple[str, int, Mapping[str, object]], ...]:

@@ -1,13 +1,14 @@
 """Spans put together again from the places where they lie."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, cast
 
 from msgspec import json, msgpack
 
 from switchgear.engines.sqlite_spans.columns import TEXTS
-from switchgear.engines.sqlite_spans.packing import Details, decoded_details, span_events, unpacked, usage_of
+from switchgear.engines.sqlite_spans.packing import Details, Unpacker, span_events, usage_of
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.span import Content, Span
 
@@ -18,6 +19,8 @@ BARE: Final = (
 )  # fmt: skip
 _SELECT: Final = f"SELECT {', '.join(BARE)} FROM spans WHERE trace = ?"
 _MOST_BOUND: Final = 500
+_AT_ONCE: Final = 200
+"""Whole spans that are put together in one go."""
 _MAPPINGS: Final = msgpack.Decoder(dict[str, object])
 
 
@@ -46,49 +49,55 @@ def bare_spans(
     connection: sqlite3.Connection, trace: int, names: tuple[str, str], span_ids: Sequence[str] | None = None
 ) -> Iterator[Kept]:
     """All spans of a trace, or some of them, as far as their columns tell; ``names``: of the project and the trace."""
-    for bound in [None] if span_ids is None else _portions(span_ids):
-        some = "" if bound is None else f" AND span_id IN ({', '.join('?' * len(bound))})"
-        for row in connection.execute(_SELECT + some, (trace, *(bound or ()))):
-            told: dict[str, Any] = dict(zip(map(str, BARE), row, strict=True))
-            yield Kept(told["id"], bare_span(told, names), counts=bool(told["counts"]))
+    for told in _rows(connection, trace, span_ids):
+        yield Kept(told["id"], bare_span(told, names), counts=bool(told["counts"]))
 
 
 def whole_spans(
     connection: sqlite3.Connection, trace: int, names: tuple[str, str], span_ids: Sequence[str] | None = None
 ) -> Iterator[Kept]:
     """The same with all that belongs to them."""
-    for kept in bare_spans(connection, trace, names, span_ids):
-        (data,) = connection.execute("SELECT data FROM details WHERE span = ?", (kept.number,)).fetchone()
-        details = decoded_details(data)
-        kept.details = details
-        kept.span = _whole(connection, kept.span, details)
-        yield kept
+    unpacker = Unpacker()
+    rows = _rows(connection, trace, span_ids)
+    while some := list(islice(rows, _AT_ONCE)):
+        found = _looked_up(connection, "SELECT span, data FROM details WHERE span", [told["id"] for told in some])
+        details = {span: unpacker.details(data) for span, data in found}
+        numbers = {number for each in details.values() for number in each.contents()}
+        packed = _looked_up(connection, "SELECT id, data FROM contents WHERE id", list(numbers))
+        parts = {number: unpacker.unpacked(data) for number, data in packed}
+        for told in some:
+            its = details[told["id"]]
+            span = Span(**(_fields(told, names) | _more_fields(told, its, parts)))
+            yield Kept(told["id"], span, counts=bool(told["counts"]), details=its)
 
 
-def bare_span(told: dict[str, Any], names: tuple[str, str]) -> Span:
+def bare_span(told: Mapping[str, Any], names: tuple[str, str]) -> Span:
     """A span as far as its columns tell."""
+    return Span(**_fields(told, names))
+
+
+def _fields(told: Mapping[str, Any], names: tuple[str, str]) -> dict[str, Any]:
     input_tokens, output_tokens = told["input_tokens"], told["output_tokens"]
-    texts: dict[str, Any] = {name: text for name in TEXTS if (text := told[name]) is not None}
-    return Span(
-        project=names[0],
-        trace_id=names[1],
-        counted=bool(told["counted"]),
-        first_token_ns=told["first_token_ns"] or 0,
-        usage=None if input_tokens is None else Usage(input=input_tokens, output=output_tokens),
-        cost_nano_usd=told["cost_nano_usd"],
-        tags=json.decode(told["tags"], type=tuple[str, ...]) if told["tags"] else (),
-        input=Content(preview=told["input_preview"] or ""),
-        output=Content(preview=told["output_preview"] or ""),
-        **{name: told[name] for name in _CORE},
-        **texts,
-    )
+    fields: dict[str, Any] = {name: text for name in TEXTS if (text := told[name]) is not None}
+    fields |= {name: told[name] for name in _CORE}
+    fields |= {
+        "project": names[0],
+        "trace_id": names[1],
+        "counted": bool(told["counted"]),
+        "first_token_ns": told["first_token_ns"] or 0,
+        "usage": None if input_tokens is None else Usage(input=input_tokens, output=output_tokens),
+        "cost_nano_usd": told["cost_nano_usd"],
+        "tags": json.decode(told["tags"], type=tuple[str, ...]) if told["tags"] else (),
+        "input": Content(preview=told["input_preview"] or ""),
+        "output": Content(preview=told["output_preview"] or ""),
+    }
+    return fields
 
 
-def _whole(connection: sqlite3.Connection, span: Span, details: Details) -> Span:
-    parts = dict(_parts(connection, details.contents()))
+def _more_fields(told: Mapping[str, Any], details: Details, parts: Mapping[int, bytes]) -> dict[str, Any]:
+    """What columns do not tell, or not exactly."""
     resource = parts.get(details.resource)
-    changed: dict[str, Any] = {name: getattr(span, name) for name in Span.__struct_fields__}
-    changed |= {
+    return {
         "usage": usage_of(details.usage),
         "cost_nano_usd": details.cost_nano_usd,
         "metadata": details.metadata,
@@ -96,28 +105,34 @@ def _whole(connection: sqlite3.Connection, span: Span, details: Details) -> Span
         "resource": {} if resource is None else decoded_mapping(resource),
         "events": span_events(details.events),
         "input": Content(
-            parts=tuple(parts[number] for number in details.input),
+            parts=tuple([parts[number] for number in details.input]),
             is_messages=details.input_is_messages,
-            preview=span.input.preview,
+            preview=told["input_preview"] or "",
         ),
         "output": Content(
-            parts=tuple(parts[number] for number in details.output),
+            parts=tuple([parts[number] for number in details.output]),
             is_messages=details.output_is_messages,
-            preview=span.output.preview,
+            preview=told["output_preview"] or "",
         ),
     }
-    return Span(**changed)
 
 
 def decoded_mapping(data: bytes) -> dict[str, object]:
     return _MAPPINGS.decode(data)
 
 
-def _parts(connection: sqlite3.Connection, numbers: Iterable[int]) -> Iterator[tuple[int, bytes]]:
-    for bound in _portions(list(numbers)):
-        marks = ", ".join("?" * len(bound))
-        for number, data in connection.execute(f"SELECT id, data FROM contents WHERE id IN ({marks})", bound):
-            yield number, unpacked(data)
+def _rows(connection: sqlite3.Connection, trace: int, span_ids: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    """Columns by name."""
+    for bound in [None] if span_ids is None else _portions(span_ids):
+        some = "" if bound is None else f" AND span_id IN ({', '.join('?' * len(bound))})"
+        for row in connection.execute(_SELECT + some, (trace, *(bound or ()))):
+            yield dict(zip(map(str, BARE), row, strict=True))
+
+
+def _looked_up(connection: sqlite3.Connection, select: str, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    """Rows of numbers and their bytes."""
+    for bound in _portions(numbers):
+        yield from connection.execute(f"{select} IN ({', '.join('?' * len(bound))})", bound)
 
 
 def _portions(items: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -190,13 +190,11 @@ class Sealing:
         away = [(closed, _away(closed)) for closed in traces]
 
         def change(connection: sqlite3.Connection, writing: Writing) -> int:
-            count = 0
-            for closed, spans in away:
-                if _is_as_it_was(connection, closed):
-                    writing.take_away(place.project_number, closed.trace, spans)
-                    set_state(connection, place.number, closed.trace, "here")
-                    count += len(spans)
-            return count
+            gone = {closed.trace: spans for closed, spans in away if _is_as_it_was(connection, closed)}
+            writing.take_away(place.project_number, gone)
+            for trace in gone:
+                set_state(connection, place.number, trace, "here")
+            return sum(map(len, gone.values()))
 
         return self._writer.work(change)
 

@@ -133,15 +133,15 @@ class Writing:
         set_state(self._connection, place.number, trace, "left")
         return True
 
-    def take_away(self, project: int, trace: int, spans: Sequence[Away]) -> None:
-        """Rows of all spans of a trace go; its row, rollups and facets stay."""
+    def take_away(self, project: int, traces: Mapping[int, Sequence[Away]]) -> None:
+        """Rows of all spans of some traces go; those of the traces, rollups and facets stay."""
         execute = self._connection.executemany
-        numbers = [(away.number,) for away in spans]
-        execute("DELETE FROM spans WHERE id = ?", numbers)
-        execute("DELETE FROM details WHERE span = ?", numbers)
-        links = [(content, away.number) for away in spans for content in away.contents]
+        spans = [away for some in traces.values() for away in some]
+        execute("DELETE FROM spans WHERE trace = ?", [(trace,) for trace in traces])
+        execute("DELETE FROM details WHERE span = ?", [(away.number,) for away in spans])
+        links = sorted((content, away.number) for away in spans for content in away.contents)
         execute("DELETE FROM links WHERE content = ? AND span = ?", links)
-        labels = [(project, label, away.number) for away in spans for label in away.labels]
+        labels = sorted((project, label, away.number) for away in spans for label in away.labels)
         execute("DELETE FROM labels WHERE project = ? AND label = ? AND span = ?", labels)
         self._contents.drop_unused(project, {content for content, _ in links})
 
