@@ -5,7 +5,7 @@ from hashlib import sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchgear.engines.sqlite_spans.packing import Packer, unpacked
+from switchgear.engines.sqlite_spans.packing import Packer, Unpacker
 from switchgear.engines.sqlite_spans.wordbook import FIRST_BOOK
 
 MESSAGE = b'{"role":"user","parts":[{"type":"text","content":"Where is the parcel that I ordered on Monday last?"}]}'
@@ -15,7 +15,7 @@ MESSAGE = b'{"role":"user","parts":[{"type":"text","content":"Where is the parce
 def test_any_bytes_come_out_as_they_went_in(beginning: bytes, rest: bytes, times: int) -> None:
     data = beginning + rest * times
 
-    assert unpacked(Packer().packed(data)) == data
+    assert Unpacker().unpacked(Packer().packed(data)) == data
 
 
 def test_a_short_message_need_not_say_again_how_messages_begin() -> None:
