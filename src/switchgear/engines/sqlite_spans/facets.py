@@ -1,10 +1,11 @@
 """The values that fields have, with how often and when last: what filters offer, without a look at spans."""
 
 import sqlite3
-from collections.abc import Callable, Hashable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
-from operator import attrgetter
-from typing import Final, TypeVar
+from operator import attrgetter, itemgetter
+from typing import Final
 
 from msgspec import json
 
@@ -15,7 +16,8 @@ FACETS: Final = (
     "prompt_name", "key", "route",
 )  # fmt: skip
 _VALUES: Final[Callable[[Span], tuple[str, ...]]] = attrgetter(*FACETS)
-Name = TypeVar("Name", bound=Hashable)
+_Told = list[tuple[int, tuple[str, ...], tuple[str, ...]]]
+"""When each span began, its values, and its tags."""
 TAG: Final = "tag"
 """Facets of tags stand under this name."""
 _UPSERT: Final = (
@@ -28,41 +30,42 @@ class Facets:
     """Collects what spans add and take, and writes it in one go."""
 
     def __init__(self) -> None:
-        self._alike: dict[tuple[int, tuple[str, ...], tuple[str, ...]], list[int]] = {}
-        self._has_less = False
+        self._came: dict[int, _Told] = {}
+        self._went: dict[int, _Told] = {}
 
     def forget(self) -> None:
-        self._alike.clear()
-        self._has_less = False
+        self._came.clear()
+        self._went.clear()
 
     def add(self, project: int, span: Span, sign: int) -> None:
         """A span comes (1) or goes (-1)."""
-        # Most spans of a batch have the same values as some before them: these are told apart once, in ``write``.
-        _count(self._alike, (project, _VALUES(span), span.tags), sign, span.started_ns if sign > 0 else 0)
-        self._has_less = self._has_less or sign < 0
+        told = (self._came if sign > 0 else self._went).setdefault(project, [])
+        told.append((span.started_ns, _VALUES(span), span.tags))
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Bring what was collected into the table."""
-        counts: dict[tuple[int, str, str], list[int]] = {}
-        for (project, values, tags), (count, last_ns) in self._alike.items():
-            for field, value in zip(FACETS, values, strict=True):
-                _count(counts, (project, field, value), count, last_ns)
-            for tag in set(tags):
-                _count(counts, (project, TAG, tag), count, last_ns)
-        connection.executemany(_UPSERT, [(*name, *numbers) for name, numbers in counts.items()])
-        if self._has_less:
-            gone = "DELETE FROM facets WHERE project = ? AND field = ? AND value = ? AND count <= 0"
-            connection.executemany(gone, list(counts))
+        for told, sign in ((self._came, 1), (self._went, -1)):
+            rows = [row for project, spans in told.items() for row in _rows(project, spans, sign)]
+            connection.executemany(_UPSERT, rows)
+            if sign < 0:
+                gone = "DELETE FROM facets WHERE project = ? AND field = ? AND value = ? AND count <= 0"
+                connection.executemany(gone, [row[:3] for row in rows])
         self.forget()
 
 
-def _count(counts: dict[Name, list[int]], name: Name, count: int, last_ns: int) -> None:
-    numbers = counts.get(name)
-    if numbers is None:
-        counts[name] = [count, last_ns]
-        return
-    numbers[0] += count
-    numbers[1] = max(numbers[1], last_ns)
+def _rows(project: int, spans: _Told, sign: int) -> Iterator[tuple[int, str, str, int, int]]:
+    """What is added to each value: how often, and when last."""
+    # Of equal values the last one stands in a dict that is made of pairs.
+    spans.sort(key=itemgetter(0))
+    moments = [started_ns for started_ns, _, _ in spans]
+    for field, values in zip(FACETS, zip(*[values for _, values, _ in spans], strict=True), strict=True):
+        last_ns = dict(zip(values, moments, strict=True))
+        for value, count in Counter(values).items():
+            yield project, field, value, sign * count, last_ns[value] if sign > 0 else 0
+    tagged = [(tag, started_ns) for started_ns, _, tags in spans if tags for tag in set(tags)]
+    last_ns = dict(tagged)
+    for tag, count in Counter(tag for tag, _ in tagged).items():
+        yield project, TAG, tag, sign * count, last_ns[tag] if sign > 0 else 0
 
 
 def tag_label(name: str) -> int:

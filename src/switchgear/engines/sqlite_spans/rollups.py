@@ -1,7 +1,7 @@
 """Sums and sketches of spans by minute, hour and day, for each series: written with the spans themselves."""
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Final
 
@@ -35,20 +35,35 @@ _UPSERT: Final = (
 _FIND_SERIES: Final = f"SELECT id FROM series WHERE project = ? AND {' AND '.join(f'{name} = ?' for name in SERIES)}"
 _ADD_SERIES: Final = f"INSERT INTO series (project, {', '.join(SERIES)}) VALUES ({', '.join('?' * (len(SERIES) + 1))})"
 _MOST_KNOWN_SERIES: Final = 20_000
+_Place = tuple[int, int, int]
+"""Of a row within its grain: project, start and series."""
 
 
 class _Cell:
-    """What is to be added to one row for each grain."""
+    """What is to be added to one row."""
 
-    __slots__ = ("durations", "first_tokens", "sums")
+    __slots__ = ("_told", "durations", "first_tokens")
 
     def __init__(self) -> None:
-        self.sums = [0] * len(CELL_COLUMNS)
+        self._told: list[tuple[int, ...]] = []
         self.durations: dict[int, int] = {}
         self.first_tokens: dict[int, int] = {}
 
-    def add(self, sums: Iterable[int]) -> None:
-        self.sums = list(map(int.__add__, self.sums, sums))
+    def add(self, sums: tuple[int, ...]) -> None:
+        self._told.append(sums)
+
+    def sums(self) -> tuple[int, ...]:
+        if len(self._told) > 1:
+            self._told = [tuple(map(sum, zip(*self._told, strict=True)))]
+        return self._told[0]
+
+    def sketches(self) -> tuple[bytes, bytes]:
+        return sketch_bytes(self.durations), sketch_bytes(self.first_tokens)
+
+    def join(self, other: "_Cell") -> None:
+        self._told.append(other.sums())
+        _count(self.durations, other.durations)
+        _count(self.first_tokens, other.first_tokens)
 
 
 class Rollups:
@@ -70,7 +85,7 @@ class Rollups:
         summed = sums_of(span) if counts else _NOTHING_SUMMED
         bounded_ns = bounded(duration_ns) or 0
         sums = (1, *summed, bounded_ns, 1 if first_ns else 0, bounded(first_ns) or 0)
-        cell.add(sums if sign > 0 else [-number for number in sums])
+        cell.add(sums if sign > 0 else tuple([-number for number in sums]))
         bucket = bucket_of(duration_ns)
         cell.durations[bucket] = cell.durations.get(bucket, 0) + sign
         if first_ns:
@@ -79,25 +94,24 @@ class Rollups:
 
     def add_sums(self, project: int, span: Span, sign: int) -> None:
         """Tokens and cost alone."""
-        self._cell(project, span).add((0, *(sign * number for number in sums_of(span)), 0, 0, 0))
+        self._cell(project, span).add((0, *[sign * number for number in sums_of(span)], 0, 0, 0))
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Bring what was collected into the tables."""
         if not self._cells:
             return
-        rows: dict[tuple[int, int, int, int], _Cell] = {}
-        for (project, minute, dimensions), cell in self._cells.items():
-            series = self._series_id(connection, project, dimensions)
-            for grain, size_ns in enumerate(GRAINS_NS):
-                start_ns = minute * GRAINS_NS[0] // size_ns * size_ns
-                _join(rows.setdefault((project, grain, start_ns, series), _Cell()), cell)
-        connection.executemany(
-            _UPSERT,
-            [
-                (*name, *cell.sums, sketch_bytes(cell.durations), sketch_bytes(cell.first_tokens))
-                for name, cell in rows.items()
-            ],
-        )
+        cells = {
+            (project, minute * GRAINS_NS[0], self._series_id(connection, project, dimensions)): cell
+            for (project, minute, dimensions), cell in self._cells.items()
+        }
+        rows: list[tuple[int | bytes, ...]] = []
+        for grain, size_ns in enumerate(GRAINS_NS):
+            cells = _coarser(cells, size_ns) if grain else cells
+            rows += [
+                (project, grain, start_ns, series, *cell.sums(), *cell.sketches())
+                for (project, start_ns, series), cell in cells.items()
+            ]
+        connection.executemany(_UPSERT, rows)
         self._cells.clear()
 
     def _cell(self, project: int, span: Span) -> _Cell:
@@ -131,9 +145,18 @@ def sums_of(span: Span) -> tuple[int, ...]:
     return (*told, 0 if cost is None else 1, bounded(cost) or 0, 1 if span.cost_source == "unknown" else 0)
 
 
-def _join(total: _Cell, cell: _Cell) -> None:
-    total.add(cell.sums)
-    for bucket, count in cell.durations.items():
-        total.durations[bucket] = total.durations.get(bucket, 0) + count
-    for bucket, count in cell.first_tokens.items():
-        total.first_tokens[bucket] = total.first_tokens.get(bucket, 0) + count
+def _coarser(cells: Mapping[_Place, _Cell], size_ns: int) -> dict[_Place, _Cell]:
+    """The cells of the next grain."""
+    found: dict[_Place, _Cell] = {}
+    for (project, start_ns, series), cell in cells.items():
+        place = (project, start_ns // size_ns * size_ns, series)
+        total = found.get(place)
+        if total is None:
+            total = found[place] = _Cell()
+        total.join(cell)
+    return found
+
+
+def _count(counts: dict[int, int], more: Mapping[int, int]) -> None:
+    for bucket, count in more.items():
+        counts[bucket] = counts.get(bucket, 0) + count

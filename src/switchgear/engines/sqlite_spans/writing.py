@@ -5,8 +5,6 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from msgspec import json
-
 from switchgear.engines.sqlite_spans.columns import INSERT, Value, row_of
 from switchgear.engines.sqlite_spans.contents import Contents
 from switchgear.engines.sqlite_spans.counting import Counting
@@ -79,6 +77,7 @@ class Writing:
                 trace = traces.setdefault((span.project, span.trace_id), {})
                 if replace or span.span_id not in trace:
                     trace[span.span_id] = (owner, span)
+        self._foresee(traces)
         new = [0] * len(requests)
         for name, fresh in traces.items():
             for owner in self._write_trace(name, fresh, replace=replace):
@@ -88,6 +87,16 @@ class Writing:
                 self.bring_into_tables()
         self.bring_into_tables()
         return new
+
+    def _foresee(self, traces: dict[Name, dict[str, tuple[int, Span]]]) -> None:
+        said: dict[str, list[bytes]] = {}
+        for (project, _), fresh in traces.items():
+            parts = said.setdefault(project, [])
+            for _, span in fresh.values():
+                parts += span.input.parts
+                parts += span.output.parts
+        for project, parts in said.items():
+            self._contents.foresee(self._project(project), parts)
 
     def finish(self) -> None:
         """What is written once for all requests of a transaction."""
@@ -254,8 +263,8 @@ class Writing:
     def _details_of(self, project: int, span: Span) -> Details:
         keep = self._contents.keep
         return Details(
-            name=keep(project, json.encode(span.name)),
-            resource=keep(project, encoded(span.resource), spoken=False) if span.resource else 0,
+            name=self._contents.keep_label(project, span.name),
+            resource=self._contents.keep_resource(project, span.resource),
             usage=usage_numbers(span.usage),
             input=tuple([keep(project, part) for part in span.input.parts]),
             output=tuple([keep(project, part) for part in span.output.parts]),
