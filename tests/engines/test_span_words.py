@@ -9,7 +9,7 @@ from typing import Final, Literal
 import pytest
 
 from switchgear.engines.sqlite_spans import SqliteSpans
-from switchgear.kernel.query import Either, Every, Filter, Find, Not, Said
+from switchgear.kernel.query import Compare, Either, Every, Filter, Find, Not, OneOf, Said
 from switchgear.kernel.span import Content, Span
 from switchgear.testing.trace_store_contract import ALL
 from switchgear.testing.trace_store_samples import BEGIN_NS, sample
@@ -23,9 +23,14 @@ def says(number: int) -> tuple[str, ...]:
     return tuple(word for word, every in WORDS.items() if (number % every == 0 if every else number < 90))
 
 
+def user(number: int) -> str:
+    """Eve's are more than few."""
+    return "ada" if number % 10 == 3 else "bob" if number % 100 == 7 else "eve"
+
+
 def told(number: int) -> Span:
     content = Content(parts=tuple(f'"{word}"'.encode() for word in says(number)))
-    return sample(number // 5, number, started_ns=BEGIN_NS + number // 2, input=content)
+    return sample(number // 5, number, started_ns=BEGIN_NS + number // 2, input=content, user=user(number))
 
 
 @asynccontextmanager
@@ -75,6 +80,16 @@ CASES: Final[Mapping[str, tuple[Filter, Callable[[set[str]], bool]]]] = {
         Every(filters=(Said(text="seldom"), Not(filter=Said(text="often")))),
         lambda said: "seldom" in said and "often" not in said,
     ),
+    "a word of one user": (
+        Every(filters=(Compare(field="user", value="ada"), Not(filter=Said(text="often")))),
+        lambda said: "ada" in said and "often" not in said,
+    ),
+    "two words of one user": (
+        Every(filters=(any_of("often"), Compare(field="user", value="ada"))),
+        lambda said: said >= {"ada", "often"},
+    ),
+    "one user or another": (OneOf(field="user", values=("ada", "bob")), lambda said: bool(said & {"ada", "bob"})),
+    "a user of many": (Compare(field="user", value="eve"), lambda said: "eve" in said),
     "a word of the oldest": (Said(text="beginning"), lambda said: "beginning" in said),
 }
 
@@ -83,7 +98,7 @@ CASES: Final[Mapping[str, tuple[Filter, Callable[[set[str]], bool]]]] = {
 @pytest.mark.parametrize("newest", [True, False])
 async def test_every_page_is_that_of_looking_at_every_span(filled: Path, case: str, *, newest: bool) -> None:
     where, fits = CASES[case]
-    fitting = [span for number, span in enumerate(map(told, range(SPANS))) if fits(set(says(number)))]
+    fitting = [span for number, span in enumerate(map(told, range(SPANS))) if fits({*says(number), user(number)})]
     fitting.sort(key=lambda span: (span.started_ns, span.trace_id, span.span_id), reverse=newest)
     traces = sorted({span.trace_id for span in fitting}, reverse=newest)
     async with opened(filled) as store:

@@ -7,8 +7,16 @@ from typing import Any, Final
 from msgspec import json, structs
 
 from switchgear.engines.sqlite_spans.newest import Way, ways
-from switchgear.engines.sqlite_spans.questions import Bound, Condition, condition_of, only_trace, place_of, within
-from switchgear.engines.sqlite_spans.selective import is_selective
+from switchgear.engines.sqlite_spans.questions import (
+    PROJECT,
+    Bound,
+    Condition,
+    condition_of,
+    only_trace,
+    place_of,
+    within,
+)
+from switchgear.engines.sqlite_spans.selective import is_rare, is_selective
 from switchgear.engines.sqlite_spans.summary import unpack
 from switchgear.kernel.query import Find, Found, SpanRow, TraceRow
 
@@ -95,13 +103,17 @@ def _traces(connection: sqlite3.Connection, question: Find, way: Way) -> Found:
 
 def _traces_within(connection: sqlite3.Connection, question: Find, way: Way) -> Condition:
     window, where = question.window, question.where
+    # A plus keeps SQLite from going through all traces for those of a short list.
+    plus = "+" if way.is_rare or is_rare(connection, window.project, where) else ""
     found = Condition(
-        "t.project = (SELECT p.id FROM projects p WHERE p.name = ?) AND t.started_ns < ? AND t.last_started_ns >= ?",
+        f"{plus}t.project = {PROJECT} AND {plus}t.started_ns < ? AND t.last_started_ns >= ?",
         [window.project, window.until_ns, window.since_ns],
     )
     if way.floor_ns is not None:
         found.sql += " AND t.started_ns >= ?"
         found.bound.append(way.floor_ns)
+        # None of a trace's spans began before it.
+        window = structs.replace(window, since_ns=max(window.since_ns, way.floor_ns))
     one = only_trace(where)
     if one:
         found.sql += " AND t.trace_id = ?"

@@ -1,9 +1,9 @@
-"""Who says a word: a list of all that ever said a common one takes as long as the list is.
+"""How a page is looked for: a list of all that ever fitted takes as long as the list is.
 
-So the newest spans are looked at first, for where they fill a page nothing older belongs on it. And of several words
-the rarest says where to look for the others. What a span says is found by its contents: their numbers stand with the
-span, and full text tells which of them have the word. It is asked for a few ranges of numbers, because most contents
-are as new as the spans that say them.
+So what is newest is looked at first, for where it fills a page nothing older belongs on it. Where few spans can fit, by
+a rare word or by whose they are, only these are asked for the other words. What a span says is found by its contents:
+their numbers stand with the span, and full text tells which of them have the word. It is asked for a few ranges of
+numbers, because most contents are as new as the spans that say them.
 """
 
 import sqlite3
@@ -15,11 +15,13 @@ import numpy as np
 from msgspec import Raw, Struct, json, msgpack
 
 from switchgear.engines.sqlite_spans.packing import Unpacker
-from switchgear.engines.sqlite_spans.questions import PROJECT, only_trace, place_of
-from switchgear.kernel.query import Either, Every, Filter, Find, Not, Said
+from switchgear.engines.sqlite_spans.questions import PROJECT, place_of, within
+from switchgear.engines.sqlite_spans.selective import is_rare
+from switchgear.kernel.query import Compare, Either, Every, Filter, Find, Not, OneOf, Said
 from switchgear.kernel.span_words import words
 
 _MOST_SPANS: Final = (2_000, 20_000)
+_MOST_TRACES: Final = (1_000, 5_000, 25_000)
 _SPANS_OF_TRACE: Final = 10
 """Of most traces not more."""
 _LONGER: Final = 4
@@ -71,24 +73,64 @@ class Way(NamedTuple):
 
 def ways(connection: sqlite3.Connection, question: Find) -> Iterator[Way]:
     """The next one is for whoever found no full page; the last always answers."""
-    said, must = said_words(question.where), _must_words(question.where)
+    where = question.where
+    rare = is_rare(connection, question.window.project, where)
+    if not said_words(where):
+        if question.newest_first and question.of == "traces" and not rare and _compares_only(where):
+            yield from _newest_traces(connection, question)
+        yield Way(None, None, is_rare=False)
+        return
+    must = _must_words(where)
     counts = {word: _some(connection, word) for word in must}
     rarest = min(counts, key=lambda word: (counts[word], word), default="")
     if rarest and counts[rarest] <= _FEW:
-        if len(said) > 1:
-            spans = [span for (span,) in connection.execute(_SAYING, (f'"{rarest}"', _FEW))]
-            yield Way(_sayers(connection, spans, said), None, is_rare=True)
-        else:
-            rare = _RARE if question.of == "spans" else _FEW
-            yield Way(None, None, is_rare=counts[rarest] <= rare)
+        yield _of_rarest(connection, question, rarest, counts[rarest])
         return
-    if said and question.newest_first and not only_trace(question.where):
+    spans = _fitting_but_for_words(connection, question) if rare else None
+    if spans is not None:
+        yield Way(_sayers(connection, spans, said_words(where)), None, is_rare=bool(must))
+        return
+    if question.newest_first:
         for most in _MOST_SPANS:
             spans, floor_ns = _newest(connection, question, most)
             if len(spans) > _LONGER * most:
                 break
-            yield Way(_sayers(connection, spans, said), floor_ns, is_rare=bool(must))
+            yield Way(_sayers(connection, spans, said_words(where)), floor_ns, is_rare=bool(must))
     yield Way(None, None, is_rare=False)
+
+
+def _newest_traces(connection: sqlite3.Connection, question: Find) -> Iterator[Way]:
+    for traces in _MOST_TRACES:
+        floor_ns = _began(connection, question, traces)
+        if floor_ns is None:
+            return
+        yield Way(None, floor_ns, is_rare=False)
+
+
+def _of_rarest(connection: sqlite3.Connection, question: Find, word: str, count: int) -> Way:
+    """Among those who say a word that all that fits must say."""
+    said = said_words(question.where)
+    if len(said) == 1:
+        return Way(None, None, is_rare=count <= (_RARE if question.of == "spans" else _FEW))
+    spans = [span for (span,) in connection.execute(_SAYING, (f'"{word}"', _FEW))]
+    return Way(_sayers(connection, spans, said), None, is_rare=True)
+
+
+def _fitting_but_for_words(connection: sqlite3.Connection, question: Find) -> list[int] | None:
+    """Those of one user, session, trace ...; None where they are not few."""
+    fitting = within(question.window, _without_words(question.where))
+    found = connection.execute(
+        f"SELECT s.id FROM spans s JOIN traces t ON t.id = s.trace WHERE {fitting.sql} LIMIT ?",
+        (*fitting.bound, _FEW + 1),
+    ).fetchall()
+    return [number for (number,) in found] if len(found) <= _FEW else None
+
+
+def _without_words(where: Filter | None) -> Filter | None:
+    """What is left of a filter when the parts that name words are left out of it: more fits."""
+    if isinstance(where, Every):
+        return Every(filters=tuple(part for each in where.filters if (part := _without_words(each)) is not None))
+    return None if said_words(where) else where
 
 
 def said_words(where: Filter | None) -> set[str]:
@@ -111,21 +153,45 @@ def _must_words(where: Filter | None) -> set[str]:
     return set(words(where.text)) if isinstance(where, Said) else set()
 
 
+def _compares_only(where: Filter | None) -> bool:
+    """Whether indexes that go by time know what fits; a list of labels would be made anew for each look."""
+    match where:
+        case Compare() | OneOf():
+            return True
+        case Every() | Either():
+            return all(map(_compares_only, where.filters))
+        case _:
+            return False
+
+
 def _some(connection: sqlite3.Connection, word: str) -> int:
     """How many spans say a word, counted no further than to the first that are more than few."""
     (count,) = connection.execute(f"SELECT count(*) FROM ({_SAYING})", (f'"{word}"', _FEW + 1)).fetchone()
     return int(count)
 
 
+def _until_ns(question: Find) -> int:
+    """Behind the last moment at which what is on the page may have begun."""
+    until_ns = question.window.until_ns
+    if not question.after:
+        return until_ns
+    return min(until_ns, place_of(question.after, 3 if question.of == "spans" else 2)[0] + 1)
+
+
+def _began(connection: sqlite3.Connection, question: Find, traces: int) -> int | None:
+    """Later than when the last of so many newest traces began; None where there are fewer."""
+    window = question.window
+    bound = (window.project, window.since_ns, _until_ns(question))
+    row = connection.execute(f"{_NEWEST_TRACES} OFFSET ?", (*bound, 1, traces - 1)).fetchone()
+    return None if row is None else row[1] + 1
+
+
 def _newest(connection: sqlite3.Connection, question: Find, most: int) -> tuple[list[int], int | None]:
     """Numbers of the newest spans that may be on the page, or of all spans of the newest traces; and since when."""
     window, of_spans = question.window, question.of == "spans"
-    until_ns = window.until_ns
-    if question.after:
-        until_ns = min(until_ns, place_of(question.after, 3 if of_spans else 2)[0] + 1)
     wanted = most if of_spans else most // _SPANS_OF_TRACE
     find = _NEWEST_SPANS if of_spans else _NEWEST_TRACES
-    rows = connection.execute(find, (window.project, window.since_ns, until_ns, wanted)).fetchall()
+    rows = connection.execute(find, (window.project, window.since_ns, _until_ns(question), wanted)).fetchall()
     numbers = [number for number, _ in rows]
     # Of those that began with the last one there may be more.
     floor_ns = rows[-1][1] + 1 if len(rows) == wanted else None

@@ -7,6 +7,7 @@ from switchgear.engines.sqlite_spans.facets import FACETS, TAG
 from switchgear.kernel.query import Compare, Every, Filter, Noted, OneOf, Said, Tagged
 
 _FEW: Final = 20_000
+_RARE: Final = 2_000
 _NAMES: Final = ("trace_id", "span_id", "session", "call_id")
 """Few spans have one value of these."""
 
@@ -28,12 +29,27 @@ def is_selective(connection: sqlite3.Connection, project: str, where: Filter) ->
             return False
 
 
-def _is_few(connection: sqlite3.Connection, project: str, field: str, values: list[str | int]) -> bool:
+def is_rare(connection: sqlite3.Connection, project: str, where: Filter | None) -> bool:
+    """Whether so few spans fit that all their traces are sooner put in order than looked for in it."""
+    match where:
+        case Every():
+            return any(is_rare(connection, project, each) for each in where.filters)
+        case Compare():
+            return where.op == "==" and _is_few(connection, project, where.field, [where.value], _RARE)
+        case OneOf():
+            return _is_few(connection, project, where.field, list(where.values), _RARE)
+        case _:
+            return False
+
+
+def _is_few(
+    connection: sqlite3.Connection, project: str, field: str, values: list[str | int], most: int = _FEW
+) -> bool:
     if field in _NAMES:
         return "" not in values
     if field not in FACETS:
         return False
-    return sum(_count(connection, project, field, str(value)) for value in values) <= _FEW
+    return sum(_count(connection, project, field, str(value)) for value in values) <= most
 
 
 def _count(connection: sqlite3.Connection, project: str, field: str, value: str) -> int:
