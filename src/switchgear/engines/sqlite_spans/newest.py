@@ -20,7 +20,7 @@ from switchgear.engines.sqlite_spans.selective import is_rare
 from switchgear.kernel.query import Compare, Either, Every, Filter, Find, Not, OneOf, Said
 from switchgear.kernel.span_words import words
 
-_MOST_SPANS: Final = (2_000, 20_000)
+_MOST_SPANS: Final = (2_000, 10_000, 40_000)
 _MOST_TRACES: Final = (1_000, 5_000, 25_000)
 _SPANS_OF_TRACE: Final = 10
 """Of most traces not more."""
