@@ -43,7 +43,7 @@ RATES: Final = (
     ("2 %, 25", 0.02, 25, 0.0),
     ("2 %, 100", 0.02, 100, 0.0),
     ("10 %, 25", 0.1, 25, 0.0),
-    ("2 %, 100, in bursts", 0.02, 100, 0.01),
+    ("2 %, 100, in weak bursts", 0.02, 100, 0.01),
     ("2 %, 100, in strong bursts", 0.02, 100, 0.1),
 )
 """What they are called, the rate, calls an hour, and how alike those of one hour are."""
