@@ -265,7 +265,8 @@ async def test_arrivals_are_bounded_by_number_and_by_size_but_one_always_comes(s
     store = stand.store
     await store.write([kept(1, attributes={"large": "x" * 50_000}), kept(2), kept(3)])
     first = await store.arrived(0, 10, 10_000)
-    assert ([span.span_id[-1] for span in first.spans], first.position, first.newest) == (["1"], 1, 3)
+    assert ([span.span_id[-1] for span in first.spans], first.position, first.behind) == (["1"], 1, 2)
+    assert (await store.arrived(0, 0, 0)).newest == 3
     rest = await store.arrived(first.position, 10, 10_000)
     assert [span.span_id[-1] for span in rest.spans] == ["2", "3"]
     assert [span.span_id[-1] for span in (await store.arrived(0, 2, 1_000_000)).spans] == ["1", "2"]
