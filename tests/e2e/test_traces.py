@@ -226,3 +226,14 @@ def test_the_command_line_tells_that_what_users_send_has_changed(live: LiveServe
     assert "no spans of tools were told" in shown
     listed = command(live, "drift", "list", "--drifted").splitlines()
     assert [line.split()[2:4] for line in listed[1:]] == [["local:local", "drifting"]] * 2
+
+
+def test_the_command_line_lists_comments_and_makes_them(live: LiveServer) -> None:
+    trace, span = f"{40:032x}", f"{1:016x}"
+    command(live, "traces", "comments", trace, "--span", span, "--say", "Why so [slow]?")
+    answered(live, "It was\nthe disk.\n", "traces", "comments", trace, "--say", "-")
+    listed = json.loads(command(live, "traces", "comments", trace, "--json"))
+    assert [(each["text"], each["span_id"]) for each in listed] == [("It was\nthe disk.", ""), ("Why so [slow]?", span)]
+    shown = command(live, "traces", "comments", trace, "--span", span)
+    assert "Why so [slow]?" in shown
+    assert f"{trace}/{span}" in shown

@@ -13,6 +13,7 @@ from switchgear.cli.batch import check_batch
 from switchgear.cli.batches import CancelBatchOptions, ListBatchesOptions, ShowBatchOptions
 from switchgear.cli.chat import chat
 from switchgear.cli.check import check
+from switchgear.cli.comment_options import CommentOptions
 from switchgear.cli.database_options import CurrentOptions, UpgradeOptions
 from switchgear.cli.drift import CheckDriftOptions, ListDriftOptions
 from switchgear.cli.identity_options import (
@@ -120,6 +121,7 @@ def _add_traces(app: typer.Typer) -> None:
     traces.command("search")(reporting(deferred(SearchTracesOptions, "switchgear.cli.trace_answers:search")))
     traces.command("show")(reporting(deferred(ShowTraceOptions, "switchgear.cli.trace_answers:show")))
     traces.command("export")(reporting(deferred(ExportTracesOptions, "switchgear.cli.trace_export:export")))
+    traces.command("comments")(reporting(deferred(CommentOptions, "switchgear.cli.trace_comments:comments")))
     traces.command("delete")(reporting(deferred(DeleteTracesOptions, "switchgear.cli.trace_deletion:delete")))
     traces.command("seal")(reporting(deferred(SealTracesOptions, "switchgear.cli.trace_sealing:seal")))
     app.add_typer(traces, name="traces")

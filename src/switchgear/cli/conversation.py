@@ -96,14 +96,14 @@ class Server:
             self._headers["authorization"] = f"Bearer {key}"
 
     def request(self, method: str, path: str, body: bytes | None = None) -> http.client.HTTPResponse:
-        """The answer to one request. Raises UpstreamUnreachable, or UpstreamRefused for any status but 200."""
+        """The answer to one request. Raises UpstreamUnreachable, or UpstreamRefused for any status but 200 and 201."""
         connection = self._connection()
         try:
             connection.request(method, f"{self._path}{path}", body, self._headers)
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             raise UpstreamUnreachable(f"no answer from {self._url}: {error}; is `switchgear serve` running?") from error
-        if response.status != http.HTTPStatus.OK:
+        if response.status not in {http.HTTPStatus.OK, http.HTTPStatus.CREATED}:
             raise UpstreamRefused(_fault(response.read(), response.status), status=response.status)
         return response
 
