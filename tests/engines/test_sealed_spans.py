@@ -1,13 +1,16 @@
 """Sealed spans: the contract with everything sealed, and with half of it."""
 
+import sqlite3
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 import duckdb
 import pytest
+from msgspec import json
 
 from switchgear.engines.sealed_spans.reader import SealedSpans
 from switchgear.engines.sqlite_spans import SqliteSpans
@@ -207,6 +210,20 @@ async def test_files_lose_what_was_deleted_and_vanish_with_their_last_trace(tmp_
         assert await store.delete(Doomed(project="p", before_ns=2**62)) == 2
         assert [path for path in (tmp_path / "traces.sealed").rglob("*") if path.is_file()] == [foreign]
         assert await listed(store) == (Found(), Found(), [], [], Found())
+
+
+async def test_the_file_becomes_smaller_when_much_of_it_is_free(tmp_path: Path) -> None:
+    path = tmp_path / "traces.db"
+    async with opened(tmp_path, every=1000) as store:
+        said = [Content(parts=(json.encode(f"{n} {sha256(b'%d' % n).hexdigest() * 40}"),)) for n in range(400)]
+        await store.write([sample(n, n, input=said[n]) for n in range(400)])
+        before = await listed(store)
+        await store.seal(1, 1)
+        assert await listed(store) == before
+    with closing(sqlite3.connect(path)) as connection:
+        used, free = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert free * 4 <= used
 
 
 async def test_without_duckdb_what_is_sealed_is_refused_by_name_and_nothing_else(

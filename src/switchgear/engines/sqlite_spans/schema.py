@@ -99,6 +99,8 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     try:
         for setting in (
             f"busy_timeout = {_BUSY_MS}",
+            # Of a file that has no tables yet; see ``shrinking``.
+            "auto_vacuum = INCREMENTAL",
             "journal_mode = WAL",
             "synchronous = FULL",
             f"wal_autocheckpoint = {log_pages}",

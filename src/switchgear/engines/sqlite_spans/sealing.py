@@ -22,6 +22,7 @@ from switchgear.engines.sqlite_spans.failures import failures
 from switchgear.engines.sqlite_spans.reading import Kept, whole_spans
 from switchgear.engines.sqlite_spans.schema import connect_reader
 from switchgear.engines.sqlite_spans.sealed_tables import Away, BrokenSegment, Sealed, segment_of, set_state
+from switchgear.engines.sqlite_spans.shrinking import shrink
 from switchgear.engines.sqlite_spans.writer import Writer
 from switchgear.engines.sqlite_spans.writing import Writing
 from switchgear.kernel.span import Span
@@ -137,6 +138,7 @@ class Sealing:
                 # What was deleted meanwhile need not wait for the next turn.
                 self._renew(connection)
                 self._sweep(connection)
+            shrink(self._writer)
             return count
 
     def tidy(self) -> None:
