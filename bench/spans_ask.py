@@ -5,6 +5,7 @@ Then `switchgear serve` is started on it, until it shows the newest traces, and 
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -20,7 +21,7 @@ from bench.report import Bar, verdicts
 from bench.span_servers import CONTROL, serving
 from bench.span_store import best_ms
 from bench.spans_load import NOTE, STORE, Note, opened, say
-from bench.spans_made import BUSIEST, MODELS, PER_TRACE, WEEK_NS, Made
+from bench.spans_made import BUSIEST, MODELS, PER_TRACE, WEEK_NS
 from switchgear.engines.sqlite_spans import SqliteSpans
 from switchgear.kernel.query import Aggregate, Compare, Every, Find, Measure, Said, Window
 
@@ -31,6 +32,7 @@ OPENED: Final = 200
 HOUR_NS: Final = 3_600_000_000_000
 MILLIONS: Final = 3_000_000
 """With more than these spans, the bars are those of ten million."""
+MOST_MB: Final = 1_500
 TEN_MILLION_TIMES: Final = 2
 """As long as among a million may a list or a search take among ten."""
 
@@ -59,7 +61,7 @@ async def measure(folder: Path, note: Note) -> list[Bar]:
             for name, (asked, bar) in questions.items()
         ]
         week = await asked_best("a week by hour and model", 200, lambda: store.aggregate(dashboard(note)))
-        return [*bars, week, await traces_opened(store, made)]
+        return [*bars, week, await traces_opened(store, note)]
     finally:
         await store.aclose()
 
@@ -84,10 +86,10 @@ def dashboard(note: Note) -> Aggregate:
     )
 
 
-async def traces_opened(store: SqliteSpans, made: Made) -> Bar:
+async def traces_opened(store: SqliteSpans, note: Note) -> Bar:
     """The p95 of traces drawn from all, each with its first page of spans and one span whole."""
-    draw = np.random.default_rng(OPENED)
-    traces: list[int] = draw.integers(0, made.count // PER_TRACE, OPENED).tolist()
+    draw, made = np.random.default_rng(OPENED), note.made
+    traces: list[int] = draw.integers(0, note.spans // PER_TRACE, OPENED).tolist()
     took: list[float] = []
     for trace in traces:
         project, trace_id = made.project(trace), made.trace_id(trace)
@@ -122,7 +124,9 @@ def main() -> int:
     parser.add_argument("--dir", type=Path, required=True, help="the folder that bench.spans_load filled")
     folder: Path = parser.parse_args().dir.absolute()
     note = json.decode((folder / NOTE).read_bytes(), type=Note)
-    bars = [*asyncio.run(measure(folder, note)), *served(folder, note.spans)]
+    asked = asyncio.run(measure(folder, note))
+    held = Bar("asking process, MB", MOST_MB, resident_kb([os.getpid()]) / 1024)
+    bars = [*asked, held, *served(folder, note.spans)]
     say(verdicts(f"{note.spans:,} spans", bars))
     return 0
 

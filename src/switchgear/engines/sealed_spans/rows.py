@@ -37,7 +37,7 @@ CORE_TYPES: Final = {
 PAYLOAD_TYPES: Final = {"number": "BIGINT", "hash": "VARCHAR", "data": "BLOB"}
 WHOLE: Final = ("input", "output", "rest", "resource", "exact")
 """Columns of a whole span beside those of a bare one."""
-_PLACES: Final = {name: place for place, name in enumerate(CORE_TYPES)}
+_PROJECT, _COUNTED, _COUNTS = (list(COLUMNS).index(name) for name in ("project", "counted", "counts"))
 _HASH_BYTES: Final = 16
 
 
@@ -51,6 +51,7 @@ class Rows:
         self.links: list[tuple[int, int]] = []
         self.size_bytes = 0
         self._numbers: dict[bytes, int] = {}
+        self._names: dict[str, int] = {}
         self._kept: set[int] = set()
 
     def add(self, trace: int, started_ns: int, spans: Sequence[Kept]) -> None:
@@ -65,24 +66,31 @@ class Rows:
         span = kept.span
         rest, resource, exact = _told(span)
         inside, outside = ([self._keep(part) for part in content.parts] for content in (span.input, span.output))
-        said = {self._number(json.encode(span.name)), *inside, *outside}
+        said = {self._name(span.name), *inside, *outside}
         self.links += [(number, kept.number) for number in said]
         self.size_bytes += len(rest) + len(exact or b"")
-        row = dict(zip(COLUMNS, row_of(span, 0, trace, counts=kept.counts), strict=True))
-        row |= {"project": span.project, "counted": span.counted, "counts": kept.counts}
+        row: list[Any] = list(row_of(span, 0, trace, counts=kept.counts))
+        row[_PROJECT], row[_COUNTED], row[_COUNTS] = span.project, span.counted, kept.counts
         head = (kept.number, span.trace_id, started_ns, child_count, list(labels_of(span)), inside, outside)
-        self.core.append((*head, rest, resource, exact, *row.values()))
+        self.core.append((*head, rest, resource, exact, *row))
 
     def _keep(self, part: bytes) -> int:
-        number = self._number(part)
+        digest = _hash(part)
+        number = self._number(digest, part)
         if number not in self._kept:
             self._kept.add(number)
-            self.payload.append((number, _hash(part).hex(), part))
+            self.payload.append((number, digest.hex(), part))
             self.size_bytes += len(part)
         return number
 
-    def _number(self, part: bytes) -> int:
-        digest = _hash(part)
+    def _name(self, name: str) -> int:
+        number = self._names.get(name)
+        if number is None:
+            part = json.encode(name)
+            number = self._names[name] = self._number(_hash(part), part)
+        return number
+
+    def _number(self, digest: bytes, part: bytes) -> int:
         number = self._numbers.get(digest)
         if number is None:
             number = self._numbers[digest] = len(self._numbers) + 1
