@@ -23,6 +23,7 @@ from switchgear.engines.sqlite_spans.reading import trace_number, whole_spans
 from switchgear.engines.sqlite_spans.schema import connect_reader, connect_writer
 from switchgear.engines.sqlite_spans.sealed_tables import Sealed, WithoutDuckDb, segment_of, segments_for
 from switchgear.engines.sqlite_spans.sealing import Sealing, Segments, last_closed
+from switchgear.engines.sqlite_spans.shrinking import shrink
 from switchgear.engines.sqlite_spans.writer import Writer
 from switchgear.kernel.ports import Arrivals, Arrived, TraceStore
 from switchgear.kernel.query import Aggregate, Doomed, Find, Found, Group, checked
@@ -98,6 +99,8 @@ class SqliteSpans:
             count += deleted
         if count and self._sealing is not None:
             await asyncio.to_thread(self._sealing.tidy)
+        if count and doomed.before_ns:
+            await asyncio.to_thread(shrink, self._writing())
         return count
 
     async def seal(self, now_ns: int, before_ns: int, until: int | None = None, fewest: int = 0) -> int:
