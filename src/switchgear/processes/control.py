@@ -49,6 +49,7 @@ from switchgear.processes.feeding import Feeding
 from switchgear.processes.follow import Follower
 from switchgear.processes.lines import read_secret, socket_path
 from switchgear.processes.log import configure_logging
+from switchgear.processes.memory import settle_memory
 from switchgear.processes.open_calls import keep_burying
 from switchgear.processes.options import ControlOptions, read_options
 from switchgear.processes.reports import living_reports
@@ -223,6 +224,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     if work.runner is not None and file.config.batches is not None:
         following.append(asyncio.create_task(work.runner.run()))
     await _started(server, serving)
+    settle_memory()
     report_ready(options.ready_fd)
     await stopping.wait()
     for task in following:

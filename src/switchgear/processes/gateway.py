@@ -1,7 +1,6 @@
 """A gateway process: the data plane and nothing else on its loop."""
 
 import asyncio
-import gc
 import logging
 import socket
 from collections.abc import Mapping
@@ -32,6 +31,7 @@ from switchgear.processes.counting import Counting, counting
 from switchgear.processes.crash import prepare_for_a_crash
 from switchgear.processes.lines import read_secret
 from switchgear.processes.log import configure_logging
+from switchgear.processes.memory import settle_memory
 from switchgear.processes.open_calls import OpenCalls
 from switchgear.processes.options import GatewayOptions, read_options
 from switchgear.processes.report_values import ReportValues
@@ -49,12 +49,6 @@ from switchgear.traces.stage import Record
 from switchgear.upstream.client import HttpTransport
 from switchgear.wire.registry import discover as dialects
 
-_COLLECTED_AFTER = (10_000, 10, 100)
-"""Objects more than were freed between two looks at young ones, and how many looks go before one at older ones.
-
-Calls free theirs without the collector's help, so it finds little; while it looks, which takes a tenth of a microsecond
-for each object, every call waits.
-"""
 _POLL_SECONDS = 0.2
 """A change must be in force within a second, wherever it was made."""
 _FEED_LOOKS = 200
@@ -99,7 +93,7 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
     if not raise_descriptor_limit(config.server.max_connections):
         log.warning("the system allows this process fewer files than server.max_connections may need; see ulimit -n")
     grow_descriptor_table(config.server.max_connections)
-    _settle_memory()
+    settle_memory()
     # As late as can be: from here on a gateway that drains does not know what this one counts.
     await parts.counting.start()
     await parts.server.start(listener)
@@ -261,13 +255,6 @@ class _Watch:
             self._parts.state.config_problem = error.message
             version = self._parts.snapshots.current.version
             self._log.error("the configuration cannot be used, %s stays in force:\n%s", version, error.message)
-
-
-def _settle_memory() -> None:
-    """Take what will live as long as the process out of the collector's sight."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_COLLECTED_AFTER)
 
 
 def main(arguments: list[str]) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from switchgear.kernel.span import PREVIEW_CHARACTERS, Content
 from switchgear.traces.conventions.parts import Part, call_part, parts_of, result_part, texts
-from switchgear.traces.conventions.values import clean, encoded, is_list, is_object, members, opened, text
+from switchgear.traces.conventions.values import clean, encoded, is_list, is_object, members, opened, sound, text
 
 Message = dict[str, Any]
 ROLES: Final[Mapping[str, str]] = {
@@ -34,6 +34,8 @@ _MOST: Final = 5_000
 def content_of(value: object, *, answer: bool = False, system: object = None) -> Content:
     """Any value as content: messages where it is a conversation, else one value. ``system`` stands before them."""
     told = opened(value)
+    if type(told) is str and not system:
+        return one_value(told)
     try:
         found = conversation(told, answer=answer)
     except RecursionError:
@@ -61,7 +63,7 @@ def one_value(told: object) -> Content:
     """Content that is no conversation."""
     if told is None or told == "":
         return Content()
-    held = clean(told)
+    held = clean(told) if type(told) is not str else sound(told)
     whole = encoded(held)
     preview = held if isinstance(held, str) else whole[: 4 * PREVIEW_CHARACTERS].decode("utf-8", "ignore")
     return Content(parts=(whole,), preview=preview[:PREVIEW_CHARACTERS])

@@ -172,11 +172,10 @@ class Reading:
                 self.content[attribute] = (field, value)
             else:
                 attributes[attribute] = value if plain else clean(value)
-            held = fields.get(field)
-            if held is None:
-                fields[field] = [Said(rule.rank, value, rule.words)]
+            if field in fields:
+                fields[field].append(Said(rule.rank, value, rule.words))
             else:
-                held.append(Said(rule.rank, value, rule.words))
+                fields[field] = [Said(rule.rank, value, rule.words)]
         if told.resource:
             known = look.of_resource(told.resource)
             self.resource = known.clean
@@ -223,7 +222,13 @@ class Reading:
 
     def word(self, field: str) -> str:
         """The first text that was told of a field."""
-        return self.first(field, text, "") if field in self.fields else ""
+        held = self.fields.get(field)
+        if held is None:
+            return ""
+        value = held[0].value
+        if type(value) is str and value and value.isascii() and held[0].words is None:
+            return value
+        return self.first(field, text, "")
 
     def raw(self, field: str) -> object:
         """The first value that was told of a field, as it came; None where there is none."""

@@ -101,6 +101,8 @@ def opened(value: object) -> object:
     if not isinstance(value, str):
         return value
     start = value[:1]
+    if start.isalnum():
+        return value
     if start.isspace():
         start = value[:64].lstrip()[:1]
     return decoded(value) if start in _OPENING else value
