@@ -169,7 +169,12 @@ def _mlflow(folder: Path, port: int, cache: Path) -> Plan:
     store = f"sqlite:///{folder / 'mlflow.db'}"
     return Plan(
         name="mlflow",
-        command=[str(python), "-m", "mlflow", "server", "--backend-store-uri", store, "--port", str(port)],
+        command=[
+            *(str(python), "-m", "mlflow", "server", "--backend-store-uri", store, "--port", str(port)),
+            # Its workers do not answer while they load for their first request; where the machine has other work, they
+            # would be replaced in the middle of it.
+            *("--uvicorn-opts", "--timeout-worker-healthcheck 120"),
+        ],
         database=folder / "mlflow.db",
         ready="/health",
         headers={"x-mlflow-experiment-id": "0"},

@@ -1,8 +1,11 @@
 """`python -m bench.spans_ingest --seconds S --clients N [--peers]`: spans through the port of `switchgear serve`.
 
-Each request is OTLP over HTTP in protobuf, 512 spans with 1.2 KB of text each, made beforehand. At the end the control
+Each request is OTLP over HTTP in protobuf, 512 spans with 1.2 KB of text each, made beforehand. First one client sends
+for half of the time, which tells how long an export takes; then all do, each its next request when the last one was
+answered, which tells the rate: there a request waits for those of the others, whoever is asked. At the end the control
 process is killed with requests under way, and every span that was acknowledged is looked for. With `--peers` the same
-bytes go to Phoenix and MLflow, until the last of them is committed to their SQLite.
+bytes go to Phoenix and MLflow, until the last of them is committed to their SQLite; they get some beforehand, as they
+load much with the first ones, and what they do not take is sent to them again.
 """
 
 import argparse
@@ -11,8 +14,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +41,11 @@ PEERS_SECONDS: Final = 300.0
 HEADER: Final = ("server", "spans", "seconds", "spans/s", "CPU us/span")
 WARMING: Final = 2
 """Requests before the clock runs."""
+PEERS_WARMING: Final = 8
+"""The same for peers, each over a connection of its own, so that all their workers get one."""
+PEERS_TRIES: Final = 10
+STALL_MS: Final = 1_000
+"""An export that takes so long alone has met a standstill."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,8 @@ class Sent:
     visible_ms: list[float] = field(default_factory=list[float])
     acknowledged: list[int] = field(default_factory=list[int])
     """Numbers of requests."""
-    refused: int = 0
+    troubles: Counter[str] = field(default_factory=Counter[str])
+    """Why requests were refused, or cut."""
     seconds: float = 0.0
 
 
@@ -77,14 +88,28 @@ class Outcome:
         return self.spans / self.seconds
 
 
+@dataclass(frozen=True)
+class Mine:
+    """What our own did: for one client alone, and for all at once."""
+
+    outcome: Outcome
+    alone: Sent
+    at_once: Sent
+    lost: int
+    """Spans that were acknowledged, and gone after the kill."""
+
+
 class Clients:
     """Each sends one request after the other, and takes the next of ``numbers`` that nobody has sent."""
 
-    def __init__(self, server: SpanServer, payload: Payload, numbers: range, *, looking: bool = False) -> None:
+    def __init__(
+        self, server: SpanServer, payload: Payload, numbers: Iterable[int], *, looking: bool = False, tries: int = 1
+    ) -> None:
         self.sent = Sent()
         self._server = server
         self._payload = payload
         self._looking = looking
+        self._tries = tries
         self._numbers = iter(numbers)
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -116,24 +141,27 @@ class Clients:
                 request = next(self._numbers, None)
             if request is None:
                 break
-            try:
-                self._send(connection, request, headers)
-            except (OSError, http.client.HTTPException):
-                # Only the kill does this: what is not acknowledged is not looked for.
-                connection.close()
-                self.sent.refused += 1
+            for _ in range(self._tries):
+                try:
+                    if self._send(connection, request, headers):
+                        break
+                except (OSError, http.client.HTTPException) as trouble:
+                    # Of our own, only the kill does this: what is not acknowledged is not looked for.
+                    connection.close()
+                    self.sent.troubles[type(trouble).__name__] += 1
         connection.close()
 
-    def _send(self, connection: http.client.HTTPConnection, request: int, headers: dict[str, str]) -> None:
+    def _send(self, connection: http.client.HTTPConnection, request: int, headers: dict[str, str]) -> bool:
+        """Whether it was acknowledged."""
         body = self._payload.paths[request].read_bytes()
         began = time.perf_counter()
         connection.request("POST", "/v1/traces", body, headers)
         answer = connection.getresponse()
-        answer.read()
+        said = answer.read()
         ended = time.perf_counter()
         if answer.status != 200:
-            self.sent.refused += 1
-            return
+            self.sent.troubles[f"{answer.status} {said[:200].decode(errors='replace')}"] += 1
+            return False
         self.sent.took_ms.append((ended - began) * 1e3)
         self.sent.acknowledged.append(request)
         if self._looking and request % LOOKED_FOR == 0:
@@ -142,6 +170,7 @@ class Clients:
             # What waited for the restart after the kill says nothing about asking.
             if not self._ended.is_set():
                 self.sent.visible_ms.append((time.perf_counter() - ended) * 1e3)
+        return True
 
 
 def make(folder: Path, spans: int) -> Payload:
@@ -154,12 +183,22 @@ def make(folder: Path, spans: int) -> Payload:
     return Payload(made, paths)
 
 
-def own(server: SpanServer, payload: Payload, seconds: float, count: int) -> tuple[Outcome, Sent, int]:
-    """What our own does for so long, and how many acknowledged spans a kill at the end has lost."""
-    warm = Clients(server, payload, range(WARMING))
-    warm.start(1)
-    warm.join()
-    clients = Clients(server, payload, range(WARMING, len(payload.paths)), looking=True)
+def alone(server: SpanServer, payload: Payload, numbers: Iterable[int], seconds: float) -> Sent:
+    """What one client sees that sends for so long."""
+    clients = Clients(server, payload, numbers)
+    clients.start(1)
+    clients.join(seconds)
+    clients.stop()
+    clients.join()
+    return clients.sent
+
+
+def own(server: SpanServer, payload: Payload, seconds: float, count: int) -> Mine:
+    """What our own does, and what a kill at the end loses."""
+    numbers = iter(range(len(payload.paths)))
+    alone(server, payload, islice(numbers, WARMING), seconds)
+    first = alone(server, payload, numbers, seconds / 2)
+    clients = Clients(server, payload, numbers, looking=True)
     before = server.cpu_seconds(CONTROL)
     clients.start(count)
     clients.join(seconds)
@@ -171,28 +210,48 @@ def own(server: SpanServer, payload: Payload, seconds: float, count: int) -> tup
     say(f"killed with {count} clients at work, {time.perf_counter() - took:.1f} s until all had ended")
     server.await_ready()
     kept = server.span_ids()
-    wanted = {f"{n + 1:016x}" for r in clients.sent.acknowledged for n in range(r * PER_REQUEST, (r + 1) * PER_REQUEST)}
-    return Outcome("switchgear", spans, clients.sent.seconds, cpu / spans * 1e6), clients.sent, len(wanted - kept)
+    acknowledged = [*first.acknowledged, *clients.sent.acknowledged]
+    wanted = {f"{n + 1:016x}" for r in acknowledged for n in range(r * PER_REQUEST, (r + 1) * PER_REQUEST)}
+    outcome = Outcome("switchgear", spans, clients.sent.seconds, cpu / spans * 1e6)
+    return Mine(outcome, first, clients.sent, len(wanted - kept))
 
 
 def peer(name: str, folder: Path, payload: Payload, cache: Path, count: int) -> Outcome:
     """Until the last span is committed. Raises Unavailable."""
     with serving(name, folder, cache) as server:
+        for number in range(PEERS_WARMING):
+            warm = Clients(server, payload, (number,), tries=PEERS_TRIES)
+            warm.start(1)
+            warm.join()
+        known = server.kept()
         before, began = server.cpu_seconds(), time.perf_counter()
-        clients = Clients(server, payload, range(len(payload.paths)))
+        clients = Clients(server, payload, range(PEERS_WARMING, len(payload.paths)), tries=PEERS_TRIES)
         clients.start(count)
         clients.join(PEERS_SECONDS)
         clients.stop()
-        if clients.sent.refused:
-            raise Unavailable(f"{name} refused {clients.sent.refused} of {len(payload.paths)} requests")
+        if clients.sent.troubles:
+            say(f"{name} did not take at once: {dict(clients.sent.troubles)}")
         while (kept := server.kept()) < payload.made.count and time.perf_counter() - began < PEERS_SECONDS:
             time.sleep(0.05)
-        took, cpu = time.perf_counter() - began, server.cpu_seconds() - before
-        return Outcome(name, kept, took, cpu / max(kept, 1) * 1e6)
+        took, cpu, fresh = time.perf_counter() - began, server.cpu_seconds() - before, kept - known
+        if not fresh:
+            raise Unavailable(f"{name} kept nothing: {dict(clients.sent.troubles)}")
+        return Outcome(name, fresh, took, cpu / fresh * 1e6)
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:
     return float(np.percentile(values, percent, method="inverted_cdf")) if values else None
+
+
+def stalls(sent: Sent) -> int:
+    return sum(took > STALL_MS for took in sent.took_ms)
+
+
+def told(who: str, sent: Sent) -> str:
+    """How long exports took."""
+    p50, p99, most = (number(percentile(sent.took_ms, percent), 1) for percent in (50, 99, 100))
+    troubles = f"; not taken: {dict(sent.troubles)}" if sent.troubles else ""
+    return f"{who}: {len(sent.took_ms):,} exports, p50 {p50} ms, p99 {p99}, longest {most}{troubles}"
 
 
 def rows(outcomes: Sequence[Outcome]) -> list[Row]:
@@ -204,21 +263,24 @@ def rows(outcomes: Sequence[Outcome]) -> list[Row]:
 
 def measure(folder: Path, options: argparse.Namespace) -> list[Bar]:
     """All of it; what is seen on the way is said."""
-    say(f"making {options.seconds * MOST_A_SECOND:,} spans")
+    say(f"making {options.seconds * 3 // 2 * MOST_A_SECOND:,} spans")
     bodies = folder / "bodies"
     bodies.mkdir()
-    payload = make(bodies, options.seconds * MOST_A_SECOND // PER_REQUEST * PER_REQUEST)
+    payload = make(bodies, options.seconds * 3 // 2 * MOST_A_SECOND // PER_REQUEST * PER_REQUEST)
     with serving("switchgear", folder / "switchgear", folder / "switchgear" / "traces.db") as server:
-        mine, sent, lost = own(server, payload, options.seconds, options.clients)
-    say(table("Spans", HEADER, rows([mine])))
-    outcomes = [mine, *peers(folder, options)]
-    rates = {each.name: mine.spans_per_second / each.spans_per_second for each in outcomes}
-    say(f"export p50 {number(percentile(sent.took_ms, 50), 1)} ms, refused or cut {sent.refused}\n")
+        mine = own(server, payload, options.seconds, options.clients)
+    say(table("Spans", HEADER, rows([mine.outcome])))
+    outcomes = [mine.outcome, *peers(folder, options)]
+    rates = {each.name: mine.outcome.spans_per_second / each.spans_per_second for each in outcomes}
+    say(told("one client", mine.alone))
+    say(told(f"{options.clients} at once", mine.at_once) + "\n")
     return [
-        Bar("acknowledged spans lost by kill -9", 0, lost),
-        Bar("CPU of the control process, ms/span", 0.2, mine.cpu_us / 1e3),
-        Bar("export p99, ms", 100, percentile(sent.took_ms, 99)),
-        Bar("from acknowledged to found, p99, ms", 1_000, percentile(sent.visible_ms, 99)),
+        Bar("acknowledged spans lost by kill -9", 0, mine.lost),
+        Bar("spans/s", 5_000, mine.outcome.spans_per_second, at_least=True),
+        Bar("CPU of the control process, ms/span", 0.2, mine.outcome.cpu_us / 1e3),
+        Bar("export p99 of one client, ms", 100, percentile(mine.alone.took_ms, 99)),
+        Bar(f"exports of one client over {STALL_MS} ms", 0, stalls(mine.alone)),
+        Bar("from acknowledged to found, p99, ms", 1_000, percentile(mine.at_once.visible_ms, 99)),
         Bar("spans/s, x Phoenix", 20, rates.get("phoenix"), at_least=True),
         Bar("spans/s, x MLflow", 4, rates.get("mlflow"), at_least=True),
     ]
@@ -229,7 +291,7 @@ def peers(folder: Path, options: argparse.Namespace) -> list[Outcome]:
     outcomes: list[Outcome] = []
     few = folder / "few"
     few.mkdir()
-    payload = make(few, options.peer_spans // PER_REQUEST * PER_REQUEST)
+    payload = make(few, (options.peer_spans // PER_REQUEST + PEERS_WARMING) * PER_REQUEST)
     for name in [name for name in PLANS if name != "switchgear"] if options.peers else []:
         try:
             outcomes.append(peer(name, folder / name, payload, options.cache / "switchgear-bench", options.clients))
@@ -245,7 +307,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--peers", action="store_true", help="Phoenix and MLflow too, installed into the cache")
-    parser.add_argument("--peer-spans", type=int, default=2_048, help="how many the peers get")
+    parser.add_argument("--peer-spans", type=int, default=4_096, help="how many the peers are timed with")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache")
     options = parser.parse_args()
     for what, value in conditions(plan_cores()).items():
