@@ -33,3 +33,7 @@ async def test_spans_of_an_instrumented_openai_client_are_understood(live: LiveS
 )
 async def test_a_tools_own_client_finds_again_what_it_sent(live: LiveServer, program: str) -> None:
     await run_program(program, live.url, SWITCHGEAR_KEY=KEY)
+
+
+async def test_what_newer_clients_have_not_older_ones_still_read(live: LiveServer) -> None:
+    await run_program("langfuse_reads.py", live.url, "--older", SWITCHGEAR_KEY=KEY)

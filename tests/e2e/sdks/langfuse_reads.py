@@ -11,10 +11,11 @@ langfuse = Langfuse(
     public_key="pk-of-nobody", secret_key=os.environ["SWITCHGEAR_KEY"], base_url=os.environ["SWITCHGEAR_URL"]
 )
 began = datetime.now(UTC) - timedelta(minutes=1)
+user, session = f"ada-{os.getpid()}", f"chat/{os.getpid()}"
 asked = [{"role": "user", "content": "how are you?"}]
 with (
     propagate_attributes(
-        user_id="ada", session_id="chat/7", tags=["a", "b"], trace_name="talk", metadata={"plan": "free"}
+        user_id=user, session_id=session, tags=["a", "b"], trace_name="talk", metadata={"plan": "free"}
     ),
     langfuse.start_as_current_observation(name="answer", as_type="agent", input={"q": 1}) as top,
 ):
@@ -35,36 +36,35 @@ rest = api.observations.get_many(trace_id=top.trace_id, cursor=page.meta.cursor,
 newest, oldest = page.data[0], rest.data[0]
 assert {newest.id, oldest.id} == {top.id, inner.id}
 everything = "basic,time,io,metadata,model,usage,prompt,metrics,trace_context"
-(ask,) = api.observations.get_many(type="GENERATION", session_id="chat/7", fields=everything, limit=5).data
+(ask,) = api.observations.get_many(type="GENERATION", session_id=session, fields=everything, limit=5).data
 assert (ask.id, ask.parent_observation_id, ask.level, ask.model) == (inner.id, top.id, "WARNING", "gpt-x"), ask
 assert ask.usage_details == {"input": 7, "output": 2, "total": 9}, ask.usage_details
 assert (ask.cost_details, ask.total_cost) == ({"total": 0.25}, 0.25)
 assert ask.model_parameters == {"temperature": 0.5}, ask.model_parameters
 assert json.loads(ask.input) == asked, ask.input
 assert ask.output == "well", ask.output
-assert (ask.user_id, ask.trace_name, sorted(ask.tags), ask.metadata["plan"]) == ("ada", "talk", ["a", "b"], "free"), ask
+assert (ask.user_id, ask.trace_name, sorted(ask.tags), ask.metadata["plan"]) == (user, "talk", ["a", "b"], "free"), ask
 assert ask.latency is not None
 (first,) = api.observations.get_many(trace_id=top.trace_id, is_root_observation=True, fields="io").data
 assert (first.id, json.loads(first.input), json.loads(first.output)) == (top.id, {"q": 1}, {"a": 2})
 assert api.observations.get_many(user_id="nobody").data == []
 
-if hasattr(api, "trace") and hasattr(api.trace, "get"):
+if hasattr(api, "legacy"):
     whole = api.trace.get(top.trace_id)
-    assert (whole.name, whole.user_id, whole.session_id, whole.total_cost) == ("talk", "ada", "chat/7", 0.25), whole
+    assert (whole.name, whole.user_id, whole.session_id, whole.total_cost) == ("talk", user, session, 0.25), whole
     assert (whole.input, whole.output, whole.tags) == ({"q": 1}, {"a": 2}, ["a", "b"])
     assert [one.name for one in whole.observations] == ["answer", "ask"]
     assert whole.observations[1].usage.total == 9
     assert whole.observations[1].input == asked
     assert [(one.name, one.value) for one in whole.scores] == [("good", 1)], whole.scores
-    listed = api.trace.list(user_id="ada", name="talk", tags=["a", "b"], from_timestamp=began, order_by="timestamp.asc")
+    listed = api.trace.list(user_id=user, name="talk", tags=["a", "b"], from_timestamp=began, order_by="timestamp.asc")
     assert listed.data[-1].id == top.trace_id
     assert set(listed.data[-1].observations) == {top.id, inner.id}
     assert len(listed.data[-1].scores) == 1
-    assert api.trace.list(session_id="chat/7", tags="c").data == []
-    assert [one.id for one in api.sessions.list(from_timestamp=began).data] == ["chat/7"]
-    assert api.sessions.get("chat/7").traces[-1].output == {"a": 2}
-    older = getattr(api, "legacy", api)
-    older = getattr(older, "observations_v1", getattr(api, "observations", None))
+    assert api.trace.list(session_id=session, tags="c").data == []
+    assert session in [one.id for one in api.sessions.list(from_timestamp=began).data]
+    assert api.sessions.get(session).traces[-1].output == {"a": 2}
+    older = api.legacy.observations_v1
     assert [one.id for one in older.get_many(name="ask", level="WARNING").data][:1] == [inner.id]
     assert older.get(inner.id).calculated_total_cost == 0.25
     for missing in (lambda: api.trace.get("nothing"), lambda: api.sessions.get("nothing")):

@@ -136,19 +136,17 @@ def _span(project: str, told: ToldSpan) -> Span:
 
 
 @cache
-def sdk_python() -> str:
+def sdk_python(*options: str) -> str:
     """The Python that has the SDKs; the test is skipped, by name, where they are not set up."""
-    found = subprocess.run(
-        [str(ROOT / "scripts" / "tracing-sdks"), "--where"], capture_output=True, text=True, check=False
-    )
-    return found.stdout.strip()
+    command = [str(ROOT / "scripts" / "tracing-sdks"), *options, "--where"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
-async def run_program(name: str, url: str, **environ: str) -> str:
-    """Run one of ``tests/e2e/sdks`` against ``url``; what it prints."""
-    python = sdk_python()
+async def run_program(name: str, url: str, *options: str, **environ: str) -> str:
+    """Run one of ``tests/e2e/sdks`` against ``url``; what it prints. ``--older`` has it run with older SDKs."""
+    python = sdk_python(*options)
     if not python:
-        pytest.skip("needs the SDKs that scripts/tracing-sdks sets up")
+        pytest.skip(f"needs the SDKs that {' '.join(('scripts/tracing-sdks', *options))} sets up")
     inherited = {name: value for name in ("HOME", "PATH", "XDG_CACHE_HOME") if (value := os.environ.get(name))}  # noqa: TID251 (of the child)
     process = await asyncio.create_subprocess_exec(
         python,
