@@ -1,8 +1,8 @@
 """LangSmith's language of filters, as its SDK's ``list_runs(filter=...)`` sends it: ``and(eq(name, "x"), ...)``.
 
-Understood are ``and``, ``or``, ``not``, ``eq``, ``neq``, ``gt``, ``gte``, ``lt``, ``lte``, ``has(tags, "x")`` and
-``search("words")``; what else that language has is refused by name, because a filter that is passed over shows what was
-not asked for.
+Understood are ``and``, ``or``, ``not``, ``eq``, ``neq``, ``gt``, ``gte``, ``lt``, ``lte``, ``has(tags, "x")``,
+``has(metadata, '{"k": "v"}')``, ``exists(metadata, "k")`` and ``search("words")``; what else that language has is
+refused by name, because a filter that is passed over shows what was not asked for.
 """
 
 import re
@@ -10,15 +10,19 @@ from collections.abc import Callable, Iterator
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, Final, cast
 
-from msgspec import DecodeError, Struct, json
+from msgspec import DecodeError, Struct, ValidationError, json
 
 from switchgear.kernel.errors import BadRequest
-from switchgear.traces.doors.langsmith_runs import is_pending
-from switchgear.traces.doors.reading import moment_ns, text
+from switchgear.traces.doors.langsmith_runs import is_pending, metadata_of, tokens_of
+from switchgear.traces.doors.reading import as_text, moment_ns, text
 from switchgear.traces.drafts import Draft
 
 Test = Callable[[Draft], bool]
 Value = str | int | float | bool | None
+_UNDERSTOOD: Final = (
+    'and, or, not, eq, neq, gt, gte, lt, lte, has(tags, "x"), has(metadata, \'{"k": "v"}\'), exists(metadata, "k") and '
+    'search("words")'
+)
 _MOST_CHARACTERS: Final = 8_192
 _MOST_DEPTH: Final = 8
 _TOKEN: Final = re.compile(
@@ -30,6 +34,9 @@ _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "eq": eq, "neq": ne, "gt": gt, "gte": ge, "lt": lt, "lte": le,
 }  # fmt: skip
 _MOMENTS: Final = ("start_time", "end_time")
+_LATENCY: Final = "latency"
+_SPAN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h)")
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class _Call(Struct, frozen=True):
@@ -110,14 +117,18 @@ def _test(call: _Call) -> Test:
             return lambda draft: not test(draft)
         case "has", (_Name("tags"), str() as tag):
             return lambda draft: tag in _tags(draft)
+        case "has", (_Name("metadata"), str() as said):
+            pairs = _pairs(said)
+            return lambda draft: pairs.items() <= _noted(draft).items()
+        case "exists", (_Name("metadata"), str() as key):
+            return lambda draft: key in _noted(draft)
         case "search", (str() as words,):
             wanted = words.casefold().split()
             return lambda draft: _says(draft, wanted)
         case name, (_Name(field), value) if name in _COMPARISONS and not isinstance(value, _Call | _Name):
             return _comparison(name, field, value)
         case _:
-            raise _no(f"{call.name}(...) is not understood so; there are and, or, not, eq, neq, gt, gte, lt, lte, "
-                      'has(tags, "x") and search("words")')  # fmt: skip
+            raise _no(f"{call.name}(...) is not understood so; there are {_UNDERSTOOD}")
 
 
 def _comparison(name: str, field: str, value: Value) -> Test:
@@ -128,6 +139,8 @@ def _comparison(name: str, field: str, value: Value) -> Test:
         value = moment_ns(value)
         if value is None:
             raise _no(f"{field} is compared with what is no moment")
+    if field == _LATENCY and isinstance(value, str):
+        value = _seconds(value)
     compare = _COMPARISONS[name]
     if name in ("eq", "neq"):
         return lambda draft: compare(read(draft), value)
@@ -145,6 +158,26 @@ def _comparison(name: str, field: str, value: Value) -> Test:
 def _tags(draft: Draft) -> list[object]:
     tags = draft.fields.get("tags")
     return cast("list[object]", tags) if isinstance(tags, list) else []
+
+
+def _pairs(said: str) -> dict[str, str]:
+    """What must be noted, each value as text."""
+    try:
+        pairs = json.decode(said, type=dict[str, object])
+    except (DecodeError, ValidationError, RecursionError):
+        raise _no(f"metadata has an object in JSON, not {said[:40]!r}") from None
+    return {key: as_text(value) for key, value in pairs.items()}
+
+
+def _noted(draft: Draft) -> dict[str, str]:
+    return {key: as_text(value) for key, value in metadata_of(draft.fields).items()}
+
+
+def _seconds(said: str) -> float:
+    found = _SPAN.fullmatch(said.strip())
+    if found is None:
+        raise _no(f"{said[:40]!r} is no length of time: write 2.5, or '2.5s', '300ms', '2m', '1h'")
+    return float(found[1]) * _SECONDS[found[2]]
 
 
 def _says(draft: Draft, words: list[str]) -> bool:
@@ -167,6 +200,14 @@ def _text_of(field: str) -> Callable[[Draft], Value]:
     return lambda draft: text(draft.fields, field) or None
 
 
+def _count_of(field: str) -> Callable[[Draft], Value]:
+    def count(draft: Draft) -> Value:
+        found = tokens_of(draft.fields)[field]
+        return found if isinstance(found, int) else None
+
+    return count
+
+
 def _moment_of(field: str) -> Callable[[Draft], Value]:
     return lambda draft: moment_ns(draft.fields.get(field))
 
@@ -176,9 +217,10 @@ _FIELDS: Final[dict[str, Callable[[Draft], Value]]] = {
     "trace_id": lambda draft: draft.trace or draft.id,
     "is_root": lambda draft: not text(draft.fields, "parent_run_id"),
     "status": _status,
-    "latency": _latency,
+    _LATENCY: _latency,
     **{name: _text_of(name) for name in ("name", "run_type", "error", "parent_run_id", "session_name")},
     **{name: _moment_of(name) for name in _MOMENTS},
+    **{name: _count_of(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")},
 }
 
 

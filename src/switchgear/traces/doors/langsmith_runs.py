@@ -31,6 +31,12 @@ _DETAILS: Final[Mapping[str, str]] = {
     "cache_read": "gen_ai.usage.cache_read.input_tokens",
     "cache_creation": "gen_ai.usage.cache_creation.input_tokens",
 }
+_TOKENS: Final[Mapping[str, str]] = {
+    "input_tokens": "prompt_tokens",
+    "output_tokens": "completion_tokens",
+    "total_tokens": "total_tokens",
+}
+"""Names in what a run's answer tells of usage, and in the run itself."""
 _WORDS: Final[Mapping[str, str]] = {
     "session_id": "langsmith.trace.session_id",
     "session_name": "langsmith.trace.session_name",
@@ -154,13 +160,24 @@ def _of_model(extra: Fields, metadata: Fields, run: Fields) -> dict[str, object]
     return found
 
 
+def metadata_of(run: Fields) -> Fields:
+    """What a run's sender notes beside it."""
+    return object_in(object_in(run, "extra"), "metadata")
+
+
+def tokens_of(run: Fields) -> Fields:
+    """What a run tells of its tokens, by LangSmith's names for input, output and total."""
+    usage = _usage(run, metadata_of(run))
+    return {theirs: usage.get(ours, run.get(theirs)) for ours, theirs in _TOKENS.items()}
+
+
+def _usage(run: Fields, metadata: Fields) -> Fields:
+    return _usage_in(run.get("outputs")) or object_in(metadata, "usage_metadata")
+
+
 def _of_usage(run: Fields, metadata: Fields) -> dict[str, object]:
-    usage = _usage_in(run.get("outputs")) or object_in(metadata, "usage_metadata")
-    counts = {
-        "gen_ai.usage.input_tokens": usage.get("input_tokens", run.get("prompt_tokens")),
-        "gen_ai.usage.output_tokens": usage.get("output_tokens", run.get("completion_tokens")),
-        "gen_ai.usage.total_tokens": usage.get("total_tokens", run.get("total_tokens")),
-    }
+    usage = _usage(run, metadata)
+    counts = {f"gen_ai.usage.{ours}": usage.get(ours, run.get(theirs)) for ours, theirs in _TOKENS.items()}
     details = object_in(usage, "input_token_details")
     counts |= {attribute: details.get(name) for name, attribute in _DETAILS.items()}
     counts["gen_ai.usage.reasoning.output_tokens"] = object_in(usage, "output_token_details").get("reasoning")
