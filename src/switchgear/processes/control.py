@@ -223,8 +223,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     following = [asyncio.create_task(each) for each in (*rounds, *of_spans, alerts.run())]
     if work.runner is not None and file.config.batches is not None:
         following.append(asyncio.create_task(work.runner.run()))
-    await _started(server, serving)
-    settle_memory()
+    await _settled(server, serving)
     report_ready(options.ready_fd)
     await stopping.wait()
     for task in following:
@@ -238,10 +237,11 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     return 0
 
 
-async def _started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
-    """Wait until it listens, or has ended."""
+async def _settled(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    """Wait until it listens, or has ended, and settle what lives as long as the process."""
     while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
         await asyncio.sleep(0.01)
+    settle_memory()
 
 
 def _tool_doors(parts: _Parts, ids: Ids) -> tuple[APIRouter, ...]:
