@@ -3,6 +3,7 @@
 import json
 from typing import Final
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,6 +77,18 @@ def test_what_lies_too_deep_is_masked_as_one_text() -> None:
     for _ in range(200):
         value = [value]
     assert ADDRESS not in masker().json(json.dumps(value).encode()).decode()
+
+
+def test_json_in_texts_in_json_without_end_is_masked_and_ends() -> None:
+    text = ADDRESS
+    for _ in range(12):
+        text = "[" * 60 + json.dumps(text) + "]" * 60
+    assert ADDRESS not in masker().text(text)
+
+
+@pytest.mark.parametrize("depth", [63, 64, 65, 500, 900, 960, 990, 5000])
+def test_json_of_any_depth_is_masked(depth: int) -> None:
+    assert ADDRESS.encode() not in masker().json(b"[" * depth + json.dumps(ADDRESS).encode() + b"]" * depth)
 
 
 def test_numbers_that_json_readers_have_no_room_for_are_kept_as_texts() -> None:

@@ -67,6 +67,10 @@ def test_half_of_what_is_masked_does_not_stay_in_a_preview() -> None:
     assert "4111" not in masks()(structs.replace(PLAIN, input=alone)).input.preview
 
 
+def test_where_nothing_is_masked_a_text_stays_as_it_is() -> None:
+    assert SpanMasks(lambda _: ()).text("red", '{"odd": "\ud800"}') == '{"odd": "\ud800"}'
+
+
 def test_only_previews_leave_no_message() -> None:
     kept = only_previews(structs.replace(PLAIN, input=said("Hello"), output=said("there")))
     assert (kept.input, kept.output) == (Content(preview="Hello"), Content(preview="there"))

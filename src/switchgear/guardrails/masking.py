@@ -32,27 +32,28 @@ class Masker:
         self.found: Counter[str] = Counter()
         """Occurrences, by the mask's name."""
 
-    def text(self, text: str) -> str:
+    def text(self, text: str, depth: int = 0) -> str:
         """The text without what the masks find; JSON in a text stays JSON."""
-        if text.startswith(_JSON_STARTS):
-            return self.json(text.encode("utf-8", "replace")).decode()
-        return self._plain(text)
+        if not text.startswith(_JSON_STARTS) or depth >= _MOST_DEPTH:
+            return self._plain(text)
+        before = self.found.total()
+        masked = self.json(text.encode("utf-8", "replace"), depth)
+        return text if self.found.total() == before else masked.decode()
 
-    def json(self, value: bytes) -> bytes:
+    def json(self, value: bytes, depth: int = 0) -> bytes:
         """The same for a JSON text; untouched bytes where nothing is found. What is no JSON is taken for a text."""
+        before = self.found.total()
         try:
-            decoded: object = json.decode(value)
+            masked = self.value(json.decode(value), depth)
+            return value if self.found.total() == before else json.encode(masked)
         except (DecodeError, RecursionError):
             return self._plain(value.decode("utf-8", "replace")).encode("utf-8", "replace")
-        before = self.found.total()
-        masked = self.value(decoded)
-        return value if self.found.total() == before else json.encode(masked)
 
     def value(self, value: object, depth: int = 0) -> object:
         """The same for texts, numbers, lists and objects; what lies too deep is one text."""
         match value:
             case str():
-                return self.text(value) if depth < _MOST_DEPTH else self._plain(value)
+                return self.text(value, depth + 1)
             case bool() | None | float():
                 return value
             case int():

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Final, cast
 
-from msgspec import json, structs
+from msgspec import DecodeError, json, structs
 
 from switchgear.guardrails.masking import Mask, Masker
 from switchgear.kernel.span import NOTHING, PREVIEW_CHARACTERS, Content, Span, SpanEvent, ToldSpan
@@ -42,7 +42,10 @@ class SpanMasks:
 
     def text(self, project: str, text: str) -> str:
         """A text that somebody says of a span, as it may be kept."""
-        masker = Masker(self._masks(project))
+        masks = self._masks(project)
+        if not masks:
+            return text
+        masker = Masker(masks)
         masked = masker.text(text)
         self._count(masker)
         return masked
@@ -112,24 +115,24 @@ def _preview(content: Content, masker: Masker) -> str:
     preview = content.preview
     if len(preview) < PREVIEW_CHARACTERS:
         return masker.text(preview)
-    whole = next(
-        (text for part in content.parts for text in _texts(json.decode(part)) if text.startswith(preview)), None
-    )
+    whole = next((text for part in content.parts for text in _texts(part) if text.startswith(preview)), None)
     if whole is not None:
         return masker.text(whole)[:PREVIEW_CHARACTERS]
     # What it was cut from is not known: its last word may be half of something, and so may numbers before it.
     return masker.text(preview.rstrip("0123456789 .()+-/").rpartition(" ")[0])
 
 
-def _texts(value: object) -> Iterator[str]:
-    match value:
-        case str():
+def _texts(part: bytes) -> Iterator[str]:
+    """All texts in some JSON, however deep; none where it is too deep to be read."""
+    try:
+        waiting: list[object] = [json.decode(part)]
+    except (DecodeError, RecursionError):
+        return
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
             yield value
-        case dict():
-            for each in cast("dict[str, object]", value).values():
-                yield from _texts(each)
-        case list():
-            for each in cast("list[object]", value):
-                yield from _texts(each)
-        case _:
-            return
+        elif isinstance(value, dict):
+            waiting += cast("dict[str, object]", value).values()
+        elif isinstance(value, list):
+            waiting += cast("list[object]", value)
