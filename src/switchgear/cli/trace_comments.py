@@ -3,37 +3,15 @@
 import sys
 from typing import Final
 
-from msgspec import Struct
-
 from switchgear.cli.comment_options import CommentOptions
 from switchgear.cli.output import Grid, show_blocks, show_json
 from switchgear.cli.trace_asking import Asking
 from switchgear.kernel.errors import BadRequest
+from switchgear.traces.comments.api import CommentPage, ShownComment
 
 _COMMENTS: Final = "/api/v1/comments"
 _MAX_PAGE: Final = 200
 _HEADINGS: Final = ("when", "who", "on", "what")
-
-
-class Comment(Struct):
-    """What somebody said."""
-
-    id: str
-    project: str
-    trace_id: str
-    span_id: str
-    session: str
-    author: str
-    text: str
-    created_at: str
-    changed_at: str
-
-
-class CommentPage(Struct):
-    """A page of them."""
-
-    data: list[Comment]
-    next: str | None
 
 
 def comments(options: CommentOptions) -> None:
@@ -56,15 +34,15 @@ def comments(options: CommentOptions) -> None:
         show_blocks([Grid(headings=_HEADINGS, rows=[_row(comment) for comment in found])])
 
 
-def _said(asking: Asking, options: CommentOptions, about: dict[str, str]) -> Comment:
+def _said(asking: Asking, options: CommentOptions, about: dict[str, str]) -> ShownComment:
     if bool(options.trace) == bool(options.session):
         raise BadRequest("say what it is about: either a trace, or --session")
     text = sys.stdin.read() if options.say == "-" else options.say
-    return asking.post(_COMMENTS, {**about, "text": text.strip()}, Comment)
+    return asking.post(_COMMENTS, {**about, "text": text.strip()}, ShownComment)
 
 
-def _listed(asking: Asking, about: dict[str, str], most: int) -> list[Comment]:
-    found: list[Comment] = []
+def _listed(asking: Asking, about: dict[str, str], most: int) -> list[ShownComment]:
+    found: list[ShownComment] = []
     cursor = ""
     while len(found) < most:
         limit = min(most - len(found), _MAX_PAGE)
@@ -76,7 +54,7 @@ def _listed(asking: Asking, about: dict[str, str], most: int) -> list[Comment]:
     return found
 
 
-def _row(comment: Comment) -> tuple[str, ...]:
+def _row(comment: ShownComment) -> tuple[str, ...]:
     on = comment.session or "/".join(filter(None, (comment.trace_id, comment.span_id)))
     changed = "" if comment.changed_at == comment.created_at else " (changed)"
     return comment.created_at, comment.author, on, f"{comment.text}{changed}"
