@@ -44,6 +44,24 @@ def test_the_first_is_written_at_once_and_the_others_at_the_end_of_the_round_in_
     assert it.written == [("one", b"1"), ("other", b"2"), ("one", b"3")]
 
 
+def test_what_one_sink_is_given_again_in_a_round_goes_out_as_one_write() -> None:
+    it = Round()
+    one, other = Sink(it, "one"), Sink(it, "other")
+    for sink, data in ((one, b"1"), (other, b"2"), (one, b"3"), (other, b"4"), (one, b"5")):
+        it.outbox.put(sink, data)
+    it.end()
+    assert it.written == [("one", b"1"), ("other", b"24"), ("one", b"35")]
+
+
+def test_many_sinks_do_not_wait_for_the_end_of_a_long_round() -> None:
+    it = Round()
+    for number in range(12):
+        it.outbox.put(Sink(it, str(number)), b".")
+    assert [name for name, _ in it.written] == [str(number) for number in range(9)]
+    it.end()
+    assert [name for name, _ in it.written] == [str(number) for number in range(12)]
+
+
 def test_each_round_has_its_own_end() -> None:
     it = Round()
     sink = Sink(it, "s")

@@ -8,47 +8,25 @@ are read and thrown away: closing at once would reset the connection and destroy
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
-from switchgear.doors.bounds import Bounds, Room
 from switchgear.doors.early import behind_its_head, failure_frame
 from switchgear.doors.endpoint import Request
-from switchgear.doors.gateway import Gateway
+from switchgear.doors.hub import Hub
 from switchgear.doors.intake import Intake
 from switchgear.doors.loopback import peer_address
-from switchgear.doors.response import CHUNKED, CONTINUE, LAST_CHUNK, NO_BODY, SWITCHING, chunk, relay
-from switchgear.doors.turns import Turns
+from switchgear.doors.response import CHUNKED, CONTINUE, NO_BODY, SWITCHING, BodyWriter, chunk, relay
 from switchgear.kernel.call import Call
 from switchgear.kernel.errors import BodyTimeout, Overloaded, SwitchgearError
-from switchgear.kernel.outbox import Outbox
 from switchgear.kernel.reply import Frames, Reply
 
 _LINGER_SECONDS: Final = 2.0
 _NEVER: Final = float("inf")
 _SLOWEST_BYTES_PER_SECOND: Final = 1024
 """A client that sends more slowly runs out of time, however small its pauses: connections are not for the keeping."""
-_SLICE_BYTES: Final = 8 * 1024
 _COLON: Final = b": ".join
-
-
-class Hub(Protocol):
-    """What the connections of a server share."""
-
-    loop: asyncio.AbstractEventLoop
-    gateway: Gateway
-    bounds: Bounds
-    room: Room
-    turns: Turns
-    outbox: Outbox
-    status_lines: Mapping[int, bytes]
-    draining: bool
-
-    def opened(self, connection: "Connection") -> None: ...
-
-    def closed(self, connection: "Connection") -> None: ...
-
-    def failed(self, error: Exception) -> None: ...
+_RESTARTS: Final = "the gateway is restarting and could not wait any longer"
+_SLICE_BYTES: Final = 8 * 1024
 
 
 class Connection(asyncio.Protocol):
@@ -58,7 +36,7 @@ class Connection(asyncio.Protocol):
                  "_keepalive_frame", "_now", "_request", "_task", "_transport", "_waiting", "_writable",
                  "_wrote_at")  # fmt: skip
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub["Connection"]) -> None:
         self._hub = hub
         self._now = hub.loop.time
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
@@ -132,7 +110,10 @@ class Connection(asyncio.Protocol):
 
     def _invite(self) -> None:
         if not self._busy:
-            self._hub.outbox.put(self._transport, CONTINUE)
+            self._put(CONTINUE)
+
+    def _put(self, data: bytes) -> None:
+        self._hub.outbox.put(self._transport, data)
 
     def _accept(self, request: Request) -> None:
         if self._hub.draining:
@@ -251,10 +232,9 @@ class Connection(asyncio.Protocol):
         # The length of an answer to HEAD is told where it is known.
         length = b"" if bodiless and not body else b"content-length: %d\r\n" % len(body)
         whole = self._head(request, reply, length) + (b"" if bodiless else body)
-        if request.keep_alive and not self._waiting:
-            self._hub.outbox.put(self._transport, whole)
-        else:
-            self._transport.write(whole)
+        self._put(whole)
+        if self._waiting:
+            self._hub.outbox.flush()
 
     def _head(self, request: Request, reply: Reply, framing: bytes) -> bytes:
         lines = b"\r\n".join(map(_COLON, reply.headers))
@@ -262,44 +242,47 @@ class Connection(asyncio.Protocol):
         return b"".join((self._hub.status_lines[reply.status], lines, b"\r\n" if lines else b"", framing, last))
 
     async def _write_frames(self, request: Request, reply: Reply, frames: Frames) -> None:
-        write = self._transport.write
         with_body = request.method != "HEAD" and reply.status not in NO_BODY
         chunked = request.chunked_reply and with_body and reply.status != SWITCHING
+        first = b""
         if request.early is None:
             request.keep_alive = request.keep_alive and request.chunked_reply
-            write(self._head(request, reply, CHUNKED if chunked else b""))
+            first = self._head(request, reply, CHUNKED if chunked else b"")
+        out = BodyWriter(self._hub.outbox, self._transport, first, chunked=chunked)
         if not with_body:
+            out.flush()
             return
+        self._hub.loop.call_soon(out.flush)
+        self._wrote_at = self._now()
         if request.endpoint is not None and not reply.opaque:
             self._keepalive_frame = request.endpoint.dialect.keepalive
 
         def send(raw: bytes) -> bool:
-            if not self._transport.is_closing():
-                write(b"%x\r\n%b\r\n" % (len(raw), raw) if chunked else raw)
-                self._wrote_at = self._now()
+            out.send(raw)
+            self._wrote_at = self._now()
             return self._writable is None
 
         try:
             await relay(frames, send, lambda: self._writable)
         except SwitchgearError as error:
-            self._write_failure(request, reply, error)
+            self._write_failure(out, request, reply, error)
         except asyncio.CancelledError:
             if not self._expired:
                 raise
             reply.close()
-            self._write_failure(request, reply, Overloaded("the gateway is restarting and could not wait any longer"))
+            self._write_failure(out, request, reply, Overloaded(_RESTARTS))
         finally:
             self._keepalive_frame = b""
-        if chunked:
-            write(LAST_CHUNK)
+        out.end()
 
-    def _write_failure(self, request: Request, reply: Reply, error: SwitchgearError) -> None:
+    def _write_failure(self, out: BodyWriter, request: Request, reply: Reply, error: SwitchgearError) -> None:
         if request.endpoint is None or reply.opaque:
             # Broken off is the one way to say it that no reader takes for content.
+            out.flush()
+            self._hub.outbox.flush()
             self._transport.abort()
-            return
-        frame = failure_frame(request.endpoint, reply, error)
-        self._transport.write(chunk(frame) if request.chunked_reply else frame)
+        else:
+            out.send(failure_frame(request.endpoint, reply, error))
 
     def _answered(self, request: Request) -> None:
         self._busy = False
@@ -323,6 +306,7 @@ class Connection(asyncio.Protocol):
         if not self._discarding:
             self._close(transport)
             return
+        self._hub.outbox.flush()
         if transport.can_write_eof():
             transport.write_eof()
         self._deadline = self._now() + _LINGER_SECONDS
@@ -360,7 +344,7 @@ class Connection(asyncio.Protocol):
 
     def _keep_alive(self, now: float) -> None:
         chunked = self._request is not None and self._request.chunked_reply
-        self._transport.write(chunk(self._keepalive_frame) if chunked else self._keepalive_frame)
+        self._put(chunk(self._keepalive_frame) if chunked else self._keepalive_frame)
         self._wrote_at = now
 
     def _hold(self, request: Request, call: Call, now: float) -> None:
@@ -372,7 +356,7 @@ class Connection(asyncio.Protocol):
         request.awaited = None
         request.early = reply
         request.keep_alive = request.keep_alive and request.chunked_reply
-        self._transport.write(self._head(request, reply, CHUNKED if request.chunked_reply else b""))
+        self._put(self._head(request, reply, CHUNKED if request.chunked_reply else b""))
         self._keepalive_frame = call.dialect.keepalive
         self._keep_alive(now)
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from switchgear.doors.bounds import Bounds, Room
-from switchgear.doors.connection import Connection, Hub
+from switchgear.doors.connection import Connection
 from switchgear.doors.endpoint import KEEPALIVE_SILENCE_SECONDS
 from switchgear.doors.gateway import Gateway
+from switchgear.doors.hub import Hub
 from switchgear.doors.response import status_lines
 from switchgear.doors.turned_away import TurnedAway
 from switchgear.doors.turns import Turns
@@ -117,4 +118,4 @@ class GatewayServer:
 
 
 if TYPE_CHECKING:
-    _: type[Hub] = GatewayServer
+    _: type[Hub[Connection]] = GatewayServer

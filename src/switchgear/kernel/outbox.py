@@ -1,11 +1,15 @@
 """Small writes of one round of the event loop: the first at once, the others behind one another at its end.
 
 A write to a socket wakes whoever waits for it. Where other work lies between two writes the reader goes to sleep again,
-and on a virtual machine waking a core costs more than the write itself; one behind the other they find it awake.
+and on a virtual machine waking a core costs more than the write itself; one behind the other they find it awake, and
+those to the same sink are one.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
+
+_MOST_SINKS: Final = 8
+"""To wait for more than these saves nothing worth the wait."""
 
 
 class Sink(Protocol):
@@ -17,8 +21,8 @@ class Sink(Protocol):
 
 
 class Outbox:
-    """Writes what it is given in the order in which it came: where little goes on at once, and otherwise once all that
-    is ready to run now has run.
+    """Writes what it is given, to each sink in the order in which it came: where little goes on at once, and otherwise
+    once all that is ready to run now has run.
 
     Whoever closes a sink, or writes to it by another way, calls :meth:`flush` first; a callback or a task that was not
     ready when something was put need not, for it runs after the writes. What is for a sink that closes is dropped.
@@ -29,13 +33,18 @@ class Outbox:
     def __init__(self, soon: Callable[[Callable[[], None]], object]) -> None:
         """``soon`` is the loop's ``call_soon``."""
         self._soon = soon
-        self._writes: list[tuple[Sink, bytes]] = []
+        self._writes: dict[Sink, bytes] = {}
         self._gathers = False
 
     def put(self, sink: Sink, data: bytes) -> None:
-        """Have ``data`` written to ``sink``: now, if it is the first of this round, else at its end."""
+        """Have ``data`` written to ``sink``: now, if it is the first of this round, else when enough have come, at its
+        end at the latest."""
         if self._gathers:
-            self._writes.append((sink, data))
+            writes = self._writes
+            held = writes.get(sink)
+            writes[sink] = data if held is None else held + data
+            if len(writes) >= _MOST_SINKS:
+                self.flush()
             return
         self._gathers = True
         self._soon(self._end)
@@ -48,7 +57,7 @@ class Outbox:
 
     def flush(self) -> None:
         """Write all of it now."""
-        writes, self._writes = self._writes, []
-        for sink, data in writes:
+        writes, self._writes = self._writes, {}
+        for sink, data in writes.items():
             if not sink.is_closing():
                 sink.write(data)

@@ -1,6 +1,6 @@
 """What comes back up through the pipeline."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -58,6 +58,12 @@ class Pushing(Protocol):
         Raises what iterating raises. Who pushes need not iterate, and the other way round.
         """
         ...
+
+
+def pusher(frames: Frames) -> Callable[[Send], Awaitable[bool]] | None:
+    """How ``frames`` push themselves, if they are :class:`Pushing`: to ask the protocol costs a stream microseconds."""
+    push: Callable[[Send], Awaitable[bool]] | None = getattr(frames, "push", None)
+    return push
 
 
 class Ending(Protocol):

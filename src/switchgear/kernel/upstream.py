@@ -4,7 +4,7 @@ A provider says where, how to authenticate and which dialect; a transport moves 
 without a socket.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -98,6 +98,12 @@ class Pushing(Protocol):
         Raises what reading raises.
         """
         ...
+
+
+def pusher(reply: UpstreamReply) -> Callable[[Callable[[bytes], bool]], Awaitable[None]] | None:
+    """How ``reply`` pushes its bytes, if it is :class:`Pushing`: to ask the protocol costs a stream microseconds."""
+    push: Callable[[Callable[[bytes], bool]], Awaitable[None]] | None = getattr(reply, "push", None)
+    return push
 
 
 class Transport(Protocol):
