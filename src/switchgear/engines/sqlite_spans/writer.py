@@ -11,6 +11,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
+from switchgear.engines.sqlite_spans.checkpoints import Checkpoints
 from switchgear.engines.sqlite_spans.dooming import doomed_traces
 from switchgear.engines.sqlite_spans.failures import failures
 from switchgear.engines.sqlite_spans.sealed_tables import Sealed
@@ -67,6 +68,8 @@ class Writer:
         self._waiting: SimpleQueue[_Request] = SimpleQueue()
         self._is_closing = False
         self._closing = threading.Lock()
+        (log_pages,) = connection.execute("PRAGMA wal_autocheckpoint").fetchone()
+        self._checkpoints = Checkpoints(path, log_pages)
         self._thread = threading.Thread(target=self._run, name="spans-write", daemon=True)
         self._thread.start()
 
@@ -94,6 +97,7 @@ class Writer:
             self._is_closing = True
             self._waiting.put(_Stop())
         self._thread.join()
+        self._checkpoints.close()
         self._connection.close()
 
     def _ask(self, request: _Request) -> None:
@@ -111,6 +115,9 @@ class Writer:
             else:
                 batch, following = self._batch(request)
                 self._write(batch)
+            self._checkpoints.note()
+            if self._checkpoints.rest_is_due:
+                self._checkpoints.finish(self._connection)
         for _ in range(_MOST_LAST_STEPS):
             if self._wiping.is_due:
                 self._wipe()
