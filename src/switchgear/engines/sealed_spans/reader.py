@@ -16,6 +16,7 @@ from switchgear.engines.sealed_spans.words import spans_that_say, write_words
 from switchgear.engines.sqlite_spans import questions
 from switchgear.engines.sqlite_spans.finding import SHOWN, found_spans, found_traces, span_row
 from switchgear.engines.sqlite_spans.measuring import grouped
+from switchgear.engines.sqlite_spans.newest import must_words
 from switchgear.engines.sqlite_spans.questions import Condition, place_of
 from switchgear.engines.sqlite_spans.reading import BARE, Kept, bare_span
 from switchgear.engines.sqlite_spans.sealed_tables import Segment
@@ -86,7 +87,9 @@ class SealedSpans:
 
     def scan(self, connection: sqlite3.Connection, question: Aggregate, segments: Sequence[Segment]) -> list[Group]:
         names = _asked_columns(question)
-        tables = self._said(question.where, segments)
+        tables, saying = self._said(question.where, segments)
+        # Where nobody says it, one segment tells what columns there are.
+        segments = saying or segments[:1]
         hot = questions.within(question.window, question.where)
         shown = ", ".join(name if name == "trace_id" else f"s.{name}" for name in names)
         rows = connection.execute(
@@ -133,6 +136,9 @@ class SealedSpans:
 
     def _span_places(self, question: Find, segments: Sequence[Segment]) -> dict[tuple[int, str, str], int]:
         """Starts, ids and numbers of spans that fit, one more than the page has room for."""
+        tables, segments = self._said(question.where, segments)
+        if not segments:
+            return {}
         fitting = conditions.within(question.window, question.where, segments)
         down, less = ("DESC", "<") if question.newest_first else ("ASC", ">")
         if question.after:
@@ -142,7 +148,7 @@ class SealedSpans:
             f"SELECT s.started_ns, s.trace_id, s.span_id, s.id FROM {_source(self.folder, segments)} s "
             f"WHERE {fitting.sql} ORDER BY 1 {down}, 2 {down}, 3 {down} LIMIT ?"
         )
-        with self._parquet.cursor(self._said(question.where, segments)) as ask:
+        with self._parquet.cursor(tables) as ask:
             rows = ask(sql, (*fitting.bound, question.limit + 1))
         return {(started_ns, trace_id, span_id): number for started_ns, trace_id, span_id, number in rows}
 
@@ -174,6 +180,9 @@ class SealedSpans:
 
     def _trace_places(self, question: Find, segments: Sequence[Segment]) -> list[tuple[int, str]]:
         """Starts and ids of traces with a span that fits, one more than the page has room for."""
+        tables, segments = self._said(question.where, segments)
+        if not segments:
+            return []
         fitting = conditions.within(question.window, question.where, segments)
         if question.where is None:
             # Those that began within the window are known from their own table.
@@ -187,17 +196,24 @@ class SealedSpans:
             f"SELECT DISTINCT s.trace_started_ns, s.trace_id FROM {_source(self.folder, segments)} s "
             f"WHERE {fitting.sql} ORDER BY 1 {down}, 2 {down} LIMIT ?"
         )
-        with self._parquet.cursor(self._said(question.where, segments)) as ask:
+        with self._parquet.cursor(tables) as ask:
             return [(started_ns, trace_id) for started_ns, trace_id in ask(sql, (*fitting.bound, question.limit + 1))]
 
-    def _said(self, where: Filter | None, segments: Sequence[Segment]) -> Tables:
-        """For each word that is asked for, which spans say it."""
-        said = words_of(where)
+    def _said(self, where: Filter | None, segments: Sequence[Segment]) -> tuple[Tables, Sequence[Segment]]:
+        """For each word that is asked for, which spans say it; and the segments in which one may fit."""
+        said, must = words_of(where), must_words(where)
+        if not said:
+            return {}, segments
         found: dict[str, list[int]] = {word: [] for word in said}
-        for segment in segments if said else ():
-            for word, spans in zip(said, spans_that_say(Files(self.folder, segment.name).words, said), strict=True):
-                found[word] += spans
-        return {said_table(word, said): numbers(found[word]) for word in said}
+        fitting: list[Segment] = []
+        for segment in segments:
+            spans = spans_that_say(Files(self.folder, segment.name).words, said, must)
+            if spans is None:
+                continue
+            fitting.append(segment)
+            for word in said:
+                found[word] += spans[word]
+        return {said_table(word, said): numbers(found[word]) for word in said}, fitting
 
     def _parts(self, path: Path, wanted: list[int]) -> dict[int, bytes]:
         if not wanted:

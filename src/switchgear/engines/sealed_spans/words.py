@@ -1,7 +1,7 @@
 """The full text of one segment, in a small SQLite file: which spans say a word."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ INSERT INTO words (words, rank) VALUES ('hashsize', 268435456);
 _SAID: Final = (
     "SELECT DISTINCT l.span FROM links l WHERE l.content IN (SELECT w.rowid FROM words w WHERE w.words MATCH ?)"
 )
+_IS_SAID: Final = "SELECT 1 FROM words w WHERE w.words MATCH ? LIMIT 1"
 
 
 def write_words(path: Path, texts: Iterable[tuple[int, str]], links: Iterable[tuple[int, int]]) -> None:
@@ -32,8 +33,19 @@ def write_words(path: Path, texts: Iterable[tuple[int, str]], links: Iterable[tu
         connection.execute("COMMIT")
 
 
-def spans_that_say(path: Path, words: Iterable[str]) -> list[list[int]]:
-    """Numbers of the spans that say each word. Raises OSError."""
+def spans_that_say(path: Path, words: Collection[str], must: Collection[str]) -> dict[str, list[int]] | None:
+    """Numbers of the spans that say each word, of those alone that say all that ``must`` be said; None: nobody does.
+
+    Raises OSError.
+    """
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     with failures(path), closing(sqlite3.connect(uri, uri=True)) as connection:
-        return [[number for (number,) in connection.execute(_SAID, (f'"{word}"',))] for word in words]
+        # Whether a word is said is known sooner than by whom; of one word alone the latter says both.
+        if len(words) > 1 and any(connection.execute(_IS_SAID, (f'"{word}"',)).fetchone() is None for word in must):
+            return None
+        found = {word: [number for (number,) in connection.execute(_SAID, (f'"{word}"',))] for word in words}
+    if not must:
+        return found
+    fewest = min((found[word] for word in must), key=len)
+    saying_all = list(set(fewest).intersection(*(found[word] for word in must)))
+    return found | dict.fromkeys(must, saying_all) if saying_all else None

@@ -80,7 +80,7 @@ def ways(connection: sqlite3.Connection, question: Find) -> Iterator[Way]:
             yield from _newest_traces(connection, question)
         yield Way(None, None, is_rare=False)
         return
-    must = _must_words(where)
+    must = must_words(where)
     counts = {word: _some(connection, word) for word in must}
     rarest = min(counts, key=lambda word: (counts[word], word), default="")
     if rarest and counts[rarest] <= _FEW:
@@ -146,10 +146,10 @@ def said_words(where: Filter | None) -> set[str]:
             return set()
 
 
-def _must_words(where: Filter | None) -> set[str]:
+def must_words(where: Filter | None) -> set[str]:
     """Those that all that fits must say."""
     if isinstance(where, Every):
-        return {word for each in where.filters for word in _must_words(each)}
+        return {word for each in where.filters for word in must_words(each)}
     return set(words(where.text)) if isinstance(where, Said) else set()
 
 
