@@ -2,7 +2,12 @@
 
 from collections.abc import Callable
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from switchgear.kernel.outbox import Outbox
+
+FLUSH = "flush"
 
 
 class Round:
@@ -60,6 +65,43 @@ def test_many_sinks_do_not_wait_for_the_end_of_a_long_round() -> None:
     assert [name for name, _ in it.written] == [str(number) for number in range(9)]
     it.end()
     assert [name for name, _ in it.written] == [str(number) for number in range(12)]
+
+
+def test_what_is_large_is_written_before_the_end_and_behind_what_was_held_for_the_same_sink() -> None:
+    it = Round()
+    one, other = Sink(it, "one"), Sink(it, "other")
+    large = b"x" * 100_000
+    for sink, data in ((one, b"1"), (other, b"2"), (one, b"3"), (one, large)):
+        it.outbox.put(sink, data)
+    assert it.written == [("one", b"1"), ("other", b"2"), ("one", b"3" + large)]
+
+
+def test_whoever_writes_without_a_pause_has_only_little_held() -> None:
+    it = Round()
+    sink = Sink(it, "s")
+    for _ in range(1000):
+        it.outbox.put(sink, b"x" * 1000)
+    assert sum(len(data) for _, data in it.written) > 1_000_000 - 20_000
+    assert max(len(data) for _, data in it.written) < 20_000
+
+
+@given(st.lists(st.one_of(st.none(), st.just(FLUSH), st.tuples(st.integers(0, 11), st.integers(0, 20_000)))))
+def test_each_sink_gets_all_that_is_put_in_its_order(steps: list[tuple[int, int] | str | None]) -> None:
+    it = Round()
+    sinks = [Sink(it, str(number)) for number in range(12)]
+    put = [b""] * len(sinks)
+    for place, step in enumerate([*steps, None]):
+        if isinstance(step, tuple):
+            number, size = step
+            data = b"%d:%b;" % (place, b"." * size)
+            put[number] += data
+            it.outbox.put(sinks[number], data)
+        elif step is None:
+            it.end()
+        else:
+            it.outbox.flush()
+    got = [b"".join(data for name, data in it.written if name == str(number)) for number in range(len(sinks))]
+    assert got == put
 
 
 def test_each_round_has_its_own_end() -> None:

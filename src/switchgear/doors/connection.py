@@ -15,7 +15,7 @@ from switchgear.doors.endpoint import Request
 from switchgear.doors.hub import Hub
 from switchgear.doors.intake import Intake
 from switchgear.doors.loopback import peer_address
-from switchgear.doors.response import CHUNKED, CONTINUE, NO_BODY, SWITCHING, BodyWriter, chunk, relay
+from switchgear.doors.response import CHUNKED, CONTINUE, NO_BODY, SWITCHING, BodyWriter, relay
 from switchgear.kernel.call import Call
 from switchgear.kernel.errors import BodyTimeout, Overloaded, SwitchgearError
 from switchgear.kernel.reply import Frames, Reply
@@ -33,8 +33,8 @@ class Connection(asyncio.Protocol):
     """The protocol object of one client connection."""
 
     __slots__ = ("_backlog", "_busy", "_deadline", "_discarding", "_expired", "_hub", "_idle", "_intake",
-                 "_keepalive_frame", "_now", "_request", "_task", "_transport", "_waiting", "_writable",
-                 "_wrote_at")  # fmt: skip
+                 "_keepalive_frame", "_now", "_out", "_request", "_task", "_transport", "_waiting",
+                 "_writable", "_wrote_at")  # fmt: skip
 
     def __init__(self, hub: Hub["Connection"]) -> None:
         self._hub = hub
@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._discarding = False
         self._expired = False
+        self._out: BodyWriter | None = None
         self._keepalive_frame = b""
         self._wrote_at = 0.0
         self._deadline = self._now() + hub.bounds.request_seconds
@@ -160,7 +161,8 @@ class Connection(asyncio.Protocol):
     def _start(self, request: Request) -> None:
         self._request = request
         self._busy = True
-        self._deadline = _NEVER
+        if self._writable is None:
+            self._deadline = _NEVER
         if request.upload is not None:
             request.upload.on_resume(self._resume)
             if self._uploading():
@@ -244,12 +246,12 @@ class Connection(asyncio.Protocol):
     async def _write_frames(self, request: Request, reply: Reply, frames: Frames) -> None:
         with_body = request.method != "HEAD" and reply.status not in NO_BODY
         chunked = request.chunked_reply and with_body and reply.status != SWITCHING
-        first = b""
-        if request.early is None:
+        out = self._out
+        if out is None:
             request.keep_alive = request.keep_alive and request.chunked_reply
-            first = self._head(request, reply, CHUNKED if chunked else b"")
-        out = BodyWriter(self._hub.outbox, self._transport, first, chunked=chunked)
+            out = self._begin_body(self._head(request, reply, CHUNKED if chunked else b""), chunked=chunked)
         if not with_body:
+            self._out = None
             out.flush()
             return
         self._hub.loop.call_soon(out.flush)
@@ -273,7 +275,13 @@ class Connection(asyncio.Protocol):
             self._write_failure(out, request, reply, Overloaded(_RESTARTS))
         finally:
             self._keepalive_frame = b""
+            self._out = None
         out.end()
+
+    def _begin_body(self, head: bytes, *, chunked: bool) -> BodyWriter:
+        """Whatever writes to this body, keep-alives too, does so by the one writer: nothing comes before its head."""
+        self._out = out = BodyWriter(self._hub.outbox, self._transport, head, chunked=chunked)
+        return out
 
     def _write_failure(self, out: BodyWriter, request: Request, reply: Reply, error: SwitchgearError) -> None:
         if request.endpoint is None or reply.opaque:
@@ -343,9 +351,9 @@ class Connection(asyncio.Protocol):
             self._hold(self._request, self._request.awaited, now)
 
     def _keep_alive(self, now: float) -> None:
-        chunked = self._request is not None and self._request.chunked_reply
-        self._put(chunk(self._keepalive_frame) if chunked else self._keepalive_frame)
-        self._wrote_at = now
+        if self._out is not None:
+            self._out.send(self._keepalive_frame)
+            self._wrote_at = now
 
     def _hold(self, request: Request, call: Call, now: float) -> None:
         """Let a stream's head wait for its first content, but not for ever."""
@@ -356,7 +364,8 @@ class Connection(asyncio.Protocol):
         request.awaited = None
         request.early = reply
         request.keep_alive = request.keep_alive and request.chunked_reply
-        self._put(self._head(request, reply, CHUNKED if request.chunked_reply else b""))
+        chunked = request.chunked_reply
+        self._begin_body(self._head(request, reply, CHUNKED if chunked else b""), chunked=chunked)
         self._keepalive_frame = call.dialect.keepalive
         self._keep_alive(now)
 

@@ -22,11 +22,6 @@ def status_lines() -> dict[int, bytes]:
     return lines
 
 
-def chunk(data: bytes) -> bytes:
-    """One chunk of a chunked body."""
-    return b"%x\r\n%b\r\n" % (len(data), data)
-
-
 class BodyWriter:
     """Writes a body that comes in pieces, and its head with the first of them, in one and the same write.
 

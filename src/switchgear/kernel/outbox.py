@@ -10,6 +10,9 @@ from typing import Final, Protocol
 
 _MOST_SINKS: Final = 8
 """To wait for more than these saves nothing worth the wait."""
+_MOST_BYTES: Final = 16 * 1024
+"""So much is worth a write of its own. Were more held, each piece would copy all before it once more, and whoever puts
+without a pause would not learn that its reader takes nothing: only a write tells that there is no room."""
 
 
 class Sink(Protocol):
@@ -42,8 +45,10 @@ class Outbox:
         if self._gathers:
             writes = self._writes
             held = writes.get(sink)
-            writes[sink] = data if held is None else held + data
-            if len(writes) >= _MOST_SINKS:
+            if held is not None:
+                data = held + data
+            writes[sink] = data
+            if len(writes) >= _MOST_SINKS or len(data) >= _MOST_BYTES:
                 self.flush()
             return
         self._gathers = True

@@ -84,7 +84,8 @@ class UpstreamReply(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go at once: a connection with an unread body is closed, not reused. Harmless when called again."""
+        """Let go at once: a connection with an unread body is closed, not reused, and a read that waits ends with
+        UpstreamTruncated. Harmless when called again."""
         ...
 
 

@@ -201,3 +201,10 @@ class TransportPatienceContract(TransportStand):
             reply = await stand.send()
             reply.close()
             await refusal(UpstreamTruncated, reply.read_all(LIMIT_BYTES))
+
+    async def test_closing_ends_a_read_that_waits(self) -> None:
+        async with self.stand(silent_after(CHUNKED + chunk(b"one"))) as stand:
+            reply = await stand.send()
+            assert await reply.read() == b"one"
+            asyncio.get_running_loop().call_later(0.01, reply.close)
+            await refusal(UpstreamTruncated, reply.read())
