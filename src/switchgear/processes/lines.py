@@ -17,13 +17,12 @@ _SECRET_BYTES: Final = 32
 
 
 def open_entrance(directory: Path) -> socket.socket:
-    """Write a fresh secret and bind the socket; children may inherit it. Raises OSError."""
+    """Write a fresh secret and bind the socket for the gateways. Raises OSError."""
     descriptor = os.open(directory / _KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(secret_hex(_SECRET_BYTES))
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     made.bind(socket_path(directory))
-    made.set_inheritable(True)
     return made
 
 

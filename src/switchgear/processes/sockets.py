@@ -1,4 +1,4 @@
-"""Listening sockets that children may inherit."""
+"""Listening sockets for children, and room for as many as their clients need."""
 
 import fcntl
 import os
@@ -13,7 +13,8 @@ _LARGEST_TABLE: Final = 65_536
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening-to-be TCP socket that children may inherit.
+    """A listening-to-be TCP socket, inherited by those children alone that are given it: whoever else held it open
+    would have the system take connections for it after they have closed theirs.
 
     Raises OSError, with the address in its message.
     """
@@ -25,7 +26,6 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         made.close()
         raise OSError(error.errno, f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from error
-    made.set_inheritable(True)
     return made
 
 

@@ -167,6 +167,8 @@ class Supervisor:
         """Replace every gateway: the new one answers before the old one drains."""
         async with self._restarting:
             for old in tuple(self._gateways):
+                if self._stopping.is_set():
+                    return
                 fresh = await self._start_gateway()
                 if not await fresh.wait_ready():
                     self._log.error("the new gateway did not become ready; %s goes on", old.name)
@@ -183,6 +185,8 @@ class Supervisor:
         self._stopping.set()
         for child in self._gateways:
             child.terminate()
+        # Or the system would go on taking connections for it, which nobody answers until all streams have ended.
+        self._listening.close()
         await asyncio.gather(
             *(child.ended(self._plan.drain_seconds + _DRAIN_GRACE_SECONDS) for child in self._gateways)
         )
