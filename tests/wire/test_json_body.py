@@ -63,6 +63,8 @@ def test_a_field_that_cannot_be_carried_over_is_named() -> None:
 def test_an_upstreams_answer_that_does_not_fit_is_garbled_and_shown() -> None:
     with pytest.raises(UpstreamGarbled, match="<html>"):
         decode_answer(Sample, b"<html>")
+    with pytest.raises(UpstreamGarbled, match=r"answer is empty$"):
+        decode_answer(Sample, b"")
 
 
 def test_members_without_a_field_are_kept_in_order_with_their_bytes() -> None:

@@ -30,6 +30,9 @@ _REFUSAL: Final = (
     "'x-goog-api-key: KEY'; "
     "`switchgear keys create` makes one, or declare it under 'keys' in switchgear.yaml."
 )
+_FROM_ELSEWHERE: Final = (
+    f"Without a key this gateway answers its own machine alone, asked as localhost, 127.0.0.1 or [::1]. {_REFUSAL}"
+)
 
 
 class Authenticate:
@@ -65,9 +68,11 @@ def require_key(snapshot: Snapshot, headers: Mapping[bytes, bytes], query: str, 
 
 
 def _anonymous(ring: KeyRing, headers: Mapping[bytes, bytes], *, loopback: bool) -> Caller:
-    if ring.allows_anonymous_loopback and loopback and _from_this_machine(headers):
-        return ANONYMOUS
-    raise Unauthenticated(_REFUSAL)
+    if not ring.allows_anonymous_loopback:
+        raise Unauthenticated(_REFUSAL)
+    if not (loopback and _from_this_machine(headers)):
+        raise Unauthenticated(_FROM_ELSEWHERE)
+    return ANONYMOUS
 
 
 def _find(ring: KeyRing, presented: bytes, now_ns: int) -> tuple[VirtualKey, Caller | None]:

@@ -78,7 +78,8 @@ def decode_answer(kind: type[T], body: bytes) -> T:
     except ValidationError as error:
         raise UpstreamGarbled(f"the upstream's answer does not fit its dialect: {error}") from None
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UpstreamGarbled(f"the upstream's answer {_complaint(body, error)}: {excerpt(body)}") from None
+        shown = f": {excerpt(body)}" if body.strip() else ""
+        raise UpstreamGarbled(f"the upstream's answer {_complaint(body, error)}{shown}") from None
 
 
 def unknown_members(kind: type[Struct], body: bytes, blame: type[SwitchgearError] = BadRequest) -> Extra:
