@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import hashlib
 import json
 import math
 import zlib
@@ -194,7 +195,8 @@ def test_an_export_of_logs_at_the_door_for_traces_is_told_what_it_is() -> None:
 
 def test_an_empty_export_is_no_fault() -> None:
     assert otlp.checked(otlp_protobuf.read(b"")).count == 0
-    assert otlp.checked(otlp_json.read(b"{}")).count == 0
+    for nothing in (b"{}", b"", b" "):
+        assert otlp.checked(otlp_json.read(nothing)).count == 0
 
 
 def test_answers_say_how_many_were_refused() -> None:
@@ -302,3 +304,37 @@ def test_a_link_that_cannot_be_read_is_dropped_and_its_span_is_kept() -> None:
     broken = [{"traceId": 1}, 7, {"attributes": [{"key": "n", "value": {"intValue": "x"}}]}]
     (link,) = cast("list[dict[str, object]]", json_span(links=[*broken, whole]).attributes["otel.links"])
     assert (link["span_id"], link["attributes"]) == (SPAN_ID, {"n": 3})
+
+
+def test_a_body_of_very_many_empty_members_is_refused_before_it_costs_minutes() -> None:
+    member = gzip.compress(b"")
+    with pytest.raises(BodyTooLarge):
+        inflated(member * 100_000, "gzip")
+    assert inflated(member * 1_000 + gzip.compress(BODY), "gzip") == BODY
+
+
+def test_zeros_between_and_behind_members_are_padding() -> None:
+    body = gzip.compress(BODY) + bytes(70_000) + gzip.compress(BODY) + bytes(70_000)
+    assert inflated(body, "gzip") == BODY * 2
+
+
+@pytest.mark.parametrize("size_bytes", [65_535, 65_536, 65_547, 300_000])
+def test_bodies_that_are_longer_than_what_is_handed_over_at_once_are_whole(size_bytes: int) -> None:
+    content = hashlib.shake_128(b"a trace").digest(size_bytes)
+    assert inflated(gzip.compress(content, 0) * 2, "gzip") == content * 2
+    assert inflated(zlib.compress(content, 0), "deflate") == content
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        (rb"cut \ud83d", "cut \ufffd"),
+        (rb"\uDE00 cut", "\ufffd cut"),
+        (rb"\ud83d\ud83d\ude00", "\ufffd\N{GRINNING FACE}"),
+        (rb"\\ud83d \\\ud83d", "\\ud83d \\\ufffd"),
+    ],
+)
+def test_half_of_a_character_costs_its_request_nothing(written: bytes, name: str) -> None:
+    body = b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "%s", "spanId": "%s", "name": "%s"}]}]}]}'
+    (span,) = otlp_json.read(body % (b"ab" * 16, b"cd" * 8, written)).spans
+    assert span.name == name

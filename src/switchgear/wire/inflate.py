@@ -3,8 +3,9 @@
 Nothing is held beyond the bounds: what a bomb would become is never made.
 """
 
+import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Final, Protocol
 
 import zstandard
@@ -14,9 +15,14 @@ from switchgear.kernel.errors import BadRequest, BodyTooLarge
 
 ENCODINGS: Final = ("gzip", "deflate", "zstd")
 _PIECE_BYTES: Final = 256 * 1024
+_FED_BYTES: Final = 64 * 1024
+"""How much is handed over at once: what a decompressor does not take it copies, however much that is."""
+_MEMBER_COST_BYTES: Final = 1024
+"""What a member of gzip's counts beside its content, so that a body of millions of empty ones costs no minutes."""
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _HEADERLESS: Final = -zlib.MAX_WBITS
 _ZLIB_METHOD: Final = 8
+_NOT_PADDING: Final = re.compile(rb"[^\0]")
 _MAX_WINDOW_BYTES: Final = 8 * 1024 * 1024
 """What RFC 8878 asks every reader for; a larger window is memory that the sender chooses."""
 
@@ -53,8 +59,8 @@ def inflated(body: bytes, encoding: str, bounds: Bounds = USUAL) -> bytes:
     found: list[bytes] = []
     size_bytes = 0
     try:
-        for piece in pieces(body):
-            size_bytes += len(piece)
+        for piece, cost_bytes in pieces(body):
+            size_bytes += cost_bytes
             if size_bytes > allowed:
                 raise BodyTooLarge(
                     f"the body of {len(body)} bytes becomes more than {allowed}; send fewer spans in one request"
@@ -63,6 +69,10 @@ def inflated(body: bytes, encoding: str, bounds: Bounds = USUAL) -> bytes:
     except (zlib.error, zstandard.ZstdError, EOFError) as error:
         raise BadRequest(f"the body is not {name}, although content-encoding says so: {error}") from None
     return b"".join(found)
+
+
+_Pieces = Iterator[tuple[bytes, int]]
+"""Of what a body becomes, each with what it counts."""
 
 
 class _Inflater(Protocol):
@@ -77,42 +87,53 @@ class _Inflater(Protocol):
     @property
     def unconsumed_tail(self) -> bytes: ...
 
-    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+    def decompress(self, data: memoryview | bytes, max_length: int = ..., /) -> bytes: ...
 
 
-def _gzip(body: bytes) -> Iterator[bytes]:
+def _gzip(body: bytes) -> _Pieces:
     """One member after the other, as gzip's files may have."""
+    at = 0
     while True:
         inflater = zlib.decompressobj(_GZIP)
-        yield from _whole(inflater, body)
+        at = yield from _whole(inflater, body, at)
+        yield b"", _MEMBER_COST_BYTES
         # What follows the last member may be zeros that pad it.
-        body = inflater.unused_data.lstrip(b"\0")
-        if not body:
+        padded = _NOT_PADDING.search(body, at)
+        if padded is None:
             return
+        at = padded.start()
 
 
-def _deflate(body: bytes) -> Iterator[bytes]:
+def _deflate(body: bytes) -> _Pieces:
     """With the header of zlib's as RFC 9110 asks for it, or without, as some senders understand the name."""
     has_header = len(body) > 1 and body[0] & 15 == _ZLIB_METHOD and int.from_bytes(body[:2], "big") % 31 == 0
-    yield from _whole(zlib.decompressobj(zlib.MAX_WBITS if has_header else _HEADERLESS), body)
+    yield from _whole(zlib.decompressobj(zlib.MAX_WBITS if has_header else _HEADERLESS), body, 0)
 
 
-def _whole(inflater: _Inflater, body: bytes) -> Iterator[bytes]:
+def _whole(inflater: _Inflater, body: bytes, at: int) -> Generator[tuple[bytes, int], None, int]:
+    """What begins at ``at``; where it ends."""
+    view = memoryview(body)
+    fed: memoryview | bytes = b""
     while not inflater.eof:
-        piece = inflater.decompress(body, _PIECE_BYTES)
-        body = inflater.unconsumed_tail
-        if not piece and not body and not inflater.eof:
+        if not fed:
+            fed = view[at : at + _FED_BYTES]
+            at += len(fed)
+        has_more = bool(fed)
+        piece = inflater.decompress(fed, _PIECE_BYTES)
+        fed = inflater.unconsumed_tail
+        if not piece and not has_more and not inflater.eof:
             raise EOFError("it ends too early")
-        yield piece
+        yield piece, len(piece)
+    return at - len(inflater.unused_data)
 
 
-def _zstd(body: bytes) -> Iterator[bytes]:
+def _zstd(body: bytes) -> _Pieces:
     """The reader tells nothing of a frame that ends too early: who reads the body's own form sees it."""
     made_any = False
     with _zstd_reader().stream_reader(body, read_across_frames=True) as reader:
         while piece := reader.read(_PIECE_BYTES):
             made_any = True
-            yield piece
+            yield piece, len(piece)
     if not made_any:
         whole = _zstd_reader().decompressobj()
         whole.decompress(body)
@@ -124,4 +145,4 @@ def _zstd_reader() -> zstandard.ZstdDecompressor:
     return zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES)
 
 
-_READERS: Final[dict[str, Callable[[bytes], Iterator[bytes]]]] = {"gzip": _gzip, "deflate": _deflate, "zstd": _zstd}
+_READERS: Final[dict[str, Callable[[bytes], _Pieces]]] = {"gzip": _gzip, "deflate": _deflate, "zstd": _zstd}

@@ -16,6 +16,7 @@ from msgspec import DecodeError, Raw, Struct, ValidationError, convert, json
 
 from switchgear.kernel.errors import BadRequest, BodyTooLarge
 from switchgear.kernel.span import MOST_LINKS, OTEL_KIND, OTEL_LINKS, SpanEvent, SpanStatus, ToldSpan
+from switchgear.wire.lone_surrogates import without_lone_surrogates
 from switchgear.wire.otlp import MAX_SPAN_BYTES, MAX_SPANS, SPAN_ID_BYTES, SPAN_KINDS, TRACE_ID_BYTES, Export
 from switchgear.wire.otlp_protobuf import grouped
 
@@ -31,9 +32,7 @@ _ID_BYTES: Final = {TRACE_ID_BYTES: (22, 24), SPAN_ID_BYTES: (11, 12)}
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
 _DIGIT: Final = re.compile(r"[0-9]")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,20}")
-
 _NOTHING: Final = Raw()
-
 Attributes = list[Raw] | dict[str, object] | None
 Number = int | float | str | None
 
@@ -109,18 +108,28 @@ def read(body: bytes) -> Export:
     """The spans in ``body``, in their order. Raises BadRequest or BodyTooLarge."""
     if body.count(b"{") + body.count(b"[") > _MAX_BRACES:
         raise BodyTooLarge(f"the body has more than {_MAX_BRACES} objects and lists; send fewer spans in one request")
-    try:
-        request = _REQUESTS.decode(body)
-    except ValidationError as error:
-        raise BadRequest(f"the body is no ExportTraceServiceRequest in JSON: {error}") from None
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        raise BadRequest("the body is not JSON") from None
+    if not body.strip():
+        return Export()
+    request = _request(body)
     if request.resource_spans is None and (bytes(request.resource_logs) or bytes(request.resource_metrics)):
         raise BadRequest("the body exports logs or metrics; this is the door for traces, which are 'resourceSpans'")
     export = Export()
     for each in request.resource_spans or ():
         _take(each, export)
     return export
+
+
+def _request(body: bytes) -> _Request:
+    """Raises BadRequest."""
+    try:
+        return _REQUESTS.decode(body)
+    except ValidationError as error:
+        raise BadRequest(f"the body is no ExportTraceServiceRequest in JSON: {error}") from None
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        mended = without_lone_surrogates(body)
+        if mended is body:
+            raise BadRequest("the body is not JSON") from None
+    return _request(mended)
 
 
 def _take(told: _ResourceSpans, export: Export) -> None:

@@ -21,6 +21,7 @@ from switchgear.traces.intake import Intake, Origin
 from switchgear.traces.scores.model import MaskText
 from switchgear.traces.scores.store import Scores
 from switchgear.wire.inflate import UnknownEncoding
+from switchgear.wire.lone_surrogates import without_lone_surrogates
 
 Handler = Callable[[Request, Origin], Awaitable[Response]]
 Routes = tuple[tuple[str, str, Handler], ...]
@@ -42,7 +43,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     ids: Ids
     counts: IngestCounts
     mask: MaskText
-    """For what scores say."""
+    """For what scores say, and for what is kept of spans that are told in pieces."""
 
     def count_unreadable(self, door: str, number: int = 1) -> None:
         """Count spans that were refused before they could be handed over."""
@@ -119,13 +120,14 @@ class _Unavailable(SwitchgearError):
 
 
 def read_json(raw: bytes) -> object:
-    """JSON as SDKs write it, Python's NaN and infinities included, which become null. Raises BadRequest."""
+    """JSON as SDKs write it: Python's NaN and infinity become null, half a character U+FFFD. Raises BadRequest."""
     try:
         return json.decode(raw)
     except (MsgspecError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return json.decode(json.encode(standard_json.loads(raw, parse_constant=_nothing)))
+        mended = without_lone_surrogates(raw)
+        return json.decode(json.encode(standard_json.loads(mended, parse_constant=_nothing)))
     except (ValueError, RecursionError, MsgspecError, TypeError):
         raise BadRequest("the body is not JSON") from None
 
