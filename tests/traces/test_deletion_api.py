@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncGenerator
+from uuid import UUID
 
 import httpx
 import pytest
@@ -9,8 +10,11 @@ import pytest
 from switchgear.app.control import control
 from switchgear.app.database import ControlDatabase
 from switchgear.app.management import Sources
+from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.query import Doomed
 from switchgear.traces.deletion_api import MOST_TRACES
+from switchgear.traces.doors.langfuse_ids import trace_id
+from switchgear.traces.drafts import Drafts, Word
 from tests.management import SOURCES, as_, bind, client, management
 from tests.memory_spans import MemorySpans
 from tests.traces.spans import kept
@@ -124,3 +128,25 @@ async def test_nothing_is_deleted_without_saying_whose(api: httpx.AsyncClient) -
         assert (await api.delete("/traces", params=query, headers=ADA)).status_code == 422
     assert (await api.delete("/traces/not-an-id", headers=ADA)).status_code == 404
     assert len(await left(api)) == 3
+
+
+async def test_what_was_told_of_it_in_pieces_goes_too(api: httpx.AsyncClient, database: ControlDatabase) -> None:
+    words = [
+        ("langfuse", "a", f"{1:032x}"),
+        ("langfuse", "b", str(UUID(int=1))),
+        ("langfuse", "c", "chat of monday"),
+        ("langfuse", "alone", ""),
+        ("langsmith", "d", str(UUID(int=1))),
+        ("langsmith", "e", str(UUID(int=2))),
+    ]
+    doors = {
+        door: Drafts(database, FrozenClock(), door, lambda _, fields: fields) for door in ("langfuse", "langsmith")
+    }
+    for door, name, trace in words:
+        await doors[door].take("shop", [Word(id=name, trace=trace, fields={"name": name})])
+    await doors["langfuse"].take("other", [Word(id="theirs", trace=f"{1:032x}", fields={})])
+    for trace in (f"{1:032x}", trace_id("chat of monday"), trace_id("alone")):
+        assert (await api.delete(f"/traces/{trace}", headers=ADA)).status_code == 200
+    left_there = [draft.id for door in doors.values() for draft in await door.newest("shop", 10)]
+    assert left_there == ["e"]
+    assert len(await doors["langfuse"].newest("other", 10)) == 1

@@ -31,7 +31,7 @@ class ToolDoors(Struct, frozen=True, kw_only=True):
     counts: IngestCounts
     """Where refused spans are counted."""
     mask: MaskText
-    """For what scores say."""
+    """For what scores, media of texts, and what is told in pieces say."""
 
 
 def tool_doors(parts: ToolDoors) -> tuple[APIRouter, ...]:
@@ -46,5 +46,5 @@ def tool_doors(parts: ToolDoors) -> tuple[APIRouter, ...]:
         counts=parts.counts,
         mask=parts.mask,
     )
-    media = Media(parts.database, parts.media_folder, parts.clock, secret_hex)
+    media = Media(parts.database, parts.media_folder, parts.clock, secret_hex, parts.mask)
     return (langfuse.router(surroundings, media), langsmith.router(surroundings), phoenix.router(surroundings))

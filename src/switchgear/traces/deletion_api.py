@@ -1,4 +1,4 @@
-"""Routes of the management API that delete traces: one by its id, or all of a user, with their scores and comments.
+"""Routes of the management API that delete traces: one by its id, or all of a user, with what hangs on them.
 
 What is about to go is noted in the audit log first, so that nothing vanishes unnoted; a call that was broken off is
 finished by the same call. A user's name stands in the log as a digest, because the log can never be changed.
@@ -20,7 +20,9 @@ from switchgear.rest.cursor import STORABLE
 from switchgear.rest.principal import Author, Place
 from switchgear.rest.problem import not_found
 from switchgear.rest.route import Answer, Asked, Route
+from switchgear.traces import drafts
 from switchgear.traces.comments import store as comments
+from switchgear.traces.doors import langfuse_ids
 from switchgear.traces.scores import store as scores
 from switchgear.traces.whose import ALL_OF_TIME, READ, ProjectText, project_of, unreachable
 
@@ -132,6 +134,7 @@ class _Shredder:
             await audit.record(connection, author, change, self._clock.wall_ns())
             gone = await scores.remove(connection, change.project, ids) if ids else 0
             unsaid = await comments.remove_of_traces(connection, change.project, ids) if ids else 0
+            await drafts.remove_of_traces(connection, change.project, ids, langfuse_ids.trace_id)
         try:
             spans = await self._store.delete(Doomed(project=change.project, trace_ids=tuple(ids))) if ids else 0
         except OSError as error:

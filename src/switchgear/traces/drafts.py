@@ -4,12 +4,14 @@ Pieces come in any order, and some twice. So every field is kept with the rank o
 lower rank changes nothing: the result is the same however they came.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, cast
+from uuid import UUID
 
 import zstandard
-from msgspec import Struct, field, json
-from sqlalchemy import delete, insert, select
+from msgspec import Struct, field, json, structs
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,9 +23,13 @@ from switchgear.traces.tables import DRAFTS
 Fields = dict[str, object]
 KEEP_NS: Final = 7 * 86_400_000_000_000
 """How long after the last word another one may come."""
+_DOORS: Final = ("langfuse", "langsmith")
+"""Those whose drafts are spans."""
 _PRUNE_NS: Final = 60_000_000_000
 _AT_ONCE: Final = 500
 _MOST_OF_A_TRACE: Final = 2_000
+_HEXADECIMAL: Final = (32, 36)
+"""Characters of a trace's id, and of a UUID."""
 _LEVEL: Final = 1
 _MERGED: Final = frozenset(("extra", "metadata"))
 """Objects whose members are fields of their own."""
@@ -54,12 +60,21 @@ class Draft(Struct, kw_only=True):
 
 
 class Drafts:
-    """Drafts of one door. All methods raise OSError when the database cannot be used."""
+    """Drafts of one door, masked by ``mask``. All methods raise OSError when the database cannot be used."""
 
-    def __init__(self, database: Database[AsyncConnection], clock: Clock, door: str, *, for_ever: bool = False) -> None:
+    def __init__(
+        self,
+        database: Database[AsyncConnection],
+        clock: Clock,
+        door: str,
+        mask: Callable[[str, Fields], Fields],
+        *,
+        for_ever: bool = False,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._door = door
+        self._mask = mask
         self._for_ever = for_ever
         self._pruned_ns = 0
 
@@ -71,11 +86,15 @@ class Drafts:
         said = list(words)
         if not said:
             return []
+        said = await asyncio.to_thread(self._masked, project, said)
         try:
             async with self._database.write() as connection:
                 return await self._take(connection, project, said, with_traces=with_traces)
         except IntegrityError:
             raise Overloaded("somebody else tells the same span now; send it again", retry_after_seconds=1) from None
+
+    def _masked(self, project: str, said: Sequence[Word]) -> list[Word]:
+        return [structs.replace(word, fields=self._mask(project, word.fields)) for word in said]
 
     async def _take(
         self, connection: AsyncConnection, project: str, said: Sequence[Word], *, with_traces: bool
@@ -147,6 +166,22 @@ class Drafts:
         self._pruned_ns = now_ns
         old = (DRAFTS.c.door == self._door, DRAFTS.c.changed_ns < now_ns - KEEP_NS)
         await connection.execute(delete(DRAFTS).where(*old))
+
+
+async def remove_of_traces(
+    connection: AsyncConnection, project: str, trace_ids: Sequence[str], id_of: Callable[[str], str]
+) -> None:
+    """Delete those of these traces, whose ids ``id_of`` makes of what senders call them."""
+    mine = DRAFTS.c.project == project
+    names = [*trace_ids, *(str(UUID(trace_id)) for trace_id in trace_ids)]
+    await connection.execute(delete(DRAFTS).where(mine, DRAFTS.c.trace.in_(names)))
+    # Where they are no digits in hexadecimal, ids do not tell the names.
+    otherwise = func.length(DRAFTS.c.trace).not_in(_HEXADECIMAL)
+    asked = select(DRAFTS.c.door, DRAFTS.c.id, DRAFTS.c.trace).where(mine, DRAFTS.c.door.in_(_DOORS), otherwise)
+    wanted = frozenset(trace_ids)
+    found = [row for row in await connection.execute(asked) if id_of(row.trace or row.id) in wanted]
+    for row in found:
+        await connection.execute(delete(DRAFTS).where(mine, DRAFTS.c.door == row.door, DRAFTS.c.id == row.id))
 
 
 def _draft(body: bytes) -> Draft:

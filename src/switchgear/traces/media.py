@@ -1,6 +1,7 @@
 """Pictures, sounds and files that messages refer to: named by what they hold, kept once, seen by their project only."""
 
 import asyncio
+import codecs
 import hashlib
 import hmac
 import os
@@ -16,11 +17,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import BadRequest, BodyTooLarge, Forbidden, NotFound
 from switchgear.kernel.ports import Database
+from switchgear.traces.scores.model import MaskText
 from switchgear.traces.tables import MEDIA
 
 _TOKEN_BYTES: Final = 24
 _LINK_NS: Final = 3_600_000_000_000
 _SECOND_NS: Final = 1_000_000_000
+_TEXTS: Final = (
+    "application/json",
+    "application/xml",
+    "application/yaml",
+    "application/x-ndjson",
+    "application/x-yaml",
+)
+"""Types that hold text, beside those that say so."""
+_WIDE_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -36,6 +47,7 @@ class Medium(Struct, frozen=True, kw_only=True):
     project: str
     id: str
     digest: str
+    """SHA-256 of what is kept; until it is here, of what is to be brought."""
     content_type: str
     bytes: int
     token: str
@@ -73,13 +85,14 @@ class Media:
         folder: Path,
         clock: Clock,
         secret_hex: Callable[[int], str],
-        rules: Rules | None = None,
+        mask: MaskText,
     ) -> None:
         self._database = database
         self._folder = folder
         self._clock = clock
         self._secret_hex = secret_hex
-        self.rules = Rules() if rules is None else rules
+        self._mask = mask
+        self.rules = Rules()
 
     async def expect(self, project: str, coming: Expected) -> Medium:
         """Know of one that is to be brought, or is here already. Raises BodyTooLarge.
@@ -116,15 +129,17 @@ class Media:
         return medium
 
     async def bring(self, project: str, id: str, token: str, content: bytes) -> None:
-        """Keep the bytes of one that is expected. Raises NotFound, Forbidden or BadRequest."""
+        """Keep the bytes of one that is expected, those of a text masked. Raises NotFound, Forbidden or BadRequest."""
         medium = await self._known(project, id)
         if not hmac.compare_digest(medium.token.encode(), token.encode()):
             raise Forbidden("this is not the link that was given for the file")
+        if medium.is_here:
+            return
         if hashlib.sha256(content).hexdigest() != medium.digest or len(content) != medium.bytes:
             raise BadRequest("the bytes are not those that were announced: their SHA-256 or their number differs")
-        await asyncio.to_thread(self._write, medium.digest, content)
+        digest, size_bytes = await asyncio.to_thread(self._write, medium, content)
         async with self._database.write() as connection:
-            values = {"state": "here", "uploaded_ns": self._clock.wall_ns()}
+            values = {"state": "here", "uploaded_ns": self._clock.wall_ns(), "digest": digest, "bytes": size_bytes}
             mine = (MEDIA.c.project == project, MEDIA.c.id == id)
             await connection.execute(update(MEDIA).where(*mine).values(**values))
 
@@ -159,11 +174,14 @@ class Media:
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / digest
 
-    def _write(self, digest: str, content: bytes) -> None:
-        """Under its name when it is on the disk, so that a name never stands for a part."""
+    def _write(self, medium: Medium, content: bytes) -> tuple[str, int]:
+        """Keep it under its name when it is on the disk, so that a name never stands for a part; digest and size."""
+        if _is_text(medium.content_type):
+            content = _masked(content, lambda text: self._mask(medium.project, text))
+        digest = hashlib.sha256(content).hexdigest()
         path = self._path(digest)
         if path.exists():
-            return
+            return digest, len(content)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = path.with_suffix(f".{self._secret_hex(8)}.new")
         try:
@@ -174,3 +192,22 @@ class Media:
             fresh.rename(path)
         finally:
             fresh.unlink(missing_ok=True)
+        return digest, len(content)
+
+
+def _is_text(content_type: str) -> bool:
+    kind = content_type.lower()
+    return kind.startswith("text/") or kind in _TEXTS or kind.endswith(("+json", "+xml"))
+
+
+def _masked(content: bytes, mask: Callable[[str], str]) -> bytes:
+    """In whatever it is written; the same bytes where nothing is found."""
+    encoding = "utf-16" if content.startswith(_WIDE_MARKS) else "utf-8"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        # It has a character for each byte.
+        encoding = "latin-1"
+        text = content.decode(encoding)
+    masked = mask(text)
+    return content if masked == text else masked.encode(encoding, "replace")

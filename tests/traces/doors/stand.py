@@ -26,7 +26,7 @@ from switchgear.traces.ingest import Ingest
 from switchgear.traces.ingest_counts import IngestCounts
 from switchgear.traces.intake import Intake, Origin, Refusal, Taken
 from switchgear.traces.normaliser import Normaliser
-from switchgear.traces.scores.model import as_it_is
+from switchgear.traces.scores.model import MaskText, as_it_is
 from switchgear.traces.scores.store import Scores
 from tests.management import Counting
 from tests.memory_spans import MemorySpans
@@ -77,7 +77,9 @@ class Remembering(MemorySpans):
 class Stand:
     """What a test holds."""
 
-    def __init__(self, database: ControlDatabase, folder: Path, store: TraceStore | None = None) -> None:
+    def __init__(
+        self, database: ControlDatabase, folder: Path, store: TraceStore | None = None, mask: MaskText = as_it_is
+    ) -> None:
         """With a ``store``, spans are understood and kept there."""
         self.memory = Remembering()
         self.clock = FrozenClock(wall_ns=1_800_000_000_000_000_000)
@@ -96,7 +98,7 @@ class Stand:
             ids=Ids(self.clock, Counting()),
             media_folder=folder / "media",
             counts=self.counts,
-            mask=as_it_is,
+            mask=mask,
         )
         self.doors_scores = Scores(database, self.clock, as_it_is)
         self.app = FastAPI()

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from switchgear.kernel.errors import BadRequest, NotFound
 from switchgear.traces.doors.asking import Routes, Surroundings, add_routes, answer
-from switchgear.traces.doors.langfuse_events import EVENTS, read_event, read_spans
+from switchgear.traces.doors.langfuse_events import EVENTS, STAYS, read_event, read_spans
 from switchgear.traces.doors.langfuse_ids import span_id, trace_id
 from switchgear.traces.doors.langfuse_media import PATH as MEDIA_PATH
 from switchgear.traces.doors.langfuse_media import LangfuseMedia
@@ -18,6 +18,7 @@ from switchgear.traces.doors.langfuse_scores import read_score, shown_score, sho
 from switchgear.traces.doors.reading import a_list, an_object, members, moment_ns, read_cursor, text
 from switchgear.traces.drafts import Drafts, Word
 from switchgear.traces.intake import Origin
+from switchgear.traces.masked_drafts import masking
 from switchgear.traces.media import Media
 from switchgear.traces.scores.model import Score
 from switchgear.traces.scores.store import Sought
@@ -54,7 +55,7 @@ class _Langfuse:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._with = surroundings
-        self._drafts = Drafts(surroundings.database, surroundings.clock, DOOR)
+        self._drafts = Drafts(surroundings.database, surroundings.clock, DOOR, masking(surroundings.mask, STAYS))
         self._scores = surroundings.scores
 
     def routes(self) -> Routes:

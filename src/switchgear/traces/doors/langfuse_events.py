@@ -23,6 +23,14 @@ WHOLE_TRACE: Final = "langfuse.internal.whole_trace"
 """Attribute of a span that stands for a trace, which is no observation of Langfuse's."""
 EVENTS: Final = frozenset(f"{kind}-{act}" for kind in KINDS for act in ("create", "update"))
 """Types of events that tell of a trace or an observation."""
+STAYS: Final = frozenset(
+    (
+        *("id", "traceId", "parentObservationId", "userId", "sessionId", "type", "level", "public"),
+        *("timestamp", "startTime", "endTime", "completionStartTime", "release", "version", "environment"),
+        *("model", "promptName", "promptVersion", "usage", "usageDetails", "costDetails"),
+    )
+)
+"""What masks leave of an event's body: where and whose it is, when it was, and what is counted."""
 _KIND: Final = "type"
 _TRACE: Final = "trace:"
 _OF_TRACE: Final[Mapping[str, str]] = {

@@ -14,10 +14,11 @@ from switchgear.traces.doors.asking import Routes, Surroundings, add_routes, ans
 from switchgear.traces.doors.langsmith_feedback import merged, read_feedback, shown_feedback
 from switchgear.traces.doors.langsmith_parts import Refused, Said, checked_run, read_batch, read_form
 from switchgear.traces.doors.langsmith_query import Wanted, shown_run
-from switchgear.traces.doors.langsmith_runs import read_run, read_span
+from switchgear.traces.doors.langsmith_runs import STAYS, read_run, read_span
 from switchgear.traces.doors.reading import an_object, text
 from switchgear.traces.drafts import Draft, Drafts, Fields, Word
 from switchgear.traces.intake import Origin
+from switchgear.traces.masked_drafts import masking
 from switchgear.traces.scores.model import Score
 from switchgear.traces.scores.store import Sought
 
@@ -25,6 +26,8 @@ DOOR: Final = "langsmith"
 VERSION: Final = "0.12.0"
 """The version of LangSmith that clients are told they talk to."""
 _SESSIONS: Final = "langsmith sessions"
+_SESSION_STAYS: Final = frozenset(("id", "name", "start_time", "end_time", "reference_dataset_id"))
+"""What masks leave of a session."""
 _MAX_BATCH_BYTES: Final = 20 * 1024 * 1024
 _MOST_LOOKED_AT: Final = 5_000
 _MOST_FEEDBACK: Final = 100
@@ -61,8 +64,9 @@ class _LangSmith:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._with = surroundings
-        self._drafts = Drafts(surroundings.database, surroundings.clock, DOOR)
-        self._sessions = Drafts(surroundings.database, surroundings.clock, _SESSIONS, for_ever=True)
+        base = (surroundings.database, surroundings.clock)
+        self._drafts = Drafts(*base, DOOR, masking(surroundings.mask, STAYS))
+        self._sessions = Drafts(*base, _SESSIONS, masking(surroundings.mask, _SESSION_STAYS), for_ever=True)
         self._known: set[tuple[str, str]] = set()
         """Sessions that are kept."""
         self._scores = surroundings.scores

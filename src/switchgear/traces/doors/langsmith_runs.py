@@ -17,6 +17,19 @@ from switchgear.traces.drafts import Draft, Fields, Word, object_in
 
 RANKS: Final[Mapping[str, int]] = {"post": 0, "patch": 1}
 """What a patch says counts more, also where it comes first."""
+STAYS: Final = frozenset(
+    (
+        *("id", "trace_id", "parent_run_id", "dotted_order", "session_id", "session_name", "reference_example_id"),
+        *("run_type", "start_time", "end_time", "events.time", "inputs.model", "outputs.model"),
+        *("prompt_tokens", "completion_tokens", "total_tokens"),
+        *("outputs.usage", "outputs.usage_metadata", "outputs.token_usage", "outputs.llm_output.token_usage"),
+        *("extra.metadata.user_id", "extra.metadata.session_id", "extra.metadata.thread_id"),
+        *("extra.metadata.conversation_id", "extra.metadata.ls_provider", "extra.metadata.ls_model_name"),
+        *("extra.metadata.usage_metadata", "extra.invocation_params.model", "extra.invocation_params.model_name"),
+        "extra.runtime.sdk_version",
+    )
+)
+"""What masks leave of a run: where and whose it is, when it was, and what is counted."""
 _OPERATIONS: Final[Mapping[str, str]] = {
     "llm": "chat",
     "tool": "execute_tool",
