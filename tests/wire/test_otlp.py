@@ -123,6 +123,22 @@ def test_a_broken_span_costs_itself_alone() -> None:
     assert (len(export.spans), export.unreadable) == (1, 2)
 
 
+def test_a_broken_resource_costs_its_own_spans_alone() -> None:
+    broken = ToldSpan(trace_id=TRACE_ID, span_id=SPAN_ID, name="x", started_ns=1, ended_ns=2, resource={"n": "mark"})
+    of_protobuf = otlp_protobuf.read(otlp_protobuf.write([broken, broken, SPAN]).replace(b"mark", b"\xff\xff\xff\xff"))
+    of_json = otlp_json.read(
+        otlp_json.write([broken, broken, SPAN]).replace(b'{"stringValue":"mark"}', b'{"intValue":"mark"}')
+    )
+    for export in (of_protobuf, of_json):
+        assert (export.spans, export.unreadable) == ([SPAN], 2)
+
+
+@pytest.mark.parametrize("span", [{"name": "without ids"}, {"traceId": 7}])
+def test_json_that_tells_of_spans_is_no_export_of_logs_whatever_is_wrong_with_them(span: dict[str, object]) -> None:
+    body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode()
+    assert otlp.checked(otlp_json.read(body)).count == 1
+
+
 def test_a_huge_span_is_left_out_and_not_read() -> None:
     huge = ToldSpan(trace_id=TRACE_ID, span_id=SPAN_ID, name="x" * otlp.MAX_SPAN_BYTES, started_ns=1, ended_ns=2)
     for form in (otlp_protobuf, otlp_json):

@@ -40,6 +40,8 @@ class Export(Struct, kw_only=True):
     """Spans that are not in ``spans`` because they are broken."""
     too_large: int = 0
     """Those over ``MAX_SPAN_BYTES``."""
+    says_spans: bool = False
+    """Whether the body itself says that these are spans, as JSON does."""
 
     @property
     def count(self) -> int:
@@ -48,8 +50,10 @@ class Export(Struct, kw_only=True):
 
 
 def checked(export: Export) -> Export:
-    """``export``. Raises BadRequest when none of its spans has any id: then it tells of no spans at all."""
-    if export.count == export.too_large or any(span.trace_id or span.span_id for span in export.spans):
+    """``export``. Raises BadRequest when nothing says that it tells of spans: not the body, and not an id of any."""
+    if export.says_spans or export.count == export.too_large:
+        return export
+    if any(span.trace_id or span.span_id for span in export.spans):
         return export
     raise BadRequest(
         f"none of the {export.count} spans has an id that can be read: this looks like an export of logs or metrics "

@@ -108,12 +108,10 @@ def read(body: bytes) -> Export:
     """The spans in ``body``, in their order. Raises BadRequest or BodyTooLarge."""
     if body.count(b"{") + body.count(b"[") > _MAX_BRACES:
         raise BodyTooLarge(f"the body has more than {_MAX_BRACES} objects and lists; send fewer spans in one request")
-    if not body.strip():
-        return Export()
-    request = _request(body)
+    request = _request(body.strip() or b"{}")
     if request.resource_spans is None and (bytes(request.resource_logs) or bytes(request.resource_metrics)):
         raise BadRequest("the body exports logs or metrics; this is the door for traces, which are 'resourceSpans'")
-    export = Export()
+    export = Export(says_spans=True)
     for each in request.resource_spans or ():
         _take(each, export)
     return export
@@ -135,8 +133,9 @@ def _request(body: bytes) -> _Request:
 def _take(told: _ResourceSpans, export: Export) -> None:
     try:
         resource = _attributes(None if told.resource is None else told.resource.attributes)
-    except ValueError as error:
-        raise BadRequest(f"a resource in the body cannot be read: {error}") from None
+    except ValueError:
+        export.unreadable += sum(len(of_scope.spans or ()) for of_scope in told.scope_spans or ())
+        return
     for of_scope in told.scope_spans or ():
         scope = of_scope.scope or _Scope()
         of = (resource, scope.name or "", scope.version or "")

@@ -54,12 +54,20 @@ def read(body: bytes) -> Export:
 def _take_resource_spans(data: memoryview, export: Export) -> None:
     parts = list(_messages(data))
     resource: Mapping[str, object] = {}
-    for number, part in parts:
-        if number == 1:
-            resource = _attributes(_parsed(Resource(), part, "a resource").attributes)
+    try:
+        for number, part in parts:
+            if number == 1:
+                resource = _attributes(_parsed(Resource(), part, "a resource").attributes)
+    except BadRequest:
+        export.unreadable += sum(_count_spans(part) for number, part in parts if number == 2)
+        return
     for number, part in parts:
         if number == 2:
             _take_scope_spans(part, resource, export)
+
+
+def _count_spans(scope_spans: memoryview) -> int:
+    return sum(number == 2 for number, _ in _messages(scope_spans))
 
 
 def _take_scope_spans(data: memoryview, resource: Mapping[str, object], export: Export) -> None:
