@@ -84,7 +84,7 @@ def _row(reading: Reading, origin: Origin, spoken: tuple[Convention, ...]) -> Sp
     usage, note = usage_of(reading, spoken)
     if note:
         metadata["usage.note"] = note
-    request_model, model = word("request_model"), word("model")
+    request_model, model = _models(reading, spoken)
     kind = _kind(reading, has_model=bool(request_model or model), has_usage=usage is not None)
     cost = cost_of(reading)
     status, message, level = _status(reading)
@@ -126,6 +126,13 @@ def _row(reading: Reading, origin: Origin, spoken: tuple[Convention, ...]) -> Sp
         # Of these a span tells few.
         **{field: word(field) for field in _WORDS & reading.fields.keys()},
     )
+
+
+def _models(reading: Reading, spoken: tuple[Convention, ...]) -> tuple[str, str]:
+    """The one that was asked for, and the one that answered."""
+    asked, answered = reading.word("request_model"), reading.word("model")
+    has_one = asked and not answered and any(convention.has_one_model for convention in spoken)
+    return asked, asked if has_one else answered
 
 
 def _scope(told: ToldSpan) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from switchgear.kernel.chat import Usage
+from switchgear.kernel.span import ToldSpan
 from switchgear.traces.intake import Origin
 from switchgear.traces.normaliser import Normaliser
 from tests.traces.conventions.golden import cases, rows_beside, rows_of, spans_of
@@ -27,3 +28,25 @@ def test_no_token_of_a_trace_is_counted_twice(case: Path) -> None:
         while above:
             assert above not in counted
             above = parents.get(above, "")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "model"),
+    [
+        ({"langfuse.observation.type": "generation", "langfuse.observation.model.name": "gpt-4o"}, "gpt-4o"),
+        ({"langsmith.span.kind": "llm", "langsmith.metadata.ls_model_name": "gpt-4o"}, "gpt-4o"),
+        (
+            {
+                "langfuse.observation.type": "generation",
+                "langfuse.observation.model.name": "gpt-4o",
+                "gen_ai.response.model": "gpt-4o-2024-08-06",
+            },
+            "gpt-4o-2024-08-06",
+        ),
+        ({"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}, ""),
+    ],
+)
+def test_of_tools_with_one_model_it_is_the_one_that_answered(attributes: dict[str, object], model: str) -> None:
+    told = ToldSpan(trace_id="ab" * 16, span_id="cd" * 8, name="call", started_ns=1, ended_ns=2, attributes=attributes)
+    span = Normaliser()(told, Origin(project="p", door="otlp"))
+    assert (span.request_model, span.model) == ("gpt-4o", model)

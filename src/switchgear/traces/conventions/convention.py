@@ -65,5 +65,7 @@ class Convention(Struct, frozen=True, kw_only=True):
     accounting: Accounting = Accounting()
     sums_up: frozenset[str] = SUMS_UP
     """Kinds of span whose usage only sums up what spans below them tell as well."""
+    has_one_model: bool = False
+    """Its senders name one model, and mean the one that answered: ``request_model`` is ``model`` where none is told."""
     complete: Callable[[Any], None] | None = None
     """Is given the ``Reading``, and tells further fields from those that were found."""

@@ -50,6 +50,7 @@ CONVENTION = Convention(
         "langfuse.observation.metadata.": Family("metadata", "metadata"),
     },
     accounting=Accounting(input_holds_parts=False, output_holds_parts=False),
+    has_one_model=True,
     sums_up=frozenset(),
     complete=_complete,
 )

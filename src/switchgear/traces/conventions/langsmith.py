@@ -106,5 +106,6 @@ CONVENTION = Convention(
     scopes=frozenset(("langsmith",)),
     families={"langsmith.metadata.": Family("metadata", "metadata")},
     accounting=Accounting(input_holds_parts=True, output_holds_parts=True),
+    has_one_model=True,
     complete=_complete,
 )
