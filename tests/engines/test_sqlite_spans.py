@@ -232,3 +232,17 @@ async def test_quantiles_of_rollups_are_within_a_hundredth(tmp_path: Path) -> No
 def _pages(path: Path, table: str) -> int:
     with closing(sqlite3.connect(path)) as connection:
         return int(connection.execute(f"SELECT sum(length(data)) FROM {table}").fetchone()[0])
+
+
+async def test_what_two_projects_say_alike_is_written_whichever_said_it_before(tmp_path: Path) -> None:
+    said = Content(parts=(b'"what all are told"',))
+    for run in range(2):
+        # What an earlier process knew by heart this one has to look for.
+        async with opened(tmp_path / "traces.db") as store:
+            for turn in range(3):
+                number = 10 * run + turn
+                spans = [sample(number, number, project=project, input=said) for project in ("p", "q")]
+                assert await store.write(spans) == 2
+            for project in ("p", "q"):
+                window = Window(project=project, since_ns=0, until_ns=2**62)
+                assert len((await store.find(Find(window=window, where=Said(text="told")))).spans) == 3 * (run + 1)

@@ -44,8 +44,8 @@ class Contents:
         self._named: dict[_Name, int] = {}
         self._unnamed: dict[_Name, int] = {}
         """Met once, and not so long ago that their numbers are forgotten."""
-        self._foreseen: dict[bytes, bytes] = {}
-        """Hashes of parts that were looked for in the table."""
+        self._foreseen: dict[tuple[int, bytes], bytes] = {}
+        """Hashes of parts that were looked for in the table, by project: one's names tell nothing of another's."""
         self._labels: dict[tuple[int, str], int] = {}
         self._resource: tuple[int, Mapping[str, object], int] = (0, {}, 0)
         self._next = 0
@@ -70,8 +70,8 @@ class Contents:
         named, unnamed, foreseen = self._named, self._unnamed, self._foreseen
         wanted: list[bytes] = []
         for part in parts:
-            if part not in foreseen:
-                foreseen[part] = digest = _hash(part, spoken=True)
+            if (project, part) not in foreseen:
+                foreseen[project, part] = digest = _hash(part, spoken=True)
                 name = (project, digest)
                 if name not in named and name not in unnamed:
                     wanted.append(digest)
@@ -85,7 +85,7 @@ class Contents:
 
     def keep(self, project: int, part: bytes, *, spoken: bool = True) -> int:
         """The part's number. What is not spoken is not found by full text."""
-        digest = self._foreseen.get(part) if spoken else None
+        digest = self._foreseen.get((project, part)) if spoken else None
         name = (project, _hash(part, spoken=spoken) if digest is None else digest)
         number = self._named.get(name)
         if number is not None:
