@@ -10,9 +10,11 @@ from msgspec import Struct, json
 
 from switchgear.engines.sealed_spans.reader import SealedSpans
 from switchgear.engines.sqlite_spans import SqliteSpans
+from switchgear.engines.sqlite_spans.making import Maker
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.query import Doomed
 from switchgear.kernel.span import Content, Span
+from switchgear.processes.sealer_process import SealerProcess
 from switchgear.testing.trace_store_samples import BEGIN_NS, sample
 
 DAY_NS: Final = 86_400_000_000_000
@@ -76,8 +78,9 @@ def _span(order: Order, number: int) -> Span:
 
 
 class _Sealer:
-    def __init__(self, store: SqliteSpans) -> None:
+    def __init__(self, store: SqliteSpans, maker: Maker | None) -> None:
         self._store = store
+        self._maker = maker
         self._done = asyncio.Semaphore(0)
 
     async def do(self, order: Order) -> None:
@@ -91,13 +94,14 @@ class _Sealer:
             for _ in range(_BETWEEN_TURNS):
                 await self._done.acquire()
             turn += 1
-            await self._store.seal(turn, turn)
+            await self._store.seal(turn, turn, maker=self._maker)
 
 
-async def main(folder: Path) -> None:
+async def main(folder: Path, *, beside: bool) -> None:
+    """``beside``: files are made by a process of its own."""
     store = opened(folder)
     await store.start()
-    sealer = _Sealer(store)
+    sealer = _Sealer(store, SealerProcess(folder / "traces.db") if beside else None)
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     async with asyncio.TaskGroup() as group:
@@ -107,4 +111,4 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), beside="beside" in sys.argv[2:]))

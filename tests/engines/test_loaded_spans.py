@@ -12,7 +12,7 @@ from msgspec import structs
 from switchgear.engines.sealed_spans.reader import SealedSpans
 from switchgear.engines.sqlite_spans import SqliteSpans
 from switchgear.engines.sqlite_spans.gathering import gathered
-from switchgear.engines.sqlite_spans.sealing import Closed, Place
+from switchgear.engines.sqlite_spans.making import Closed, Place
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.ports import TraceStore
 from switchgear.kernel.query import Aggregate, Doomed, Find, Measure, Said, Tagged

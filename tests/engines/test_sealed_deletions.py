@@ -10,7 +10,7 @@ import pytest
 
 from switchgear.engines.sealed_spans.reader import SealedSpans
 from switchgear.engines.sqlite_spans import SqliteSpans
-from switchgear.engines.sqlite_spans.sealing import Closed, Place
+from switchgear.engines.sqlite_spans.making import Closed, Place
 from switchgear.kernel.query import Doomed, Find, Window
 from switchgear.kernel.span import Content, Span
 from switchgear.testing.trace_store_contract import ALL

@@ -14,7 +14,8 @@ from msgspec import json
 
 from switchgear.engines.sealed_spans.reader import SealedSpans
 from switchgear.engines.sqlite_spans import SqliteSpans
-from switchgear.engines.sqlite_spans.sealing import Closed, Place, Sealing
+from switchgear.engines.sqlite_spans.making import Closed, Filed, Place
+from switchgear.engines.sqlite_spans.sealing import Sealing
 from switchgear.kernel.ports import TraceStore
 from switchgear.kernel.query import Aggregate, Doomed, Find, Found, Measure, Said, Window
 from switchgear.kernel.span import Content, Span
@@ -104,7 +105,7 @@ class StopsSealing(Sealing):
 
     changes = 0
 
-    def _change_sides(self, place: Place, traces: Sequence[Closed]) -> int:
+    def _change_sides(self, place: Place, traces: Sequence[Filed]) -> int:
         if self.changes == 0:
             raise Stopped
         self.changes -= 1

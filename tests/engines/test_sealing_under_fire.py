@@ -95,8 +95,9 @@ class Actor:
 class Sealer:
     """The process in force; what it did not acknowledge is asked of the next one."""
 
-    def __init__(self, folder: Path, model: Model) -> None:
+    def __init__(self, folder: Path, model: Model, makers: str) -> None:
         self._folder = folder
+        self._makers = makers
         self._model = model
         self._waiting: dict[int, tuple[Order, asyncio.Future[None]]] = {}
         self._process: asyncio.subprocess.Process | None = None
@@ -137,7 +138,7 @@ class Sealer:
     async def _start(self) -> None:
         assert span_sealer.__file__ is not None
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, span_sealer.__file__, str(self._folder)),
+            *(sys.executable, span_sealer.__file__, str(self._folder), self._makers),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={"PYTHONPATH": str(Path(switchgear.__file__).parents[1])},
@@ -218,13 +219,14 @@ def files(folder: Path) -> tuple[set[str], set[str]]:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
+@pytest.mark.parametrize("makers", ["here", "beside"])
 async def test_whenever_the_process_is_killed_what_is_sealed_late_or_deleted_is_as_if_it_had_not_been(
-    tmp_path: Path,
+    tmp_path: Path, makers: str
 ) -> None:
     plain = SqliteSpans(tmp_path / "plain.db")
     await plain.start()
     model, stopping = Model(plain), asyncio.Event()
-    sealer = Sealer(tmp_path, model)
+    sealer = Sealer(tmp_path, model, makers)
     async with asyncio.TaskGroup() as group:
         for number in range(ACTORS):
             group.create_task(drive(sealer, Actor(number), stopping))

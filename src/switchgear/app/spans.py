@@ -16,7 +16,8 @@ from switchgear.config.model import Config
 from switchgear.config.traces import ClickHouseEntry, GrpcEntry, Traces
 from switchgear.engines.clickhouse_address import ClickHouseAddress, read_origin
 from switchgear.engines.clickhouse_spans.store import ClickHouseSpans
-from switchgear.engines.sqlite_spans.sealing import Segments
+from switchgear.engines.sealed_spans.segment import folder_beside
+from switchgear.engines.sqlite_spans.making import Segments
 from switchgear.engines.sqlite_spans.store import SqliteSpans
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import ConfigError
@@ -99,7 +100,7 @@ def _in_clickhouse(settings: ClickHouseEntry, transport: Transport, clock: Clock
 
 async def open_sqlite(path: Path) -> SqliteSpans:
     """The file's store, with its sealed segments beside it. Raises OSError."""
-    store = SqliteSpans(path, _segments(path.with_suffix(".sealed")))
+    store = SqliteSpans(path, _segments(folder_beside(path)))
     await store.start()
     return store
 

@@ -47,6 +47,18 @@ class ControlOptions(Struct, kw_only=True, forbid_unknown_fields=True):
     life_fd: int | None = None
 
 
+class SealerOptions(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How to make files of closed traces, for one turn of sealing."""
+
+    store: str
+    """The file of the store of spans."""
+    mark: str
+    """Which files are this process's, as long as they are unfinished."""
+    before_ns: int
+    until: int | None
+    fewest: int
+
+
 class ServeOptions(Struct, kw_only=True, forbid_unknown_fields=True):
     """How to run a supervisor with everything under it."""
 
@@ -57,11 +69,13 @@ class ServeOptions(Struct, kw_only=True, forbid_unknown_fields=True):
 
 _FOR_CHILDREN: Final = {"OPENBLAS_NUM_THREADS": "1"}
 """By default numpy's library has a thread for each processor, and those that wait for work burn theirs meanwhile."""
+LENGTH_BYTES: Final = 8
+"""Before each of the messages of a process that seals, as they are long."""
 _LAUNCH: Final = "switchgear.processes.launch"
 Options = TypeVar("Options", GatewayOptions, ControlOptions)
 
 
-def command_line(module: str, options: GatewayOptions | ControlOptions) -> list[str]:
+def command_line(module: str, options: GatewayOptions | ControlOptions | SealerOptions) -> list[str]:
     """The command that runs ``module`` with ``options`` in a process of its own."""
     return [sys.executable, "-m", _LAUNCH, module, encode(options).decode()]
 

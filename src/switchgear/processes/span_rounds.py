@@ -14,6 +14,7 @@ from switchgear.engines.sqlite_spans import SqliteSpans
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.ids import Ids
 from switchgear.processes.drift_rounds import DriftRounds
+from switchgear.processes.sealer_process import SealerProcess
 from switchgear.processes.span_keeping import SpanKeeper
 from switchgear.processes.span_retention import SpanRetention
 from switchgear.processes.span_sealing import SpanSealing
@@ -39,11 +40,7 @@ class SpanRounds:
         keeper = SpanKeeper(self.journal, store, clock, dialects(), lambda: call_rules(self.config()), self.spans.masks)
         drift = drift_work(store, self.database, clock, self.ids)
         # A server's store has room enough of its own.
-        sealing = (
-            (SpanSealing(store, self.config, self.spans.exported, clock).run(),)
-            if isinstance(store, SqliteSpans)
-            else ()
-        )
+        sealing = (self._sealing(store).run(),) if isinstance(store, SqliteSpans) else ()
         return (
             *sealing,
             keeper.run(),
@@ -51,3 +48,7 @@ class SpanRounds:
             SpanExport(store, self.config, self.transport, self.spans.exported, clock).run(),
             DriftRounds(drift, self.database, self.config, clock).run(),
         )
+
+    def _sealing(self, store: SqliteSpans) -> SpanSealing:
+        maker = SealerProcess(Path(self.config().traces.path))
+        return SpanSealing(store, self.config, self.spans.exported, self.clock, maker)

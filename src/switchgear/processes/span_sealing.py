@@ -9,6 +9,7 @@ from msgspec import structs
 from switchgear.app.span_sealing import seal_closed
 from switchgear.config import Config
 from switchgear.engines.sqlite_spans import SqliteSpans
+from switchgear.engines.sqlite_spans.making import Maker
 from switchgear.kernel.clock import Clock
 from switchgear.processes.hourly import hourly
 from switchgear.traces.export.counts import ExportCounts
@@ -21,8 +22,17 @@ _FEWEST_SPANS: Final = 25_000
 class SpanSealing:
     """Seals what is closed in a store of spans, and what all collectors have."""
 
-    def __init__(self, store: SqliteSpans, config: Callable[[], Config], counts: ExportCounts, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: SqliteSpans,
+        config: Callable[[], Config],
+        counts: ExportCounts,
+        clock: Clock,
+        maker: Maker | None = None,
+    ) -> None:
+        """``maker`` makes the files of what is sealed; None: this process."""
         self._store = store
+        self._maker = maker
         self._config = config
         self._counts = counts
         self._clock = clock
@@ -42,7 +52,7 @@ class SpanSealing:
             self._counts.hold({})
             return 0
         before_ns = now_ns - settings.seal_after_hours * _HOUR_NS
-        sealed = await seal_closed(self._store, settings, now_ns, before_ns, _FEWEST_SPANS)
+        sealed = await seal_closed(self._store, settings, now_ns, before_ns, _FEWEST_SPANS, self._maker)
         self._counts.hold(sealed.held)
         for name, count in sealed.held.items():
             self._log.warning(

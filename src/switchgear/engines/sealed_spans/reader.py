@@ -15,12 +15,12 @@ from switchgear.engines.sealed_spans.segment import Files, segment_name, sweep
 from switchgear.engines.sealed_spans.words import spans_that_say, write_words
 from switchgear.engines.sqlite_spans import questions
 from switchgear.engines.sqlite_spans.finding import SHOWN, found_spans, found_traces, span_row
+from switchgear.engines.sqlite_spans.making import Closed, Place, Segments
 from switchgear.engines.sqlite_spans.measuring import grouped
 from switchgear.engines.sqlite_spans.newest import must_words
 from switchgear.engines.sqlite_spans.questions import Condition, place_of
 from switchgear.engines.sqlite_spans.reading import BARE, Kept, bare_span
 from switchgear.engines.sqlite_spans.sealed_tables import Segment
-from switchgear.engines.sqlite_spans.sealing import Closed, Place, Segments
 from switchgear.engines.sqlite_spans.summary import unpack
 from switchgear.kernel.query import Aggregate, Filter, Find, Found, Group, SpanRow, TraceRow
 
@@ -39,11 +39,17 @@ _Place = TypeVar("_Place", tuple[int, str], tuple[int, str, str])
 
 
 class SealedSpans:
-    """Segments in a folder."""
+    """Segments in a folder.
 
-    def __init__(self, folder: Path) -> None:
+    With a ``mark``, what is written stays under the names of unfinished files, which have it: another process finishes
+    them.
+    """
+
+    def __init__(self, folder: Path, mark: str = "") -> None:
         self.folder = folder
-        self._parquet = Parquet(folder / ".spill")
+        self._mark = mark
+        # Two engines would take each other's files away.
+        self._parquet = Parquet(folder / (".spill-beside" if mark else ".spill"))
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -59,13 +65,14 @@ class SealedSpans:
             if self._stopping.is_set():
                 raise OSError(errno.ECANCELED, "sealing was stopped", name)
             rows.add(closed.trace, closed.started_ns, closed.spans)
-        files = Files(self.folder, name)
+        files = Files(self.folder, name, self._mark)
         files.make_room()
         core, payload, words = files.unfinished
         self._parquet.write(core, CORE_TYPES, rows.ordered())
         self._parquet.write(payload, PAYLOAD_TYPES, rows.payload)
         write_words(words, rows.words, rows.links)
-        files.finish()
+        if not self._mark:
+            files.finish()
         return name
 
     def sweep(self, names: Sequence[str]) -> None:

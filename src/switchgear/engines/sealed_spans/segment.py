@@ -13,8 +13,15 @@ from urllib.parse import quote
 
 _SUFFIXES: Final = ("core.parquet", "payload.parquet", "words.db")
 _UNFINISHED: Final = ".unfinished"
-_OURS: Final = re.compile(r"\d{4}-\d{2}-\d{2}/\d+\.(core\.parquet|payload\.parquet|words\.db)(\.unfinished)?")
+_OURS: Final = re.compile(
+    r"\d{4}-\d{2}-\d{2}/\d+\.(core\.parquet|payload\.parquet|words\.db)((\.[0-9a-f]+)?\.unfinished)?"
+)
 _MOST_FOLDER: Final = 200
+
+
+def folder_beside(store: Path) -> Path:
+    """Where what is sealed of a store's spans lies."""
+    return store.with_suffix(".sealed")
 
 
 def segment_name(project: str, project_number: int, day: str, number: int) -> str:
@@ -28,13 +35,15 @@ def segment_name(project: str, project_number: int, day: str, number: int) -> st
 class Files:
     """The files of one segment."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, mark: str = "") -> None:
+        """``mark``: whose the unfinished ones are, so that nobody's are taken for another's."""
+        self._ending = f".{mark}{_UNFINISHED}" if mark else _UNFINISHED
         self.core, self.payload, self.words = (folder / f"{name}.{suffix}" for suffix in _SUFFIXES)
 
     @property
     def unfinished(self) -> tuple[Path, Path, Path]:
         """Under which names they are written."""
-        core, payload, words = (path.with_name(path.name + _UNFINISHED) for path in self._all())
+        core, payload, words = (path.with_name(path.name + self._ending) for path in self._all())
         return core, payload, words
 
     def make_room(self) -> None:

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from switchgear.engines.sqlite_spans.sealing import DAY_NS, MOST_BYTES, MOST_SPANS, size_bytes
+from switchgear.engines.sqlite_spans.making import DAY_NS, MOST_BYTES, MOST_SPANS, size_bytes
 from switchgear.engines.sqlite_spans.writing import Name
 from switchgear.kernel.span import Span
 

@@ -14,16 +14,17 @@ from typing import Final
 
 from switchgear.engines.sqlite_spans.failures import failures
 from switchgear.engines.sqlite_spans.gathering import Trace, gathered
-from switchgear.engines.sqlite_spans.sealed_tables import set_state
-from switchgear.engines.sqlite_spans.sealing import (
+from switchgear.engines.sqlite_spans.making import (
     MOST_SPANS,
     Closed,
     Place,
     Segments,
     day_of,
-    name_segment,
     next_number,
+    times_of,
 )
+from switchgear.engines.sqlite_spans.sealed_tables import set_state
+from switchgear.engines.sqlite_spans.sealing import name_segment
 from switchgear.engines.sqlite_spans.writer import Writer
 from switchgear.engines.sqlite_spans.writing import Name, Writing
 from switchgear.kernel.span import Span
@@ -93,7 +94,8 @@ def _told(
 ) -> set[Name]:
     """Name a segment, and tell those of its traces that are still not known to the tables."""
     segment, file = place
-    name_segment(connection, segment, file, list(closed.values()))
+    spans = {trace.trace: len(trace.spans) for trace in closed.values()}
+    name_segment(connection, segment, file, times_of(list(closed.values())), spans)
     told: set[Name] = set()
     for name, trace in closed.items():
         if writing.tell(segment.project_number, trace.trace, name, trace.spans):

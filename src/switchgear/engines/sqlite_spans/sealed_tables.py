@@ -64,7 +64,7 @@ class Segment(Struct, frozen=True):
     """Only this trace is asked for; 0: any."""
 
 
-class Away(Struct, frozen=True):
+class Away(Struct, frozen=True, array_like=True):
     """What has to go with a span that leaves the tables."""
 
     number: int

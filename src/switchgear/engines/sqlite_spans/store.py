@@ -18,11 +18,12 @@ from switchgear.engines.sqlite_spans.arriving import arrived_spans
 from switchgear.engines.sqlite_spans.failures import failures
 from switchgear.engines.sqlite_spans.finding import found_spans, found_traces
 from switchgear.engines.sqlite_spans.loading import Loading
+from switchgear.engines.sqlite_spans.making import Maker, Segments, Turn, last_closed
 from switchgear.engines.sqlite_spans.measuring import scanned
 from switchgear.engines.sqlite_spans.reading import trace_number, whole_spans
 from switchgear.engines.sqlite_spans.schema import connect_reader, connect_writer
 from switchgear.engines.sqlite_spans.sealed_tables import Sealed, WithoutDuckDb, segment_of, segments_for
-from switchgear.engines.sqlite_spans.sealing import Sealing, Segments, last_closed
+from switchgear.engines.sqlite_spans.sealing import Sealing
 from switchgear.engines.sqlite_spans.shrinking import shrink
 from switchgear.engines.sqlite_spans.writer import Writer
 from switchgear.kernel.ports import Arrivals, Arrived, TraceStore
@@ -103,17 +104,21 @@ class SqliteSpans:
             await asyncio.to_thread(shrink, self._writing())
         return count
 
-    async def seal(self, now_ns: int, before_ns: int, until: int | None = None, fewest: int = 0) -> int:
+    async def seal(
+        self, now_ns: int, before_ns: int, until: int | None = None, fewest: int = 0, maker: Maker | None = None
+    ) -> int:
         """Seal the traces to which nothing was written since ``before_ns``, as far as that is known; how many spans.
 
         It is known of the times at which this was called. ``until``: only traces all of whose spans arrived before that
         position; None: any. ``fewest``: a day of a project that was not over at ``before_ns`` waits until it has so
-        many spans, and what comes later for a day that is sealed until it is a 25th. Raises OSError.
+        many spans, and what comes later for a day that is sealed until it is a 25th. ``maker`` makes the files, if
+        there are any to make; None: this process. Raises OSError.
         """
         self._writing()
         if self._sealing is None:
             raise OSError(_CANNOT_SEAL)
-        return await asyncio.to_thread(self._sealing.turn, now_ns, before_ns, until, fewest)
+        turn = Turn(before_ns=before_ns, until=until, fewest=fewest)
+        return await asyncio.to_thread(self._sealing.turn, now_ns, turn, maker)
 
     async def last_closed(self, before_ns: int) -> int:
         """Behind the last span that was written before then, as far as that is known: a position. Raises OSError."""
