@@ -8,6 +8,7 @@ between. Whatever a kill leaves is true: a trace is read on one side only, and f
 import errno
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -44,7 +45,8 @@ class Sealing:
     def turn(self, now_ns: int, turn: Turn, maker: Maker | None = None) -> int:
         """Seal what is closed; how many spans. Raises OSError.
 
-        ``maker``: who makes the files, asked only where there is something to make; None: this process.
+        ``maker``: who makes the files, asked only where there is something to make; None: this process, which then
+        has nothing else to do.
         """
         with self.turns, failures(self._path), closing(connect_reader(self._path)) as connection:
             self._writer.work(lambda connection, writing: _mark(connection, writing, now_ns, turn.before_ns))
@@ -81,7 +83,7 @@ class Sealing:
             # Told to stop before it was among them.
             self._go_on()
             with closing(maker.made(turn)) as segments:
-                return sum(self._take(made) for made in segments)
+                return sum(self._take(made, pausing=maker is not self._making) for made in segments)
         except OSError:
             # What was not finished must not lie there until the next turn: the disk may be full of it.
             with suppress(OSError):
@@ -90,13 +92,19 @@ class Sealing:
         finally:
             self._makers.remove(maker)
 
-    def _take(self, made: Made) -> int:
-        """How many spans left the tables."""
+    def _take(self, made: Made, *, pausing: bool) -> int:
+        """How many spans left the tables; ``pausing``: others have the store at least half of the time meanwhile."""
         if made.renews:
             self._writer.work(lambda connection, _: _renew(connection, made))
             return 0
         self._writer.work(lambda connection, _: _name(connection, made))
-        return sum(self._change_sides(made.place, some) for some in _portions(made.traces))
+        count = 0
+        for some in _portions(made.traces):
+            began = time.monotonic()
+            count += self._change_sides(made.place, some)
+            if pausing:
+                self._stopping.wait(time.monotonic() - began)
+        return count
 
     def _change_sides(self, place: Place, traces: Sequence[Filed]) -> int:
         self._go_on()
