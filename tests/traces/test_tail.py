@@ -79,7 +79,7 @@ def test_following_from_the_start_tells_every_call_and_then_those_to_come(tmp_pa
     directory = tmp_path / "journal"
     write(directory, 1, 2)
     stop = Event()
-    calls = follow(directory, True, stop)
+    calls = follow(directory, True, stop.is_set)
     assert numbers([next(calls), next(calls)]) == [1, 2]
     journal = writer(directory, FrozenClock(wall_ns=1_800_000_000_000_000_000), segment_bytes=1)
     for number in (3, 4):
@@ -95,22 +95,16 @@ def test_following_from_now_on_leaves_out_what_was_there(tmp_path: Path) -> None
     write(directory, 1)
     journal = writer(directory, FrozenClock(wall_ns=1_800_000_000_000_000_000))
     journal.append(record(2))
-    waited = _Waited()
+    asked = Event()
+
+    def ended() -> bool:
+        """Whoever asks has taken its place before."""
+        asked.set()
+        return False
+
     with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(lambda: next(follow(directory, False, waited)))
-        assert waited.once.wait(30)
+        following = pool.submit(lambda: next(follow(directory, False, ended)))
+        assert asked.wait(30)
         journal.append(record(3))
         assert numbers([following.result(30)]) == [3]
     journal.close()
-
-
-class _Waited(Event):
-    """An event that tells when somebody has waited for it: by then a follower has taken its place."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.once = Event()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self.once.set()
-        return super().wait(timeout)

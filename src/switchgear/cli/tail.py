@@ -2,9 +2,12 @@
 
 import errno
 import os
+import signal
 import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -29,15 +32,28 @@ def tail(
     directory = journal or Path(glanced_config(config, read_environment()).journal.directory)
     if not directory.is_dir():
         raise ConfigError(f"{directory} is no journal: there is no such folder")
-    stop = Event()
     try:
-        for record in follow(directory, from_start, stop):
-            sys.stdout.write(f"{json.encode(record).decode() if as_json else format_line(record)}\n")
-            sys.stdout.flush()
-    except KeyboardInterrupt:
-        stop.set()
+        with interrupted() as ended:
+            for record in follow(directory, from_start, ended):
+                sys.stdout.write(f"{json.encode(record).decode() if as_json else format_line(record)}\n")
+                sys.stdout.flush()
     except OSError as error:
         if error.errno != errno.EPIPE:
             raise
         # The reader went away, which ends the command well; what Python flushes at exit must go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def interrupted() -> Generator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed within the block: an exception may come where Python swallows it, a note cannot."""
+    pressed: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        pressed.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)

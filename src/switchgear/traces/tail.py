@@ -1,9 +1,9 @@
 """Calls as they end, one line each: what ``switchgear tail`` prints."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event
 from typing import Final
 
 from switchgear.kernel.chat import Usage
@@ -25,15 +25,15 @@ class _Unkept:
         """Nothing is kept."""
 
 
-def follow(directory: Path, from_start: bool, stop: Event) -> Iterator[CallRecord]:
-    """Every call from now on, or from the oldest that is kept, until ``stop`` is set."""
+def follow(directory: Path, from_start: bool, ended: Callable[[], bool]) -> Iterator[CallRecord]:
+    """Every call from now on, or from the oldest that is kept, until ``ended`` says so."""
     reader = JournalReader(directory, _Unkept())
     if not from_start:
         reader.skip_to_end()
-    while not stop.is_set():
+    while not ended():
         batch = reader.read_batch()
         if batch is None:
-            stop.wait(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)
         else:
             yield from batch.records
 
