@@ -19,11 +19,12 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from bench.machine import command_line, cpu_time, family, free_port
+from bench.machine import command_line, cpu_time, family, free_port, move_to, pinned, plan_cores
 from bench.peers.install import python_environment
 from bench.subjects import BENCH_KEY, Unavailable
 
 CONTROL: Final = "switchgear.processes.control"
+GATEWAY: Final = "switchgear.processes.gateway"
 START_SECONDS: Final = 180.0
 _CONFIG: Final = Template("""\
 server: {host: 127.0.0.1, port: $port}
@@ -55,9 +56,11 @@ class SpanServer:
         self.start_seconds = 0.0
         self._log = folder / "output.log"
         self._folder = folder
+        self._cores = cores = plan_cores()
+        words = ["env", *(f"{name}={value}" for name, value in plan.variables.items()), *plan.command]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                ["env", *(f"{name}={value}" for name, value in plan.variables.items()), *plan.command],
+                pinned(words, cores.subject),
                 cwd=folder,
                 stdout=log,
                 stderr=log,
@@ -71,9 +74,15 @@ class SpanServer:
                 break
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if self.get(self.plan.ready)[0] == 200:
+                    self._clear_the_core()
                     return time.perf_counter() - began
             time.sleep(0.02)
         raise Unavailable(f"{self.plan.name} does not answer: {self._log.read_text(errors='replace')[-600:]}")
+
+    def _clear_the_core(self) -> None:
+        """What of our own only hands requests on goes to the senders' core."""
+        for pid in self.pids(GATEWAY):
+            move_to(pid, self._cores.generator)
 
     def get(self, path: str) -> tuple[int, bytes]:
         """Status and body. Raises OSError, HTTPException."""

@@ -4,13 +4,15 @@ Each request is OTLP over HTTP in protobuf, 512 spans with 1.2 KB of text each, 
 for half of the time, which tells how long an export takes; then all do, each its next request when the last one was
 answered, which tells the rate: there a request waits for those of the others, whoever is asked. Then all go on for a
 quarter of the time and ask for what they sent, which tells when it is seen. At the end the control process is killed
-with requests under way, and every span that was acknowledged is looked for. With `--peers` the same
+with requests under way, and every span that was acknowledged is looked for. Each server has one core; senders, and the
+gateway that hands requests on to our own, have the other. With `--peers` the same
 bytes go to Phoenix and MLflow, until the last of them is committed to their SQLite; they get some beforehand, as they
 load much with the first ones, and what they do not take is sent to them again.
 """
 
 import argparse
 import http.client
+import os
 import sys
 import tempfile
 import threading
@@ -319,8 +321,10 @@ def main() -> int:
     parser.add_argument("--peer-spans", type=int, default=4_096, help="how many the peers are timed with")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache")
     options = parser.parse_args()
-    for what, value in conditions(plan_cores()).items():
-        if what not in {"pinning", "nginx"}:
+    plan = plan_cores()
+    os.sched_setaffinity(0, plan.generator)
+    for what, value in conditions(plan).items():
+        if what != "nginx":
             say(f"{what}: {value}")
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         say(verdicts("Bars", measure(Path(folder), options)))
