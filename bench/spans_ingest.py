@@ -5,9 +5,9 @@ for half of the time, which tells how long an export takes; then all do, each it
 answered, which tells the rate: there a request waits for those of the others, whoever is asked. Then all go on for a
 quarter of the time and ask for what they sent, which tells when it is seen. At the end the control process is killed
 with requests under way, and every span that was acknowledged is looked for. Each server has one core; senders, and the
-gateway that hands requests on to our own, have the other. With `--peers` the same
-bytes go to Phoenix and MLflow, until the last of them is committed to their SQLite; they get some beforehand, as they
-load much with the first ones, and what they do not take is sent to them again.
+gateway that hands requests on to our own, have the other. With `--peers` the same bytes go to Phoenix and MLflow, until
+the last of them is committed to their SQLite; they get some beforehand, as they load much with the first ones, and what
+they do not take is sent to them again.
 """
 
 import argparse
@@ -274,10 +274,11 @@ def rows(outcomes: Sequence[Outcome]) -> list[Row]:
 
 def measure(folder: Path, options: argparse.Namespace) -> list[Bar]:
     """All of it; what is seen on the way is said."""
-    say(f"making {options.seconds * 7 // 4 * MOST_A_SECOND:,} spans")
+    wanted = options.seconds * 7 // 4 * MOST_A_SECOND // PER_REQUEST * PER_REQUEST
+    say(f"making {wanted:,} spans")
     bodies = folder / "bodies"
     bodies.mkdir()
-    payload = make(bodies, options.seconds * 7 // 4 * MOST_A_SECOND // PER_REQUEST * PER_REQUEST)
+    payload = make(bodies, wanted)
     with serving("switchgear", folder / "switchgear", folder / "switchgear" / "traces.db") as server:
         mine = own(server, payload, options.seconds, options.clients)
     say(table("Spans", HEADER, rows([mine.outcome])))

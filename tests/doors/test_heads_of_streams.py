@@ -185,3 +185,34 @@ async def test_a_client_that_reads_nothing_is_let_go_whatever_it_asks_next() -> 
             while house.server.connection_count:
                 await asyncio.sleep(0)
         writer.close()
+
+
+async def test_nothing_follows_a_late_stream_that_ended_when_the_server_stops_before_its_client_has_read() -> None:
+    others = set(connections())
+    head_seen = asyncio.Event()
+
+    async def late(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+        await head_seen.wait()
+        await peer.send(EVENT % b"late" + STOP)
+
+    async with ScriptedUpstream(late) as upstream:
+        entry = ProviderEntry(
+            kind="openai_compatible", base_url=f"http://{upstream.origin.authority}/v1", api_key=Secret("s")
+        )
+        async with running(Bounds(hold_seconds=0.01), providers={"real": entry}) as house, asyncio.timeout(20):
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(call("real/m", "hello"))
+            await reader.readuntil(b"\r\n\r\n")
+            (connection,) = set(connections()) - others
+            # There is no room, there is some, and there is none again behind the last bytes.
+            connection.pause_writing()
+            head_seen.set()
+            await reader.readuntil(b"[DONE]\n\n")
+            connection.resume_writing()
+            connection.pause_writing()
+            await reader.readuntil(b"0\r\n\r\n")
+            await house.server.drain(0.0)
+            assert await reader.read() == b""
+            writer.close()

@@ -46,11 +46,15 @@ def tail(
 
 @contextmanager
 def interrupted() -> Generator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed within the block: an exception may come where Python swallows it, a note cannot."""
+    """Whether Ctrl-C was pressed within the block: an exception may come where Python swallows it, a note cannot.
+
+    Pressed again it interrupts as it always does, whatever is waited for.
+    """
     pressed: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         pressed.append(number)
+        signal.signal(signal.SIGINT, before)
 
     before = signal.signal(signal.SIGINT, note)
     try:

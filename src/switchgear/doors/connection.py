@@ -223,7 +223,8 @@ class Connection(asyncio.Protocol):
     async def _give_up(self, request: Request) -> None:
         """The call was cancelled before it was answered, because the server stops."""
         early = request.early
-        if early is None or early.frames is None:
+        # A body that has ended already is not to be followed by anything.
+        if early is None or early.frames is None or self._out is None:
             self._transport.abort()
         else:
             await self._write_frames(request, early, early.frames)
