@@ -1,9 +1,10 @@
 """`python -m bench.spans_ingest --seconds S --clients N [--peers]`: spans through the port of `switchgear serve`.
 
 Each request is OTLP over HTTP in protobuf, 512 spans with 1.2 KB of text each, made beforehand. First one client sends
-for half of the time, which tells how long an export takes; then all do, each its next request when the last one was
-answered, which tells the rate: there a request waits for those of the others, whoever is asked. Then all go on for a
-quarter of the time and ask for what they sent, which tells when it is seen. At the end the control process is killed
+for half of the time at a given rate, late or not, which tells how long an export takes from when it was due; then all
+do, each its next request when the last one was answered, which tells the rate until the last span can be asked for:
+there a request waits for those of the others, whoever is asked. Then all go on for a quarter of the time and ask for
+what they sent, which tells when it is seen. At the end the control process is killed
 with requests under way, and every span that was acknowledged is looked for. Each server has one core; senders, and the
 gateway that hands requests on to our own, have the other. With `--peers` the same bytes go to Phoenix and MLflow, until
 the last of them is committed to their SQLite; they get some beforehand, as they load much with the first ones, and what
@@ -40,6 +41,8 @@ MOST_A_SECOND: Final = 10_000
 """Spans that are made beforehand for each second; a run that needs more ends earlier."""
 LOOKED_FOR: Final = 2
 """Every so many requests, the first trace of one is asked for until it is there."""
+LAST_LOOKED_FOR: Final = 8
+"""Requests that were answered last: when their traces are found, so is all that came before."""
 LOOKING_SHARE: Final = 4
 """The part of the time in which that is done, after the rate was taken: who asks costs the server something, too."""
 PEERS_SECONDS: Final = 300.0
@@ -112,6 +115,8 @@ class Clients:
         self, server: SpanServer, payload: Payload, numbers: Iterable[int], *, looking: bool = False, tries: int = 1
     ) -> None:
         self.sent = Sent()
+        self.interval_seconds = 0.0
+        """From one request of a client to when its next is due; 0: when the last one was answered."""
         self._server = server
         self._payload = payload
         self._looking = looking
@@ -128,9 +133,13 @@ class Clients:
         for thread in self._threads:
             thread.start()
 
+    def finish(self) -> None:
+        """Nothing new is sent."""
+        self._ended.set()
+
     def stop(self) -> None:
         """Nothing new is sent, and the seconds stand."""
-        self._ended.set()
+        self.finish()
         self.sent.seconds = self.sent.seconds or time.perf_counter() - self._began
 
     def join(self, seconds: float | None = None) -> None:
@@ -142,14 +151,16 @@ class Clients:
     def _run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=120)
         headers = {"content-type": "application/x-protobuf", **self._server.plan.headers}
+        due = self._began
         while not self._ended.is_set():
+            due = self._due(due)
             with self._lock:
                 request = next(self._numbers, None)
             if request is None:
                 break
             for _ in range(self._tries):
                 try:
-                    if self._send(connection, request, headers):
+                    if self._send(connection, request, headers, due):
                         break
                 except (OSError, http.client.HTTPException) as trouble:
                     # Of our own, only the kill does this: what is not acknowledged is not looked for.
@@ -157,10 +168,17 @@ class Clients:
                     self.sent.troubles[type(trouble).__name__] += 1
         connection.close()
 
-    def _send(self, connection: http.client.HTTPConnection, request: int, headers: dict[str, str]) -> bool:
+    def _due(self, last: float) -> float:
+        """When the next request begins, waited for."""
+        if not self.interval_seconds:
+            return time.perf_counter()
+        due = last + self.interval_seconds
+        time.sleep(max(due - time.perf_counter(), 0))
+        return due
+
+    def _send(self, connection: http.client.HTTPConnection, request: int, headers: dict[str, str], due: float) -> bool:
         """Whether it was acknowledged."""
         body = self._payload.paths[request].read_bytes()
-        began = time.perf_counter()
         connection.request("POST", "/v1/traces", body, headers)
         answer = connection.getresponse()
         said = answer.read()
@@ -168,7 +186,7 @@ class Clients:
         if answer.status != 200:
             self.sent.troubles[f"{answer.status} {said[:200].decode(errors='replace')}"] += 1
             return False
-        self.sent.took_ms.append((ended - began) * 1e3)
+        self.sent.took_ms.append((ended - due) * 1e3)
         self.sent.acknowledged.append(request)
         if self._looking and request % LOOKED_FOR == 0:
             while self._server.get(f"/api/v1/traces/{self._payload.trace_of(request)}?limit=1")[0] != 200:
@@ -189,9 +207,10 @@ def make(folder: Path, spans: int) -> Payload:
     return Payload(made, paths)
 
 
-def alone(server: SpanServer, payload: Payload, numbers: Iterable[int], seconds: float) -> Sent:
-    """What one client sees that sends for so long."""
+def alone(server: SpanServer, payload: Payload, numbers: Iterable[int], seconds: float, rate: float) -> Sent:
+    """What one client sees that sends so many spans a second, for so long."""
     clients = Clients(server, payload, numbers)
+    clients.interval_seconds = PER_REQUEST / rate
     clients.start(1)
     clients.join(seconds)
     clients.stop()
@@ -199,18 +218,29 @@ def alone(server: SpanServer, payload: Payload, numbers: Iterable[int], seconds:
     return clients.sent
 
 
-def own(server: SpanServer, payload: Payload, seconds: float, count: int) -> Mine:
+def await_found(server: SpanServer, payload: Payload, sent: Sent) -> None:
+    """Until all that was acknowledged can be asked for."""
+    for request in sent.acknowledged[-LAST_LOOKED_FOR:]:
+        while server.get(f"/api/v1/traces/{payload.trace_of(request)}?limit=1")[0] != 200:
+            time.sleep(0.005)
+
+
+def own(server: SpanServer, payload: Payload, options: argparse.Namespace) -> Mine:
     """What our own does, and what a kill at the end loses."""
+    seconds, count = options.seconds, options.clients
     numbers = iter(range(len(payload.paths)))
-    alone(server, payload, islice(numbers, WARMING), seconds)
-    first = alone(server, payload, numbers, seconds / 2)
+    await_found(server, payload, alone(server, payload, islice(numbers, WARMING), seconds, options.rate))
+    first = alone(server, payload, numbers, seconds / 2, options.rate)
+    await_found(server, payload, first)
     clients = Clients(server, payload, numbers)
     before = server.cpu_seconds(CONTROL)
     clients.start(count)
     clients.join(seconds)
+    clients.finish()
+    clients.join()
+    await_found(server, payload, clients.sent)
     cpu, spans = server.cpu_seconds(CONTROL) - before, len(clients.sent.acknowledged) * PER_REQUEST
     clients.stop()
-    clients.join()
     looking = Clients(server, payload, numbers, looking=True)
     looking.start(count)
     looking.join(seconds / LOOKING_SHARE)
@@ -280,11 +310,11 @@ def measure(folder: Path, options: argparse.Namespace) -> list[Bar]:
     bodies.mkdir()
     payload = make(bodies, wanted)
     with serving("switchgear", folder / "switchgear", folder / "switchgear" / "traces.db") as server:
-        mine = own(server, payload, options.seconds, options.clients)
+        mine = own(server, payload, options)
     say(table("Spans", HEADER, rows([mine.outcome])))
     outcomes = [mine.outcome, *peers(folder, options)]
     rates = {each.name: mine.outcome.spans_per_second / each.spans_per_second for each in outcomes}
-    say(told("one client", mine.alone))
+    say(told(f"one client, {options.rate:,} spans/s", mine.alone))
     say(told(f"{options.clients} at once", mine.at_once) + "\n")
     return [
         Bar("acknowledged spans lost by kill -9", 0, mine.lost),
@@ -318,6 +348,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.spans_ingest", description="Spans through the port.")
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--rate", type=int, default=5_000, help="spans a second of the one client that is timed")
     parser.add_argument("--peers", action="store_true", help="Phoenix and MLflow too, installed into the cache")
     parser.add_argument("--peer-spans", type=int, default=4_096, help="how many the peers are timed with")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache")

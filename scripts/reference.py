@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec.structs import fields
 
+from switchgear.app.spans import exposition_of_log
 from switchgear.batches.gauges import exposition as exposition_of_batches
 from switchgear.batches.model import Progress
 from switchgear.kernel import errors
@@ -293,7 +294,7 @@ def span_metrics_table() -> str:
     exported.of("far")
     masks = SpanMasks(lambda _: ())
     masks.found["email"] = 1
-    return _metrics_in(counts.exposition() + masks.exposition() + exported.exposition())
+    return _metrics_in(counts.exposition() + exposition_of_log(1, 1) + masks.exposition() + exported.exposition())
 
 
 def alert_metrics_table() -> str:

@@ -16,12 +16,13 @@ from switchgear.config.model import Config
 from switchgear.config.traces import ClickHouseEntry, GrpcEntry, Traces
 from switchgear.engines.clickhouse_address import ClickHouseAddress, read_origin
 from switchgear.engines.clickhouse_spans.store import ClickHouseSpans
+from switchgear.engines.logged_spans import LoggedSpans, SpanLog
 from switchgear.engines.sealed_spans.segment import folder_beside
 from switchgear.engines.sqlite_spans.making import Segments
 from switchgear.engines.sqlite_spans.store import SqliteSpans
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import ConfigError
-from switchgear.kernel.ports import TraceStore
+from switchgear.kernel.ports import Arrivals, TraceStore
 from switchgear.kernel.upstream import Transport
 from switchgear.rest.principal import Asker
 from switchgear.traces.doors import otlp
@@ -29,14 +30,24 @@ from switchgear.traces.doors.entrance import Entrance
 from switchgear.traces.doors.listening import Listening
 from switchgear.traces.doors.otlp_exports import Exports
 from switchgear.traces.export.counts import ExportCounts
+from switchgear.traces.families import Family
 from switchgear.traces.ingest import Ingest
 from switchgear.traces.masked import MaskedNormaliser, SpanMasks
 from switchgear.traces.normaliser import Normaliser
 
+_ON_THE_WAY: Final = Family(
+    "switchgear_spans_on_the_way", "gauge", "Spans that are on the disk, and soon in the store.", ()
+)
+_SET_ASIDE: Final = Family(
+    "switchgear_spans_set_aside_total",
+    "counter",
+    "Spans that the store would not take, in files of their own.",
+    (),
+)
 _LOG: Final = logging.getLogger("switchgear.traces")
 
 
-class SpanStore(TraceStore, Protocol):
+class SpanStore(TraceStore, Arrivals, Protocol):
     """A TraceStore of this process's own."""
 
     async def start(self) -> None:
@@ -51,7 +62,10 @@ class SpanStore(TraceStore, Protocol):
 class SpanWork(Struct, frozen=True, kw_only=True):
     """What a control process has to do with spans."""
 
-    store: SpanStore
+    store: LoggedSpans
+    """Where spans that are sent here are written, and all are asked for."""
+    kept: SpanStore
+    """The same without the log in front: for those who hold what they write until it is there."""
     ingest: Ingest
     masks: SpanMasks
     entrance: Entrance
@@ -63,7 +77,12 @@ class SpanWork(Struct, frozen=True, kw_only=True):
 
     def metrics(self) -> str:
         """What came in and what went out, in Prometheus' text format."""
-        return self.ingest.counts.exposition() + self.masks.exposition() + self.exported.exposition()
+        return (
+            self.ingest.counts.exposition()
+            + exposition_of_log(self.store.on_the_way, self.store.refused)
+            + self.masks.exposition()
+            + self.exported.exposition()
+        )
 
     async def aclose(self) -> None:
         """Take nothing more by doors of its own, write what waits, and close the store."""
@@ -73,19 +92,37 @@ class SpanWork(Struct, frozen=True, kw_only=True):
         await self.store.aclose()
 
 
-async def open_spans(settings: Traces, transport: Transport, clock: Clock) -> SpanStore:
-    """The store that ``settings`` name, opened. Raises OSError for a file that cannot be opened.
+def exposition_of_log(on_the_way: int, refused: int) -> str:
+    """How the log before the store fares, in Prometheus' text format."""
+    families = ((_ON_THE_WAY, on_the_way), (_SET_ASIDE, refused))
+    return "".join(family.text([family.line((), number)]) for family, number in families)
+
+
+def log_beside(store: str) -> Path:
+    """Where spans lie that are on their way into the store."""
+    return Path(store).with_suffix(".incoming")
+
+
+async def open_spans(settings: Traces, kept: SpanStore) -> LoggedSpans:
+    """A log before the store, both opened. Raises OSError for a file that cannot be opened.
 
     A server that cannot be asked now is asked again by whoever needs it; what else there is to do does not wait for it.
     """
-    if settings.clickhouse is None:
-        return await open_sqlite(Path(settings.path))
-    served = _in_clickhouse(settings.clickhouse, transport, clock)
+    store = LoggedSpans(kept, SpanLog(log_beside(settings.path)))
     try:
-        await served.start()
+        await store.start()
     except OSError as error:
+        if settings.clickhouse is None:
+            raise
         _LOG.error("the trace store cannot be used, and is tried again when it is needed: %s", error)
-    return served
+    return store
+
+
+def named_store(settings: Traces, transport: Transport, clock: Clock) -> SpanStore:
+    """The store that ``settings`` name, not opened."""
+    if settings.clickhouse is None:
+        return _in_sqlite(Path(settings.path))
+    return _in_clickhouse(settings.clickhouse, transport, clock)
 
 
 def _in_clickhouse(settings: ClickHouseEntry, transport: Transport, clock: Clock) -> SpanStore:
@@ -100,9 +137,13 @@ def _in_clickhouse(settings: ClickHouseEntry, transport: Transport, clock: Clock
 
 async def open_sqlite(path: Path) -> SqliteSpans:
     """The file's store, with its sealed segments beside it. Raises OSError."""
-    store = SqliteSpans(path, _segments(folder_beside(path)))
+    store = _in_sqlite(path)
     await store.start()
     return store
+
+
+def _in_sqlite(path: Path) -> SqliteSpans:
+    return SqliteSpans(path, _segments(folder_beside(path)))
 
 
 def _segments(folder: Path) -> Segments | None:
@@ -127,13 +168,15 @@ async def span_work(
 
     Raises OSError when the store or a port cannot be opened, ConfigError when an extra is not installed.
     """
-    store = await open_spans(config().traces, transport, clock)
+    kept = named_store(config().traces, transport, clock)
+    store = await open_spans(config().traces, kept)
     masks = SpanMasks(ConfiguredMasks(config))
     ingest = Ingest(store, MaskedNormaliser(Normaliser(), masks), SpanPrices(config), clock)
     entrance = Entrance(ring, asker, clock)
     listening = await _listening(config().traces.grpc, Exports(ingest, entrance, ingest.counts), entrance, ring)
     return SpanWork(
         store=store,
+        kept=kept,
         ingest=ingest,
         masks=masks,
         entrance=entrance,

@@ -173,7 +173,7 @@ class TraceStore(Protocol):
     """
 
     async def write(self, spans: Sequence[Span], *, replace: bool = False) -> int:
-        """Keep spans; on return they are on the disk and every question sees them. How many were new.
+        """Keep spans; on return they are on the disk, and questions see them. How many were new, or else: came.
 
         A span whose project, trace and id are known is left as it is; with ``replace`` it takes the other's place.
         """

@@ -36,11 +36,12 @@ class SpanRounds:
 
     def all(self) -> tuple[Coroutine[None, None, None], ...]:
         """Keeping the spans of calls; deleting, sealing and sending on what is kept; looking for drift."""
-        store, clock = self.spans.store, self.clock
-        keeper = SpanKeeper(self.journal, store, clock, dialects(), lambda: call_rules(self.config()), self.spans.masks)
+        store, kept, clock = self.spans.store, self.spans.kept, self.clock
+        # The journal is log enough for the spans of calls.
+        keeper = SpanKeeper(self.journal, kept, clock, dialects(), lambda: call_rules(self.config()), self.spans.masks)
         drift = drift_work(store, self.database, clock, self.ids)
         # A server's store has room enough of its own.
-        sealing = (self._sealing(store).run(),) if isinstance(store, SqliteSpans) else ()
+        sealing = (self._sealing(kept).run(),) if isinstance(kept, SqliteSpans) else ()
         return (
             *sealing,
             keeper.run(),

@@ -107,6 +107,9 @@ def inner(**changes: object) -> Span:
 class TraceStoreContract:
     """What the product relies on, for every engine."""
 
+    knows_new = True
+    """Whether a write can tell which spans are new; else it tells how many came."""
+
     async def test_what_was_written_is_read_whole(self, opener: Opener) -> None:
         span = sample(
             1,
@@ -119,14 +122,17 @@ class TraceStoreContract:
             tags=("b", "a"),
         )
         async with opener() as store:
-            assert await store.write([span]) == 1
+            await store.write([span])
             assert await store.read("p", span.trace_id, [span.span_id, "0" * 16]) == [span]
             assert await store.read("other", span.trace_id, [span.span_id]) == []
 
     async def test_a_span_that_is_known_is_left_as_it_is(self, opener: Opener) -> None:
         async with opener() as store:
-            assert await store.write([sample(1, 1, name="first"), sample(1, 1, name="second")]) == 1
-            assert await store.write([sample(1, 1, name="third"), sample(1, 2)]) == 1
+            written = [
+                await store.write([sample(1, 1, name="first"), sample(1, 1, name="second")]),
+                await store.write([sample(1, 1, name="third"), sample(1, 2)]),
+            ]
+            assert written == ([1, 1] if self.knows_new else [2, 2])
             (kept,) = await store.read("p", f"{1:032x}", [f"{1:016x}"])
             assert kept.name == "first"
             assert [row.span_count for row in await traces_of(store)] == [2]
@@ -136,7 +142,7 @@ class TraceStoreContract:
             before = outer(tags=("old",), user="old", input=Content(parts=(b'"ancient"',)))
             await store.write([before, sample(2, 1)])
             after = outer(tags=("new",), user="new", input=Content(parts=(b'"modern"',)), model="m")
-            assert await store.write([after], replace=True) == 0
+            assert await store.write([after], replace=True) == (0 if self.knows_new else 1)
             assert await store.read("p", after.trace_id, [after.span_id]) == [after]
             gone: tuple[Filter, ...] = (Tagged(name="old"), Said(text="ancient"), Compare(field="user", value="old"))
             for where in gone:
@@ -270,7 +276,8 @@ class TraceStoreContract:
     async def test_many_at_once_are_all_kept_once(self, opener: Opener) -> None:
         async with opener() as store:
             writes = [[sample(n % 7, n), sample((n + 1) % 7, n + 1)] for n in range(60)]
-            assert sum(await asyncio.gather(*map(store.write, writes))) == 61
+            new = sum(await asyncio.gather(*map(store.write, writes)))
+            assert new == 61 or not self.knows_new
             assert len(set(await found_ids(store))) == 61
 
     async def test_every_list_is_as_if_each_span_had_been_looked_at(self, opener: Opener) -> None:
@@ -300,7 +307,8 @@ async def _compare_finds(opener: Opener, batches: list[list[Span]], questions: l
     model = PlainTraces()
     async with opener() as store:
         for batch in batches:
-            assert await store.write(batch, replace=replace) == model.write(batch, replace=replace)
+            await store.write(batch, replace=replace)
+            model.write(batch, replace=replace)
         for question in questions:
             found = await store.find(question)
             spans, traces = model.found(question)

@@ -40,7 +40,7 @@ class Taken(Struct, frozen=True, kw_only=True):
 
 
 class Intake(Protocol):
-    """Takes spans in. On return they are on the disk, and every question sees them."""
+    """Takes spans in. On return they are on the disk, and questions see them."""
 
     async def take(self, origin: Origin, told: Sequence[ToldSpan], *, replace: bool = False) -> Taken:
         """Check, understand, price and write spans; with ``replace`` they take the place of those with the same ids.

@@ -1,0 +1,232 @@
+"""The log in front of a trace store: what was written is on the disk at once, and in the store soon after."""
+
+import asyncio
+import errno
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from switchgear.engines.logged_spans import LoggedSpans, SpanLog
+from switchgear.engines.sqlite_spans import SqliteSpans
+from switchgear.kernel.query import Doomed
+from switchgear.kernel.span import Span
+from switchgear.testing.trace_store_contract import Opener, TraceStoreContract, found_ids
+from switchgear.testing.trace_store_samples import sample
+
+
+class Told(SqliteSpans):
+    """Does before each write what a test wants."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.writes: list[list[str]] = []
+        self.before: Callable[[Sequence[Span]], object] = lambda _: None
+
+    async def write(self, spans: Sequence[Span], *, replace: bool = False) -> int:
+        self.writes.append([span.span_id for span in spans])
+        waited = self.before(spans)
+        if hasattr(waited, "__await__"):
+            await waited  # pyright: ignore[reportGeneralTypeIssues]
+        return await super().write(spans, replace=replace)
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncGenerator[tuple[LoggedSpans, Told]]:
+    kept = Told(folder / "traces.db")
+    store = LoggedSpans(kept, SpanLog(folder / "traces.log"))
+    await store.start()
+    try:
+        yield store, kept
+    finally:
+        await store.aclose()
+
+
+def ids(*numbers: int) -> list[str]:
+    return [f"{number:016x}" for number in numbers]
+
+
+class TestLoggedSpans(TraceStoreContract):
+    knows_new = False
+
+    @pytest.fixture
+    def opener(self, tmp_path: Path) -> Opener:
+        count = iter(range(1 << 30))
+
+        @asynccontextmanager
+        async def mine() -> AsyncGenerator[LoggedSpans]:
+            async with opened(tmp_path / str(next(count))) as (store, _):
+                yield store
+
+        return mine
+
+
+def killed(folder: Path) -> None:
+    """A copy of what is on the disk lies beside it: what a process finds whose predecessor was killed now."""
+    after = folder / "after"
+    after.mkdir()
+    for path in [*folder.glob("traces.db*"), *(folder / "traces.log").iterdir()]:
+        target = after / path.relative_to(folder)
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(path.read_bytes())
+
+
+async def test_a_write_is_answered_before_the_store_has_it_and_questions_wait_for_it(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+    async with opened(tmp_path) as (store, kept):
+        kept.before = lambda _: go_on.wait()
+        await store.write([sample(1, 1)])
+        assert store.on_the_way == 1
+        question = asyncio.create_task(found_ids(store))
+        while not kept.writes:
+            await asyncio.sleep(0)
+        assert not question.done()
+        go_on.set()
+        assert await question == ids(1)
+        assert store.on_the_way == 0
+
+
+async def test_what_a_killed_process_had_acknowledged_is_in_the_store_of_the_next_and_once(tmp_path: Path) -> None:
+    never = asyncio.Event()
+    async with opened(tmp_path) as (store, kept):
+        await store.write([sample(1, 1)])
+        assert await found_ids(store) == ids(1)
+        kept.before = lambda _: never.wait()
+        await store.write([sample(1, 2, name="first")])
+        await store.write([sample(1, 2, name="second")], replace=True)
+        await store.write([sample(1, 3)])
+        killed(tmp_path)
+        never.set()
+    async with opened(tmp_path / "after") as (store, kept):
+        assert sorted(await found_ids(store)) == ids(1, 2, 3)
+        (two,) = await store.read("p", f"{1:032x}", ids(2))
+        assert two.name == "second"
+        assert kept.writes == [ids(2), ids(2), ids(3)]
+    assert list((tmp_path / "after" / "traces.log").iterdir()) == []
+
+
+async def test_a_batch_that_was_cut_off_is_not_read_and_those_before_it_are(tmp_path: Path) -> None:
+    never = asyncio.Event()
+    async with opened(tmp_path) as (store, kept):
+        kept.before = lambda _: never.wait()
+        for number in (1, 2, 3):
+            await store.write([sample(number, number)])
+        killed(tmp_path)
+        never.set()
+    (file,) = (tmp_path / "after" / "traces.log").iterdir()
+    whole = file.read_bytes()
+    third = len(whole) // 3
+    for cut, kept_ids in ((1, ids(1, 2)), (third, ids(1, 2)), (third + 1, ids(1)), (2 * third + 1, [])):
+        folder = tmp_path / f"cut-{cut}"
+        (folder / "traces.log").mkdir(parents=True)
+        (folder / "traces.log" / file.name).write_bytes(whole[:-cut])
+        async with opened(folder) as (store, _):
+            assert sorted(await found_ids(store)) == kept_ids
+
+
+async def test_a_store_that_cannot_write_keeps_the_log_and_takes_nothing_more_until_it_can(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def no_room(_: object) -> None:
+        raise full
+
+    async with opened(tmp_path) as (store, kept):
+        kept.before = no_room
+        await store.write([sample(1, 1)])
+        while len(kept.writes) < 1:
+            await asyncio.sleep(0)
+        with pytest.raises(OSError, match="No space"):
+            await store.write([sample(2, 2)])
+        assert await found_ids(store) == []
+        with pytest.raises(OSError, match="No space"):
+            await store.delete(Doomed(project="p", trace_ids=(f"{1:032x}",)))
+    # It was closed meanwhile: what was taken lies in the log.
+    async with opened(tmp_path) as (store, kept):
+        assert await found_ids(store) == ids(1)
+
+
+async def test_a_span_that_breaks_the_store_is_set_aside_and_those_beside_it_are_stored(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def poisoned(spans: Sequence[Span]) -> None:
+        if any(span.name == "poison" for span in spans):
+            raise ZeroDivisionError
+
+    async with opened(tmp_path) as (store, kept):
+        kept.before = poisoned
+        await store.write([sample(1, 1), sample(1, 2, name="poison"), sample(1, 3)])
+        assert sorted(await found_ids(store)) == ids(1, 3)
+        assert store.refused == 1
+    (aside,) = (tmp_path / "traces.log").iterdir()
+    assert str(aside) in caplog.text
+    # Named as the log's own, it is taken again.
+    aside.rename(aside.with_suffix(".spans"))
+    async with opened(tmp_path) as (store, _):
+        assert sorted(await found_ids(store)) == ids(1, 2, 3)
+
+
+async def test_what_was_deleted_does_not_come_back_from_the_log(tmp_path: Path) -> None:
+    never = asyncio.Event()
+    async with opened(tmp_path) as (store, kept):
+        await store.write([sample(1, 1, name="to be forgotten")])
+        assert await found_ids(store) == ids(1)
+        deleting = asyncio.create_task(store.delete(Doomed(project="p", trace_ids=(f"{1:032x}",))))
+        kept.before = lambda _: never.wait()
+        await store.write([sample(2, 2)])
+        assert await deleting == 1
+        killed(tmp_path)
+        never.set()
+    async with opened(tmp_path / "after") as (store, _):
+        assert await found_ids(store) == ids(2)
+
+
+async def test_words_of_what_was_deleted_are_not_in_the_log_either(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (store, _):
+        await store.write([sample(1, 1, name="to be forgotten")])
+        await store.delete(Doomed(project="p", trace_ids=(f"{1:032x}",)))
+        assert not any(b"forgotten" in path.read_bytes() for path in (tmp_path / "traces.log").iterdir())
+
+
+async def test_whoever_writes_more_than_the_store_can_follow_waits(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+    async with opened(tmp_path) as (store, kept):
+        kept.before = lambda _: go_on.wait()
+        many = [sample(number // 10, number) for number in range(3_000)]
+        await store.write(many)
+        more = asyncio.create_task(store.write([sample(5_000, 5_000)]))
+        await asyncio.sleep(0)
+        # So much is on its way that questions are answered without it.
+        assert await found_ids(store) == []
+        assert not more.done()
+        go_on.set()
+        await more
+        assert len(await found_ids(store)) == 1_000
+
+
+async def test_a_log_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
+    never = asyncio.Event()
+    async with opened(tmp_path) as (store, kept):
+        kept.before = lambda _: never.wait()
+        await store.write([sample(1, 1)])
+        other = SpanLog(tmp_path / "traces.log")
+        assert other.open() == []
+        other.append(b"theirs")
+        other.close()
+        never.set()
+    assert [left.data for left in SpanLog(tmp_path / "traces.log").open()] == [b"theirs"]
+
+
+def test_files_are_removed_when_all_in_them_is_in_the_store(tmp_path: Path) -> None:
+    log = SpanLog(tmp_path)
+    log.open()
+    large = bytes(3 * 1024 * 1024)
+    numbers = [log.append(large) for _ in range(7)]
+    assert len(list(tmp_path.iterdir())) == 3
+    log.done(numbers[2])
+    assert len(list(tmp_path.iterdir())) == 2
+    log.done(numbers[-1])
+    assert list(tmp_path.iterdir()) == []
+    log.append(b"small")
+    log.close()
+    assert [left.data for left in SpanLog(tmp_path).open()] == [b"small"]
