@@ -7,11 +7,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from switchgear.engines.logged_spans import LoggedSpans, SpanLog
 from switchgear.engines.sqlite_spans import SqliteSpans
+from switchgear.kernel.chat import Usage
 from switchgear.kernel.query import Doomed
-from switchgear.kernel.span import Span
+from switchgear.kernel.span import Content, Span, SpanEvent
 from switchgear.testing.trace_store_contract import Opener, TraceStoreContract, found_ids
 from switchgear.testing.trace_store_samples import sample
 
@@ -104,6 +107,42 @@ async def test_what_a_killed_process_had_acknowledged_is_in_the_store_of_the_nex
         assert two.name == "second"
         assert kept.writes == [ids(2), ids(2), ids(3)]
     assert list((tmp_path / "after" / "traces.log").iterdir()) == []
+
+
+async def test_what_is_read_back_from_the_log_is_what_was_written(tmp_path: Path) -> None:
+    never = asyncio.Event()
+    span = sample(
+        1,
+        1,
+        usage=Usage(input=3, cache_read=2, reasoning=1, estimated=True),
+        attributes={"text": "ä", "number": 1.5, "list": [1, {"deep": None}], "bytes": b"\0", "large": 2**63},
+        resource={"service.name": "api"},
+        events=(SpanEvent(name="first token", at_ns=5, attributes={"at": [True]}),),
+        input=Content(parts=(b'{"role": "user"}', b'"two"'), is_messages=True, preview="two"),
+        tags=("b", "a"),
+    )
+    async with opened(tmp_path) as (store, kept):
+        kept.before = lambda _: never.wait()
+        await store.write([span])
+        killed(tmp_path)
+        never.set()
+    async with opened(tmp_path / "after") as (store, _):
+        assert await store.read("p", span.trace_id, [span.span_id]) == [span]
+
+
+async def test_what_nobody_can_read_any_more_is_set_aside_and_the_rest_is_stored(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = SpanLog(tmp_path / "traces.log")
+    log.open()
+    log.append(b"of another version")
+    log.close()
+    async with opened(tmp_path) as (store, _):
+        await store.write([sample(1, 1)])
+        assert await found_ids(store) == ids(1)
+    (aside,) = (tmp_path / "traces.log").iterdir()
+    assert b"of another version" in aside.read_bytes()
+    assert f"18 bytes of spans cannot be read, and are kept in {aside}" in caplog.text
 
 
 async def test_a_batch_that_was_cut_off_is_not_read_and_those_before_it_are(tmp_path: Path) -> None:
@@ -230,3 +269,47 @@ def test_files_are_removed_when_all_in_them_is_in_the_store(tmp_path: Path) -> N
     log.append(b"small")
     log.close()
     assert [left.data for left in SpanLog(tmp_path).open()] == [b"small"]
+
+
+_STEPS = st.lists(
+    st.one_of(st.integers(1, 6 * 1024 * 1024), st.sampled_from(["done", "all done", "forget", "killed"])), max_size=20
+)
+
+
+@settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
+@given(steps=_STEPS)
+def test_whatever_happens_nothing_unfinished_is_lost_and_nothing_forgotten_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[int | str]
+) -> None:
+    folder = tmp_path_factory.mktemp("log")
+    log = SpanLog(folder)
+    log.open()
+    # Which batch has which number.
+    told: dict[int, int] = {}
+    done = forgotten = count = 0
+    for step in steps:
+        if isinstance(step, int):
+            count += 1
+            told[log.append(count.to_bytes(4, "big") + bytes(step))] = count
+        elif step == "killed":
+            log.close()
+            log = SpanLog(folder)
+            left = {each.number: int.from_bytes(each.data[:4], "big") for each in log.open()}
+            assert list(left.values()) == sorted(left.values())
+            assert {batch for batch in told.values() if batch > done} <= set(left.values())
+            assert all(batch > forgotten for batch in left.values())
+            told = left
+        elif told:
+            last = max(told) if step == "all done" else sorted(told)[len(told) // 2]
+            if step == "forget":
+                log.forget()
+                forgotten = done
+            else:
+                log.done(last)
+                done = max(done, told[last])
+    log.close()
