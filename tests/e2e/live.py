@@ -27,6 +27,8 @@ SOURCES = Path(switchgear.__file__).parents[1]
 START_SECONDS = 30.0
 DATABASE = Path("switchgear-data") / "control.db"
 KEY = "sk-sg-test-0123456789abcdef0123456789"
+READING_KEY = f"{KEY}-reading"
+"""It sends spans, too, and calls nothing."""
 
 CONFIG = """
 server: {{port: 0, drain_seconds: 5}}
@@ -35,6 +37,7 @@ state: {{directory: {state}}}
 keys:
   - {{name: tester, key: {key}}}
   - {{name: narrow, key: {key}-narrow, models: ["sim/echo"]}}
+  - {{name: reader, key: {key}-reading, doors: [traces, traces_read]}}
 providers:
   sim: {{kind: simulator}}
 routing:  # what an upstream does is what the client sees, as often as it asks

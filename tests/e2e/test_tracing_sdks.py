@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.e2e.live import KEY, LiveServer
+from tests.e2e.live import KEY, READING_KEY, LiveServer
 from tests.traces.doors.stand import run_program
 
 
@@ -32,8 +32,8 @@ async def test_spans_of_an_instrumented_openai_client_are_understood(live: LiveS
     "program", ["langfuse_traces.py", "langfuse_reads.py", "langsmith_runs.py", "phoenix_spans.py"]
 )
 async def test_a_tools_own_client_finds_again_what_it_sent(live: LiveServer, program: str) -> None:
-    await run_program(program, live.url, SWITCHGEAR_KEY=KEY)
+    await run_program(program, live.url, SWITCHGEAR_KEY=READING_KEY)
 
 
 async def test_what_newer_clients_have_not_older_ones_still_read(live: LiveServer) -> None:
-    await run_program("langfuse_reads.py", live.url, "--older", SWITCHGEAR_KEY=KEY)
+    await run_program("langfuse_reads.py", live.url, "--older", SWITCHGEAR_KEY=READING_KEY)

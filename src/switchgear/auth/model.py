@@ -24,7 +24,7 @@ class VirtualKey(Struct, frozen=True, kw_only=True):
     """Of a key that the control database keeps: what finds it, and ``digest`` is then the keyed hash."""
     models: tuple[str, ...] = ()
     doors: tuple[str, ...] = ()
-    """Empty: all."""
+    """Empty: all but reading back traces, which wants to be named."""
     ip_ranges: Ranges = ()
     """Empty: from anywhere."""
     expires_ns: int = 0

@@ -32,6 +32,7 @@ keys:
   - name: {key_name}
     hash: {key_hash}
     # models: [fast, "sim/*"]   # without this line: all models
+    # doors: [openai, traces]   # without this line: all APIs, and spans are sent; reading traces back wants traces_read
 
 # Who serves models. `provider/model` names a model of one of them: sim/echo.
 providers:

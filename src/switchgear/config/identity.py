@@ -100,7 +100,11 @@ class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="Models the key may use: names, or prefixes that end in `*`. Empty: all."),
     ] = ()
     doors: Annotated[
-        tuple[Door, ...], Meta(description="Doors the key may use, by the name in records. Empty: all.")
+        tuple[Door, ...],
+        Meta(
+            description="Doors the key may use, by the name in records. Empty: all but `traces_read`, by which clients "
+            "of tracing tools read back and delete what was sent to the project."
+        ),
     ] = ()
     ip_ranges: Annotated[
         tuple[str, ...],

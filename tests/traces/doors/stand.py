@@ -35,11 +35,13 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAMS = ROOT / "tests" / "e2e" / "sdks"
 KEY = "sk-sg-test-0123456789abcdef0123456789"
 OTHER_KEY = f"{KEY}-other"
-SENDING_KEY, READING_KEY = f"{KEY}-sending", f"{KEY}-reading"
+APPLICATION_KEY, SENDING_KEY, READING_KEY = f"{KEY}-application", f"{KEY}-sending", f"{KEY}-reading"
+BOTH = ("traces", "traces_read")
 RING = key_ring(
     [
-        VirtualKey(name="tester", digest=digest_of(KEY), project="blue"),
-        VirtualKey(name="stranger", digest=digest_of(OTHER_KEY), project="red"),
+        VirtualKey(name="tester", digest=digest_of(KEY), project="blue", doors=BOTH),
+        VirtualKey(name="stranger", digest=digest_of(OTHER_KEY), project="red", doors=BOTH),
+        VirtualKey(name="application", digest=digest_of(APPLICATION_KEY), project="blue"),
         VirtualKey(name="sender", digest=digest_of(SENDING_KEY), project="blue", doors=("traces",)),
         VirtualKey(name="reader", digest=digest_of(READING_KEY), project="blue", doors=("traces_read",)),
     ],

@@ -12,7 +12,7 @@ from switchgear.kernel.span import ToldSpan
 from switchgear.rest.written import moment
 from switchgear.traces.intake import Origin
 from tests.memory_spans import MemorySpans
-from tests.traces.doors.stand import KEY, OTHER_KEY, READING_KEY, SENDING_KEY, Stand
+from tests.traces.doors.stand import KEY, OTHER_KEY, Stand
 
 Asked = Sequence[tuple[Mapping[str, Any], list[str]]]
 """What is asked for, and the names of what is found."""
@@ -229,24 +229,3 @@ async def test_what_is_not_there_is_not_found_and_other_projects_see_nothing(sta
         assert (await refused(stand, f"{path}0")).status_code == 404
     for path in ("traces", "observations", "v2/observations", "sessions"):
         assert (await get(stand, path, OTHER_KEY))["data"] == []
-
-
-async def test_a_key_that_may_only_send_reads_nothing_and_one_that_may_only_read_sends_nothing(stand: Stand) -> None:
-    langfuse = (
-        "traces",
-        "traces/1",
-        "observations",
-        "v2/observations",
-        "sessions",
-        "sessions/1",
-        "v3/scores",
-        "scores",
-    )
-    paths = [f"/api/public/{path}" for path in langfuse]
-    paths += ["/runs/018f4a2e-7c11-7abc-8def-0123456789ab", "/feedback", "/v1/projects/p/spans"]
-    for key, status in ((SENDING_KEY, {403}), (READING_KEY, {200, 404})):
-        async with stand.client({"authorization": f"Bearer {key}"}) as client:
-            assert {(await client.get(path)).status_code for path in paths} == status
-    async with stand.client({"authorization": f"Bearer {READING_KEY}"}) as client:
-        answer = await client.post("/api/public/ingestion", json={"batch": []})
-        assert (answer.status_code, "'traces'" in answer.json()["message"]) == (403, True)

@@ -16,7 +16,7 @@ from switchgear.app.migrations import upgrade
 from switchgear.config.control import Control
 from switchgear.config.secret import Secret
 from switchgear.traces.scores.store import Sought
-from tests.traces.doors.stand import Stand, run_program
+from tests.traces.doors.stand import APPLICATION_KEY, Stand, run_program
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -108,3 +108,10 @@ async def test_phoenix_logs_spans_and_annotates_them(served: tuple[Stand, str]) 
     }
     quality = next(score for score in found if score.name == "quality")
     assert (quality.text, quality.number, quality.comment, quality.version) == ("right", 0.9, "clear", 1)
+
+
+async def test_clients_tell_what_a_key_lacks_that_may_not_read(served: tuple[Stand, str]) -> None:
+    _, url = served
+    told = (await run_program("refused_reads.py", url, SWITCHGEAR_KEY=APPLICATION_KEY)).strip().splitlines()
+    assert [line.split(" ")[0] for line in told] == ["langfuse", "langsmith", "phoenix"]
+    assert all("doors: [traces, traces_read]" in line for line in told), told

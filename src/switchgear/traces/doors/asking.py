@@ -58,11 +58,15 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     def answering(
         self, door: str, handler: Handler, *, reads: bool = False
     ) -> Callable[[Request], Awaitable[Response]]:
-        """``handler`` for who may come in, or ``reads`` what others sent, with refusals told as SDKs read them."""
+        """``handler`` for who may come in, or ``reads`` what others sent, with refusals told as SDKs read them.
+
+        Deleting takes the right to read, whatever the route says: it reaches what others sent, too.
+        """
 
         async def answer(request: Request) -> Response:
+            reaches_others = reads or request.method == "DELETE"
             try:
-                return await handler(request, self.entrance.origin(request, door, reads=reads))
+                return await handler(request, self.entrance.origin(request, door, reads=reaches_others))
             except SwitchgearError as error:
                 return refusal(error)
             except OSError:
@@ -106,7 +110,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
 def add_routes(
     router: APIRouter, surroundings: Surroundings, door: str, routes: Routes, *, reads: bool = False
 ) -> None:
-    """Have ``router`` answer them, those that only read for keys that may read."""
+    """Have ``router`` answer them; those that read or delete, for keys that may read."""
     for method, path, handler in routes:
         answering = surroundings.answering(door, handler, reads=reads)
         router.add_api_route(path, answering, methods=[method], include_in_schema=False)

@@ -11,7 +11,7 @@ from fastapi import Request
 from msgspec import Struct
 from starlette.requests import ClientDisconnect
 
-from switchgear.auth.model import KeyRing
+from switchgear.auth.model import KeyRing, VirtualKey
 from switchgear.auth.stage import key_in
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import BadRequest, BodyTooLarge, Forbidden, Overloaded, Unauthenticated
@@ -24,7 +24,7 @@ Read = TypeVar("Read")
 DOOR: Final = "traces"
 """How the ``doors`` of a virtual key call all of these."""
 READING: Final = "traces_read"
-"""How they call reading back what was sent: a key that names its doors, and not this one, may only send."""
+"""How they call reading back and deleting what was sent: only keys that name it may, for applications' keys leak."""
 DEFAULT_PROJECT: Final = "default"
 _KEY_HEADERS: Final = ("x-api-key", "api_key", "api-key", "wandb-api-key")
 _SENDER_PROJECTS: Final = (
@@ -66,7 +66,7 @@ class Entrance:
         self._large = asyncio.Semaphore(self._limits.max_inflated_at_once)
 
     def origin(self, request: Request, door: str, *, reads: bool = False) -> Origin:
-        """Whose spans a request brings, or ``reads``. Raises Unauthenticated or Forbidden."""
+        """Whose spans a request brings, or ``reads`` or deletes. Raises Unauthenticated or Forbidden."""
         return self.origin_of(self._asker(request), door, reads=reads)
 
     def origin_of(self, asker: Asker, door: str, *, reads: bool = False) -> Origin:
@@ -75,9 +75,7 @@ class Entrance:
         sender_project = _sender_project(asker.headers)
         key = key_in(ring, presented_key(asker.headers), self._clock.wall_ns(), asker.address)
         if key is not None:
-            named = READING if reads else DOOR
-            if key.doors and named not in key.doors:
-                raise Forbidden(f"key {key.name!r} may not use the door {named!r}; it may use {', '.join(key.doors)}")
+            _require_door(key, reads=reads)
             project = key.project or DEFAULT_PROJECT
             return Origin(project=project, door=door, key=key.name, sender_project=sender_project)
         if ring.allows_anonymous_loopback and asker.local:
@@ -129,6 +127,20 @@ class Entrance:
             return read(body)
         async with self._large:
             return await asyncio.to_thread(lambda: read(inflated(body, encoding)))
+
+
+def _require_door(key: VirtualKey, *, reads: bool) -> None:
+    """Raise Forbidden for a key that may not send, or not read and delete: that is never meant by naming no doors."""
+    if reads and READING not in key.doors:
+        doors = ", ".join((*(key.doors or (DOOR,)), READING))
+        others = "" if key.doors else " and the doors of its calls, such as openai,"
+        where = f"by PUT /api/v1/keys/{key.name}" if key.lookup else "under 'keys' in switchgear.yaml"
+        raise Forbidden(
+            f"key {key.name!r} may not read or delete traces, which takes {READING!r} among its doors: "
+            f"give it doors: [{doors}]{others} {where}, or use another key for that"
+        )
+    if not reads and key.doors and DOOR not in key.doors:
+        raise Forbidden(f"key {key.name!r} may not use the door {DOOR!r}; it may use {', '.join(key.doors)}")
 
 
 def _too_much() -> Overloaded:
