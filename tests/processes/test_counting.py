@@ -68,6 +68,24 @@ async def test_one_that_drains_leaves_the_file_to_the_next_and_hands_over_what_i
     assert not list((tmp_path / FOLDER).glob("*.handover"))
 
 
+async def test_one_that_goes_on_is_rung_for_and_tells_at_once_what_it_has_not_written_yet(tmp_path: Path) -> None:
+    clock = FrozenClock()
+    old = await process(tmp_path, "g0-aaaa", clock)
+    running = asyncio.ensure_future(old.run())
+    try:
+        await old.counters.count("written", [claim(amount=4)])
+        while not (tmp_path / FOLDER / "gateway.counts").exists():
+            await asyncio.sleep(0)
+        await old.counters.count("later", [claim(amount=1)])
+        new = await process(tmp_path, "g1-bbbb", clock)
+        assert await new.counters.standings([claim()]) == (Standing(5, True),)
+        await new.aclose()
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        await old.aclose()
+
+
 async def test_one_that_stands_still_is_not_waited_for_long(tmp_path: Path) -> None:
     clock = FrozenClock()
     old = await process(tmp_path, "g0-aaaa", clock)

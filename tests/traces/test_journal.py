@@ -64,6 +64,33 @@ def test_a_reader_follows_a_growing_segment_and_resumes_where_it_committed(tmp_p
     journal.close()
 
 
+def test_a_reader_that_found_nothing_sees_without_reading_that_something_came(tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    journal = writer(directory)
+    source = reader(directory)
+    assert not source.is_quiet()
+    assert source.read_batch() is None
+    assert source.is_quiet()
+    journal.append(record(1))
+    assert not source.is_quiet()
+    assert numbers(drained(source)) == [1]
+    assert source.is_quiet()
+    with being_written(directory, entry_of(record(2))):
+        assert not source.is_quiet()
+        assert numbers(drained(source)) == [2]
+    journal.close()
+
+
+def test_a_reader_takes_quiet_for_granted_only_a_few_times(tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    write(directory, 1)
+    source = reader(directory)
+    drained(source)
+    assert sum(source.is_quiet() for _ in range(100)) == 4
+    assert source.read_batch() is None
+    assert source.is_quiet()
+
+
 def test_what_was_read_but_not_committed_is_read_again(tmp_path: Path) -> None:
     directory = tmp_path / "journal"
     write(directory, 1, 2)

@@ -100,7 +100,7 @@ class Bookkeeper:
 
     async def take(self, reader: JournalReader, journal: str) -> bool:
         """Take in the next batch; whether the one behind it is there already. Raises OSError."""
-        batch = await asyncio.to_thread(reader.read_batch)
+        batch = None if reader.is_quiet() else await asyncio.to_thread(reader.read_batch)
         if batch is None:
             self._standing.worked()
             return False

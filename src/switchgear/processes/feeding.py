@@ -11,7 +11,7 @@ from switchgear.auth.master_key import MasterKeys
 from switchgear.config.feed import Feed, confirm_feed, write_feed
 from switchgear.kernel.errors import SwitchgearError
 
-_PERIOD_SECONDS: Final = 0.5
+_PERIOD_SECONDS: Final = 1.0
 """Between two looks where the database tells of no change: gateways see by them that somebody still reads it."""
 
 Compile = Callable[[], Awaitable[Feed]]

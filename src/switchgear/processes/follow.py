@@ -55,7 +55,7 @@ class Follower:
 
     async def take(self, reader: JournalReader) -> bool:
         """Take in the next batch; whether the one behind it is there already."""
-        batch = await asyncio.to_thread(reader.read_batch)
+        batch = None if reader.is_quiet() else await asyncio.to_thread(reader.read_batch)
         if batch is not None:
             for record in batch.records:
                 self._meter.count(record)

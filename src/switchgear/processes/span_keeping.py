@@ -77,7 +77,7 @@ class SpanKeeper:
 
     async def take(self, reader: JournalReader) -> bool:
         """Take in the next batch; whether the one behind it is there already. Raises OSError."""
-        batch = await asyncio.to_thread(reader.read_batch)
+        batch = None if reader.is_quiet() else await asyncio.to_thread(reader.read_batch)
         if batch is not None:
             spans = await asyncio.to_thread(self._spans, batch.records)
             if spans:

@@ -2,8 +2,8 @@
 
 They are written once a second: what a process that is killed counted in its last second is lost to its limits, though
 not to the journal. The file belongs to the process that began last. While one drains and the next serves already, as in
-a rolling restart, the next one waits for what the old one has counted so far; what the old one settles from then on
-until its end it hands over in a file of its own.
+a rolling restart, the next one rings for what the old one has counted so far, and waits for it; what the old one
+settles from then on until its end it hands over in a file of its own.
 """
 
 import asyncio
@@ -21,11 +21,13 @@ from msgspec import Struct, msgpack
 from switchgear.engines.memory_counters import MemoryCounters
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.ports import Claim
+from switchgear.processes.bell import Bell
 
 FOLDER: Final = "counters"
 """Beside the segments of the journal."""
 _FILE: Final = "gateway.counts"
 _OWNER: Final = "owner"
+_BELL: Final = "bell"
 _HANDOVER: Final = ".handover"
 _PERIOD_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.05
@@ -59,6 +61,7 @@ class WrittenCounts:
         self._written = b""
         self._is_owner = True
         self._owner_stamp: _Stamp | None = None
+        self._bell = Bell(folder / _BELL)
         self._alive = -1
         """Locked as long as the process lives."""
         self._failing = False
@@ -84,11 +87,11 @@ class WrittenCounts:
         """Write now and then, until cancelled: once a second, or less often where that is much work."""
         while True:
             began_ns = self._clock.monotonic_ns()
+            await self.yield_the_file()  # to one that could not ring
             await self.write()
             await self.adopt()
             spent_seconds = (self._clock.monotonic_ns() - began_ns) / _NANOSECONDS
-            for _ in range(int(max(_PERIOD_SECONDS, _SPARED * spent_seconds) / _LOOK_SECONDS)):
-                await asyncio.sleep(_LOOK_SECONDS)
+            if await self._bell.rings_within(max(_PERIOD_SECONDS, _SPARED * spent_seconds)):
                 await self.yield_the_file()
 
     async def yield_the_file(self) -> None:
@@ -123,6 +126,7 @@ class WrittenCounts:
 
     async def aclose(self) -> None:
         """Write for the last time, or hand over to the process that has the file by now."""
+        self._bell.close()
         await self.write()
         if not self._is_owner:
             done = Handover(self._counters.gained_since(self._written), self._counters.ended_since(self._written))
@@ -151,6 +155,8 @@ class WrittenCounts:
             before = _stamp(path)
             _write(self._folder / _OWNER, self._gateway.encode())
             self._owner_stamp = _stamp(self._folder / _OWNER)
+            with suppress(OSError):  # where there are no FIFOs, the other one looks once a second
+                self._bell.hang()
             is_first = self._live()
         for _ in range(0 if is_first else _PATIENCE):
             if _stamp(path) != before:

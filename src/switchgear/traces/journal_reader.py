@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from switchgear.kernel.record import CallRecord
 from switchgear.traces.offsets import SKIPPED, FileOffsets, Offsets, Position
-from switchgear.traces.segment import HEADER, Scan, SegmentReader, ends_blank, is_final, segments
+from switchgear.traces.segment import HEADER, Scan, SegmentReader, ends_blank, is_blank_at, is_final, segments
 
 __all__ = [
     "BATCH_BYTES",
@@ -28,6 +28,9 @@ __all__ = [
 ]
 
 BATCH_BYTES: Final = 1024 * 1024
+_QUIET_LOOKS: Final = 4
+"""Until a reader that finds nothing new reads again: what a dead writer left changes only by that, and so do rare
+segments that begin in the very moment in which the folder was read."""
 
 
 class Batch(Struct, frozen=True, kw_only=True):
@@ -63,8 +66,28 @@ class JournalReader:
         self._reader = SegmentReader(kind)
         self._log = logging.getLogger("switchgear.journal")
         self._read_records = 0
+        self._quiet_looks = 0
+        self._folder_ns = 0
+        """When segments came or went last, as it was before they were listed."""
+        self._ends: list[tuple[Path, int]] = []
+        """Segments with room behind what was read, and where that begins."""
         self.damages: list[Damage] = []
         """What was found broken; the rest of such a segment is skipped."""
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come since a reading found nothing, by a look of microseconds that needs no thread.
+
+        A few in a row say so at most; what else can change, the next reading finds.
+        """
+        if not self._quiet_looks:
+            return False
+        self._quiet_looks -= 1
+        try:
+            if _changed_ns(self._directory) != self._folder_ns:
+                return False
+            return all(is_blank_at(path, offset) for path, offset in self._ends)
+        except OSError:
+            return False
 
     def read_batch(self) -> Batch | None:
         """The next records, about a mebibyte of them; None when there are none yet.
@@ -72,6 +95,7 @@ class JournalReader:
         A batch without records moves the position past something broken, or past the zeros that a killed writer left.
         """
         before = self._position
+        self._ends, self._folder_ns = [], _changed_ns(self._directory)
         position: Position = {}
         records: list[CallRecord] = []
         room = BATCH_BYTES
@@ -88,7 +112,9 @@ class JournalReader:
         self._read_records += len(records)
         moved = any(position[name] == SKIPPED != before.get(name) for name in position)
         if not records and not moved:
+            self._quiet_looks = _QUIET_LOOKS
             return None
+        self._quiet_looks = 0
         return Batch(records=records, position=dict(position), more=room <= 0)
 
     def commit(self, position: Mapping[str, int]) -> None:
@@ -120,6 +146,7 @@ class JournalReader:
         try:
             if path.stat().st_size <= offset:
                 return None
+            self._ends.append((path, max(offset, len(HEADER))))
             # Asked before reading: what is read after the writer has gone is all there will ever be.
             final = is_final(path)
             scan = self._reader.scan(path, offset, room)
@@ -146,6 +173,14 @@ class JournalReader:
         self.damages.append(Damage(segment=path.name, offset=scan.end, kind=scan.state))
         self._log.warning("%s is %s at byte %d; the rest of it is skipped", path, scan.state, scan.end)
         return SKIPPED
+
+
+def _changed_ns(directory: Path) -> int:
+    """When something came or went in a folder last; 0 where there is none."""
+    try:
+        return directory.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def records_up_to(directory: Path, position: Mapping[str, int]) -> Iterator[list[CallRecord]]:

@@ -157,6 +157,15 @@ def is_final(path: Path) -> bool:
     return True
 
 
+def is_blank_at(path: Path, offset: int) -> bool:
+    """Whether no entry begins at ``offset``, as far as its length tells. Raises FileNotFoundError."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return _is_blank(os.pread(file, LENGTH_BYTES, offset))
+    finally:
+        os.close(file)
+
+
 def ends_blank(path: Path, offset: int) -> bool:
     """Whether nothing but zeros is in a file from ``offset`` on. Raises FileNotFoundError."""
     with path.open("rb") as file:
