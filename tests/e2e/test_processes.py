@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -140,6 +141,44 @@ def _alive(pid: int) -> bool:
         return (Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+async def kill_while_it_starts(server: LiveServer, module: str, times: int) -> None:
+    """Kill processes of a server that begins, each as soon as it is there."""
+    killed: set[int] = set()
+    while len(killed) < times:
+        for pid in set(server.child_pids(module)) - killed if hasattr(server, "process") else ():
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("module", ["control", "gateway"])
+async def test_a_process_that_is_killed_while_serve_begins_is_started_again(tmp_path: Path, module: str) -> None:
+    server = LiveServer(tmp_path)
+    killing = asyncio.create_task(kill_while_it_starts(server, f"switchgear.processes.{module}", 1))
+    try:
+        await asyncio.to_thread(server.__enter__)
+        await killing
+        assert control_status(server) == 200
+        assert (server.ready()["status"], server.ready()["control"]) == ("ok", "ok")
+        told = f"{module}( 0)? was killed by SIGKILL before it was ready; starting another"
+        assert re.search(told, server.errors())
+        assert server.stop() == 0
+    finally:
+        server.__exit__(None, None, None)
+
+
+async def test_serve_says_why_it_ends_where_something_kills_its_control_process_again_and_again(tmp_path: Path) -> None:
+    server = LiveServer(tmp_path)
+    killing = asyncio.create_task(kill_while_it_starts(server, "switchgear.processes.control", 4))
+    try:
+        with pytest.raises(AssertionError, match="so serve ends: again and again something kills it"):
+            await asyncio.to_thread(server.__enter__)
+        await killing
+        assert server.process.wait(timeout=30) == 1
+    finally:
+        server.__exit__(None, None, None)
 
 
 async def test_calls_go_on_while_the_control_process_is_down(tmp_path: Path) -> None:

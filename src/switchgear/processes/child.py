@@ -7,7 +7,9 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-_START_SECONDS: Final = 20.0
+START_SECONDS: Final = 20.0
+"""So long a child may take to become ready."""
+_END_SECONDS: Final = 1.0
 
 CommandFor = Callable[[int, int], Sequence[str]]
 """The command line of a child, given the descriptor on which it reports that it is ready, and one to watch.
@@ -53,10 +55,18 @@ class Child:
     async def wait_ready(self) -> bool:
         """Whether the child reported that it is ready, rather than ended or said nothing in time."""
         try:
-            async with asyncio.timeout(_START_SECONDS):
+            async with asyncio.timeout(START_SECONDS):
                 return await self._ready
         except TimeoutError:
             return False
+
+    async def status(self) -> int | None:
+        """How a child that did not become ready ended: its exit status, or minus a signal; None: it lives."""
+        try:
+            async with asyncio.timeout(_END_SECONDS):
+                return await self.process.wait()
+        except TimeoutError:
+            return None
 
     def terminate(self) -> None:
         """Ask the child to finish its work and end."""

@@ -102,9 +102,9 @@ class Sharing:
         self.last = structs.replace(now, limits=await self._limits())
         told = self.last if self._is_news(self.last) else None
         failure: OSError | None = None
-        for heard in (asyncio.to_thread(self._exchange, told), self._exchange_values(told)):
+        for exchange in (self._exchange_files, self._exchange_values):
             try:
-                reports = await heard
+                reports = await exchange(told)
                 take_hints(self._fleet, reports, self._clock)
                 self._minutes.hear(reports)
             except OSError as error:
@@ -128,6 +128,9 @@ class Sharing:
         if told is not None:
             self._file.write(told)
         return self._file.changed()
+
+    async def _exchange_files(self, told: FleetReport | None) -> list[FleetReport]:
+        return await asyncio.to_thread(self._exchange, told)
 
     async def _exchange_values(self, told: FleetReport | None) -> list[FleetReport]:
         if self._values is None:

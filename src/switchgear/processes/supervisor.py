@@ -16,11 +16,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from switchgear.processes.child import Child
+from switchgear.processes.child import START_SECONDS, Child
 from switchgear.processes.lines import open_entrance
 from switchgear.processes.options import ControlOptions, GatewayOptions, command_line
 
 _RESTART_PAUSES_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
+_FIRST_START_KILLS: Final = 3
+"""So often a process is started again that was killed before it was ever ready."""
 _STEADY_SECONDS: Final = 30.0
 _CONTROL_STOP_SECONDS: Final = 5.0
 _DRAIN_GRACE_SECONDS: Final = 3.0
@@ -41,7 +43,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 class Supervisor:
-    """Runs until told to stop; the exit status is 0 unless the first start failed."""
+    """Runs until told to stop; the exit status is 0 unless the first start failed, which the log says."""
 
     def __init__(self, plan: Plan, listening: socket.socket, announce: Callable[[], None]) -> None:
         self._plan = plan
@@ -68,7 +70,7 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         try:
             if not await self._start_all():
-                return 1
+                return 0 if self._stopping.is_set() else 1
             self._announce()
             await self._stopping.wait()
             return 0
@@ -83,12 +85,37 @@ class Supervisor:
         self._control = control
         self._gateways = gateways
         # The first that fails decides: gateways would wait for the feed of a control process that refused to start.
-        for ready in asyncio.as_completed([child.wait_ready() for child in (control, *gateways)]):
+        starts = [asyncio.ensure_future(self._first_start(child)) for child in (control, *gateways)]
+        for ready in asyncio.as_completed(starts):
             if not await ready:
+                for start in starts:
+                    start.cancel()
+                await asyncio.wait(starts)
                 return False
-        for child in (control, *gateways):
+        for child in (self._control, *self._gateways):
             self._watch(child)
         return True
+
+    async def _first_start(self, child: Child) -> bool:
+        """Whether a child became ready, or one in its place where it was killed before; why not, the log says."""
+        for pause in (*_RESTART_PAUSES_SECONDS[:_FIRST_START_KILLS], None):
+            if await child.wait_ready():
+                return True
+            status = await child.status()
+            if self._stopping.is_set():
+                return False
+            if status is None:
+                self._log.error("%s was not ready within %.0f s, so serve ends", child.name, START_SECONDS)
+                return False
+            if status >= 0 or pause is None:
+                why = "why, it says above" if status >= 0 else "again and again something kills it"
+                self._log.error("%s %s before it was ready, so serve ends: %s", child.name, _end(status), why)
+                return False
+            self._log.error("%s %s before it was ready; starting another in %.1f s", child.name, _end(status), pause)
+            child.release()
+            await asyncio.sleep(pause)
+            child = await self._replace(child)
+        return False
 
     async def _start_control(self) -> Child:
         def command(ready_fd: int, life_fd: int) -> list[str]:
@@ -142,9 +169,7 @@ class Supervisor:
                 return
             failures = 1 if loop.time() - started > _STEADY_SECONDS else failures + 1
             pause = _RESTART_PAUSES_SECONDS[min(failures, len(_RESTART_PAUSES_SECONDS)) - 1]
-            self._log.error(
-                "%s ended with status %s; starting another in %.1f s", child.name, child.process.returncode, pause
-            )
+            self._log.error("%s %s; starting another in %.1f s", child.name, _end(child.process.returncode or 0), pause)
             await asyncio.sleep(pause)
             if self._stopping.is_set():
                 return
@@ -195,3 +220,13 @@ class Supervisor:
             await self._control.ended(_CONTROL_STOP_SECONDS)
         for task in tuple(self._watchers):
             task.cancel()
+
+
+def _end(status: int) -> str:
+    """How a process ended."""
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was killed by signal {-status}"
