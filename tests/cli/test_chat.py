@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Final, cast
 
 import pytest
@@ -102,6 +103,22 @@ def test_one_question_prints_the_answer_and_what_it_took(gateway: Gateway, chat:
         }
     ]
     assert gateway.keys == [f"Bearer {KEY}"]
+
+
+def test_the_gateway_is_the_one_at_the_files_address_unless_a_url_names_another(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = f"server: {{port: {gateway.server_port}}}\nproviders: {{sim: {{kind: simulator}}}}\n"
+    (tmp_path / "switchgear.yaml").write_text(said)
+    (tmp_path / "another.yaml").write_text("server: {port: 0}\nproviders: {sim: {kind: simulator}}\n")
+    for named in ((), ("--config", "switchgear.yaml"), ("--config", "another.yaml", "--url", gateway.url)):
+        done = CliRunner().invoke(application(), ["chat", "fast", "--once", "Hi", *named])
+        assert (done.exit_code, done.stdout) == (0, "Hello\n"), done.stderr
+    unknown = CliRunner().invoke(application(), ["chat", "fast", "--once", "Hi", "--config", "another.yaml"])
+    assert unknown.exit_code == 1
+    assert "name the gateway by --url" in unknown.stderr
+    assert len(gateway.asked) == 3
 
 
 def test_what_is_piped_in_is_one_question_to_the_first_model(gateway: Gateway, chat: Callable[..., Result]) -> None:

@@ -9,11 +9,12 @@ import typer
 
 from switchgear.cli.conversation import Conversation, Server
 from switchgear.cli.output import note, show_error
+from switchgear.cli.settings import ConfigOption
+from switchgear.cli.trace_asking import configured_url
 from switchgear.config import read_environment
 from switchgear.kernel.clock import Clock, SystemClock
 from switchgear.kernel.errors import SwitchgearError
 
-DEFAULT_URL: Final = "http://127.0.0.1:4000"
 KEY_VARIABLE: Final = "SWITCHGEAR_KEY"
 _EXIT: Final = ("/exit", "/quit")
 
@@ -23,7 +24,13 @@ def chat(
         str | None,
         typer.Argument(help="Alias or provider/model. Default: the first one listed.", show_default=False),
     ] = None,
-    url: Annotated[str, typer.Option(metavar="URL", help="Address of the gateway.")] = DEFAULT_URL,
+    config: ConfigOption = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Gateway to talk through. Default: the one at the file's address.", show_default=False
+        ),
+    ] = None,
     key: Annotated[
         str | None,
         typer.Option(metavar="KEY", help=f"Virtual key. Default: the variable {KEY_VARIABLE}.", show_default=False),
@@ -37,7 +44,8 @@ def chat(
 
     Text piped in is one question. The answer goes to standard output, everything else to standard error.
     """
-    server = Server(url, key or read_environment().get(KEY_VARIABLE))
+    address = url or configured_url(config)
+    server = Server(address, key or read_environment().get(KEY_VARIABLE))
     conversation = Conversation(server, model or server.first_model(), system)
     clock = SystemClock()
     if once is None and not sys.stdin.isatty():
@@ -45,7 +53,7 @@ def chat(
     if once is not None:
         _answer(conversation, once, clock)
         return
-    note(f"{conversation.model} at {url}; /exit ends.")
+    note(f"{conversation.model} at {address}; /exit ends.")
     for question in _questions():
         try:
             _answer(conversation, question, clock)
