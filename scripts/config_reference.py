@@ -29,6 +29,7 @@ HEADINGS = {
     "ProjectEntry": "`projects.<name>`",
     "DriftSettings": "`traces.drift`",
     "GrpcEntry": "`traces.grpc`",
+    "GrpcTlsEntry": "`traces.grpc.tls`",
     "ProjectTraces": "`projects.<name>.traces`",
     "TeamEntry": "`teams.<name>`",
     "UserEntry": "`users.<name>`",

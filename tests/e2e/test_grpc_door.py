@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ import pytest
 pytest.importorskip("grpc", reason="needs grpcio, the extra 'grpc'")
 
 from switchgear.wire import otlp_protobuf
+from tests.certificates import Certificate
 from tests.e2e.live import CONFIG, KEY, LiveServer
 from tests.e2e.test_span_export import collector, free_port, met, rotel, span
 from tests.e2e.test_traces import PROTOBUF
@@ -48,6 +50,48 @@ def count(server: Served, **wanted: str) -> int:
 async def test_the_stock_exporter_sends_its_spans_by_grpc_and_twice_is_once(server: Served) -> None:
     await run_program("otlp_grpc.py", server.url, SWITCHGEAR_KEY=KEY, SWITCHGEAR_GRPC=server.grpc)
     assert count(server, service="by-grpc") == 51
+
+
+async def test_over_tls_the_stock_exporter_sends_and_a_certificate_that_is_written_anew_is_taken_up(
+    tmp_path: Path,
+) -> None:
+    config = CONFIG + f"traces: {{{{grpc: {{{{port: 0, tls: {{{{certificate: {place(tmp_path / 'tls.crt')}, "
+    config += f"key: {place(tmp_path / 'tls.key')}}}}}}}}}}}}}\n"
+    first, second = Certificate("the first authority"), Certificate("the second authority")
+    write(tmp_path, Certificate("door", first))
+    with Served(tmp_path, config) as server:
+        await send_over_tls(server, first)
+        assert count(server, service="by-grpc") == 51
+        write(tmp_path, Certificate("door", second))
+        await met(lambda: shown(server) == (tmp_path / "tls.crt").read_text())
+        await send_over_tls(server, second)
+        assert count(server, service="by-grpc") == 100  # a page's most
+
+
+def place(path: Path) -> str:
+    """A reference to a file, in a text that braces are doubled in."""
+    return f'"${{{{file:{path}}}}}"'
+
+
+def write(folder: Path, certificate: Certificate) -> None:
+    """Replace a certificate and its key, one after the other as agents do."""
+    for name, content in (("tls.crt", certificate.pem), ("tls.key", certificate.key())):
+        (folder / f"{name}.new").write_bytes(content)
+        (folder / f"{name}.new").rename(folder / name)
+
+
+def shown(server: Served) -> str:
+    """The certificate that a connection is shown now."""
+    host, _, port = server.grpc.rpartition(":")
+    return ssl.get_server_certificate((host, int(port)))
+
+
+async def send_over_tls(server: Served, authority: Certificate) -> None:
+    path = server.directory / "authority.pem"
+    path.write_bytes(authority.pem)
+    at = f"https://localhost:{server.grpc.rpartition(':')[2]}"
+    environ = {"SWITCHGEAR_GRPC": at, "OTEL_EXPORTER_OTLP_CERTIFICATE": str(path)}
+    await run_program("otlp_grpc.py", server.url, SWITCHGEAR_KEY=KEY, **environ)
 
 
 async def test_a_collector_sends_on_by_grpc(server: Served, tmp_path: Path) -> None:

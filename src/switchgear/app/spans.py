@@ -27,7 +27,7 @@ from switchgear.kernel.upstream import Transport
 from switchgear.rest.principal import Asker
 from switchgear.traces.doors import otlp
 from switchgear.traces.doors.entrance import Entrance
-from switchgear.traces.doors.listening import Listening
+from switchgear.traces.doors.listening import Listening, Proof
 from switchgear.traces.doors.otlp_exports import Exports
 from switchgear.traces.export.counts import ExportCounts
 from switchgear.traces.families import Family
@@ -173,7 +173,7 @@ async def span_work(
     masks = SpanMasks(ConfiguredMasks(config))
     ingest = Ingest(store, MaskedNormaliser(Normaliser(), masks), SpanPrices(config), clock)
     entrance = Entrance(ring, asker, clock)
-    listening = await _listening(config().traces.grpc, Exports(ingest, entrance, ingest.counts), entrance, ring)
+    listening = await _listening(config, Exports(ingest, entrance, ingest.counts), entrance, ring)
     return SpanWork(
         store=store,
         kept=kept,
@@ -187,18 +187,33 @@ async def span_work(
 
 
 async def _listening(
-    settings: GrpcEntry | None, exports: Exports, entrance: Entrance, ring: Callable[[], KeyRing]
+    config: Callable[[], Config], exports: Exports, entrance: Entrance, ring: Callable[[], KeyRing]
 ) -> Listening | None:
     """The door for OTLP over gRPC, open. Raises ConfigError without the extra, OSError for its port."""
+    settings = config().traces.grpc
     if settings is None:
         return None
-    make: Callable[[Exports, Entrance, Callable[[], KeyRing]], Listening]
+    make: Callable[[Exports, Entrance, Callable[[], KeyRing], Callable[[], Proof | None]], Listening]
     try:
         # By name, because the library is an extra.
         make = import_module("switchgear.traces.doors.otlp_grpc").GrpcDoor
     except ImportError as error:
         raise ConfigError("traces.grpc: grpcio is not installed; pip install 'switchgear[grpc]'") from error
-    door = make(exports, entrance, ring)
+    door = make(exports, entrance, ring, lambda: _proof(config().traces.grpc))
     port = await door.start(settings.host, settings.port)
-    _LOG.info("spans are taken by OTLP over gRPC at %s, port %s", settings.host, port)
+    how = "in plain text" if settings.tls is None else "with TLS"
+    _LOG.info("spans are taken by OTLP over gRPC at %s, port %s, %s", settings.host, port, how)
     return door
+
+
+def _proof(settings: GrpcEntry | None) -> Proof | None:
+    """What a configuration has the door prove itself by."""
+    tls = None if settings is None else settings.tls
+    if tls is None:
+        return None
+    authorities = tls.client_authorities
+    return Proof(
+        certificate=tls.certificate.reveal().encode(),
+        key=tls.key.reveal().encode(),
+        client_authorities=None if authorities is None else authorities.reveal().encode(),
+    )

@@ -18,7 +18,7 @@ from switchgear.config.model import IN_WORDS
 from switchgear.config.names import HIDDEN
 from switchgear.config.problems import Problem, shown, suggestion
 from switchgear.config.references import BadReference, has_reference, resolve
-from switchgear.config.secret import Secret
+from switchgear.config.secret import Secret, SecretLines
 
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _QUOTED: Final = frozenset("'\"|>")
@@ -27,6 +27,7 @@ _BOOLEANS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "F
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,30}(?:_[0-9]{1,30})*")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9_]{1,30}\.?[0-9_]{0,30}|\.[0-9_]{1,30})(?:[eE][+-]?[0-9]{1,3})?")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL_IN_LINES: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 class Places:
@@ -139,19 +140,20 @@ class Reader:
         except BadReference as error:
             return self._note(node, f"{name}: {error}")
         if isinstance(kind, shape.CustomType):
-            return self._secret(node, text, name)
+            return self._secret(node, text, name, kind.cls)
         value = _parse(node, text, kind)
         if value is UNSET:
             hint = hints.for_scalar(node.value, kind, name, quoted=node.style in _QUOTED)
             return self._note(node, f"{name} must be {expected(kind)}, not {_said(node)}{hint}")
         return value if self._fits(node, value, kind, name, hidden=hidden) else UNSET
 
-    def _secret(self, node: ScalarNode, text: str, name: str) -> object:
+    def _secret(self, node: ScalarNode, text: str, name: str, kind: type) -> object:
         text = text.strip()
-        if not text or _CONTROL.search(text):
+        has_lines = issubclass(kind, SecretLines)
+        if not text or (_CONTROL_IN_LINES if has_lines else _CONTROL).search(text):
             what = "is empty" if not text else "holds a control character"
             return self._note(node, f"{name} {what}")
-        return Secret(text)
+        return SecretLines(text) if has_lines else Secret(text)
 
     def _fits(self, node: ScalarNode, value: object, kind: shape.Type, name: str, *, hidden: bool = False) -> bool:
         wrong = next(_violations(value, kind), None)

@@ -21,7 +21,7 @@ def schema() -> dict[str, object]:
 
 
 def _secret(kind: type) -> dict[str, object]:
-    if kind is Secret:
+    if issubclass(kind, Secret):
         return {"type": "string"}
     raise TypeError(f"a configuration holds no {kind.__name__}")
 

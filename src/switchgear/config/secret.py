@@ -35,3 +35,9 @@ class Secret:
 
     def __str__(self) -> str:
         return MASK
+
+
+class SecretLines(Secret):
+    """One that may have several lines, such as a key in PEM; it can stand in no header."""
+
+    __slots__ = ()

@@ -17,6 +17,11 @@ Seen = tuple[int, tuple[tuple[str, tuple[int, int, int] | None], ...]]
 """What tells whether a secret may be another one by now."""
 
 
+def is_stand_in(value: str) -> bool:
+    """Whether a value stands for one that was not read: it means nothing."""
+    return value.startswith(_STAND_IN)
+
+
 class Stores(Mapping[str, str]):
     """The environment, with what the other stores hold under ``STORE:WHERE``. Nothing of it is in a repr.
 

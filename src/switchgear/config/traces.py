@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct
 
 from switchgear.config.names import Name
-from switchgear.config.secret import Secret
+from switchgear.config.secret import Secret, SecretLines
 from switchgear.guardrails.kinds import Kind
 from switchgear.kernel.capture import CaptureLevel
 
@@ -51,6 +51,29 @@ class ClickHouseEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = "switchgear"
 
 
+class GrpcTlsEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the port for gRPC proves itself by, and asks of its clients; what references lead to is taken up anew."""
+
+    certificate: Annotated[
+        SecretLines,
+        Meta(
+            description="The certificate in PEM, with those between it and its authority behind it; by reference, such "
+            "as `${file:/etc/tls/tls.crt}`."
+        ),
+    ]
+    key: Annotated[
+        SecretLines,
+        Meta(description="Its private key in PEM, without a passphrase; by reference, such as `${file:...}`."),
+    ]
+    client_authorities: Annotated[
+        SecretLines | None,
+        Meta(
+            description="Authorities in PEM: clients must show a certificate of one of them, besides their key. Left "
+            "out, none is asked for; whether any is takes a restart."
+        ),
+    ] = None
+
+
 class GrpcEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the control process takes spans by OTLP over gRPC."""
 
@@ -58,13 +81,16 @@ class GrpcEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str,
         Meta(
             min_length=1,
-            description="Address to listen on, without TLS. Anything but a loopback address needs at least one "
-            "enabled key, or `server.require_key`.",
+            description="Address to listen on. Anything but a loopback address needs at least one enabled key, or "
+            "`server.require_key`.",
         ),
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0 takes any free one, and the log names it.")] = (
         4317
     )
+    tls: Annotated[
+        GrpcTlsEntry | None, Meta(description="Listen with TLS. Left out: in plain text; a change takes a restart.")
+    ] = None
 
 
 class ExportEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,4 +1,7 @@
-"""OpenTelemetry's SDK, whose spans go out by its stock exporter for gRPC, compressed and not."""
+"""OpenTelemetry's SDK, whose spans go out by its stock exporter for gRPC, compressed and not.
+
+Where OTEL_EXPORTER_OTLP_CERTIFICATE names an authority, over TLS.
+"""
 
 import os
 
@@ -7,11 +10,12 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+plain = "OTEL_EXPORTER_OTLP_CERTIFICATE" not in os.environ
 key, at = os.environ["SWITCHGEAR_KEY"], os.environ["SWITCHGEAR_GRPC"]
 provider = TracerProvider(resource=Resource.create({"service.name": "by-grpc"}))
 for compression in (Compression.NoCompression, Compression.Gzip):
     exporter = OTLPSpanExporter(
-        endpoint=at, insecure=True, headers=(("authorization", f"Bearer {key}"),), compression=compression
+        endpoint=at, insecure=plain, headers=(("authorization", f"Bearer {key}"),), compression=compression
     )
     provider.add_span_processor(BatchSpanProcessor(exporter))
 tracer = provider.get_tracer("by-hand")

@@ -2,6 +2,21 @@
 
 from typing import Protocol
 
+from msgspec import Struct
+
+
+class Proof(Struct, frozen=True, kw_only=True):
+    """What a port proves itself by, and asks of its clients; all in PEM."""
+
+    certificate: bytes
+    """With those between it and its authority behind it."""
+    key: bytes
+    client_authorities: bytes | None = None
+    """None: clients are asked for no certificate."""
+
+    def __repr__(self) -> str:
+        return "Proof(****)"
+
 
 class Listening(Protocol):
     """One that can be opened and closed."""

@@ -11,13 +11,14 @@ from urllib.parse import unquote
 
 import grpc
 import grpc.aio
+from msgspec import structs
 
 from switchgear.auth.address import client_address
 from switchgear.auth.model import KeyRing
 from switchgear.kernel.errors import BadRequest, Overloaded, SwitchgearError
 from switchgear.rest.principal import Asker
 from switchgear.traces.doors.entrance import Entrance
-from switchgear.traces.doors.listening import Listening
+from switchgear.traces.doors.listening import Listening, Proof
 from switchgear.traces.doors.otlp_exports import Exports, grpc_code
 from switchgear.wire import otlp_protobuf
 from switchgear.wire.otlp import answer, grpc_refusal
@@ -52,10 +53,22 @@ Context = grpc.aio.ServicerContext[bytes, bytes]
 _Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
 
 
+def _nothing() -> None:
+    """No proof at all: plain text."""
+
+
 class GrpcDoor:
     """A server of its own in this process."""
 
-    def __init__(self, exports: Exports, entrance: Entrance, ring: Callable[[], KeyRing]) -> None:
+    def __init__(
+        self,
+        exports: Exports,
+        entrance: Entrance,
+        ring: Callable[[], KeyRing],
+        proof: Callable[[], Proof | None] = _nothing,
+    ) -> None:
+        """``proof`` is asked at the start, None being plain text, and then at each connection, from any thread."""
+        self._proof = proof
         self._exports = exports
         self._entrance = entrance
         self._ring = ring
@@ -67,11 +80,23 @@ class GrpcDoor:
         """Listen; the port that it became. Raises OSError for an address that is not to be had."""
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
-            bound = self._server.add_insecure_port(place)
+            bound = self._bound(place)
         except RuntimeError as error:
             raise OSError(f"traces.grpc: cannot listen on {place}: {error}") from error
         await self._server.start()
         return bound
+
+    def _bound(self, place: str) -> int:
+        """Raises RuntimeError."""
+        proof = self._proof()
+        if proof is None:
+            return self._server.add_insecure_port(place)
+        credentials = grpc.dynamic_ssl_server_credentials(
+            _shown(proof),
+            _Renewed(self._proof, proof),  # pyright: ignore[reportArgumentType] (None is told of in its docstring)
+            require_client_authentication=bool(proof.client_authorities),
+        )
+        return self._server.add_secure_port(place, credentials)
 
     async def aclose(self) -> None:
         """Take no more calls, and wait a little for those that are here."""
@@ -114,6 +139,31 @@ class GrpcDoor:
             address=client_address(peer, forwarded, self._ring().trusted_proxies),
             local=(peer.startswith("127.") or peer == "::1") and not forwarded,
         )
+
+
+class _Renewed:
+    """Asked by gRPC at each connection, from threads of its own, whether there is something newer to prove it by."""
+
+    def __init__(self, proof: Callable[[], Proof | None], used: Proof) -> None:
+        self._proof = proof
+        self._used = used
+
+    def __call__(self) -> grpc.ServerCertificateConfiguration | None:
+        """None: what was used last is still good."""
+        proof = self._proof()
+        # What was taken out of the configuration stays until the next start, as does whether clients are asked.
+        if proof is None or proof == self._used:
+            return None
+        if bool(proof.client_authorities) != bool(self._used.client_authorities):
+            proof = structs.replace(proof, client_authorities=self._used.client_authorities)
+        self._used = proof
+        return _shown(proof)
+
+
+def _shown(proof: Proof) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration(
+        [(proof.key, proof.certificate)], root_certificates=proof.client_authorities
+    )
 
 
 class _Methods(grpc.GenericRpcHandler):
