@@ -15,6 +15,9 @@ from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.ids import Ids
 from switchgear.kernel.record import CallRecord
 from switchgear.rest.openapi import listed
+from switchgear.traces.import_api import Imports, as_it_is
+from switchgear.traces.ingest import Ingest
+from switchgear.traces.normaliser import Normaliser
 
 
 def routes_table() -> str:
@@ -33,13 +36,15 @@ def roles_table() -> str:
 
 
 def _sources() -> Sources:
+    store = SqliteSpans(Path())  # never opened: only the routes are looked at
     return Sources(
         version="",
         models=list,
         metrics=str,
         newest=_no_calls,
         routes=lambda: Routes(models=[]),
-        spans=SqliteSpans(Path()),  # never opened: only the routes are looked at
+        spans=store,
+        imports=Imports(importing=Ingest(store, Normaliser(), as_it_is, FrozenClock())),
     )
 
 

@@ -18,6 +18,9 @@ from switchgear.kernel.clock import Clock, FrozenClock
 from switchgear.kernel.ids import Ids
 from switchgear.kernel.record import CallRecord
 from switchgear.rest.principal import Asker, Principal
+from switchgear.traces.import_api import Imports, as_it_is
+from switchgear.traces.ingest import Ingest
+from switchgear.traces.normaliser import Normaliser
 from tests.memory_spans import MemorySpans
 
 BASE_URL = "http://localhost"
@@ -41,13 +44,15 @@ def no_calls(limit: int) -> list[CallRecord]:
     return []
 
 
+SPANS = MemorySpans()
 SOURCES = Sources(
     version="1.2.3",
     models=list,
     metrics=str,
     newest=no_calls,
     routes=lambda: Routes(models=[]),
-    spans=MemorySpans(),
+    spans=SPANS,
+    imports=Imports(importing=Ingest(SPANS, Normaliser(), as_it_is, FrozenClock())),
 )
 
 

@@ -46,9 +46,14 @@ WORDS = {
     "scores": {"project": "a", "name": "good", "session": "s-1", "number": 1},
     "query": {"project": "a", "measures": [{"reduction": "count"}]},
     "drift": {"project": "a"},
+    "import": {"spans": ["theirs"]},
 }
 """What is said where no object is."""
-QUERIES = {"DELETE /traces": "?project=a&user=ada", "DELETE /traces/{id}": "?project=a"}
+QUERIES = {
+    "DELETE /traces": "?project=a&user=ada",
+    "DELETE /traces/{id}": "?project=a",
+    "POST /traces/import": "?project=a",
+}
 """What changes things by a query: whose is meant."""
 
 

@@ -119,7 +119,8 @@ async def test_one_trace_comes_with_its_spans_in_pages_and_one_span_with_all_it_
     assert [span["name"] for span in second.json()["spans"]] == ["chat"]
     assert second.json()["next"] is None
     span = (await api.get(f"/traces/{1:032x}/spans/{2:016x}", headers=ada)).json()
-    assert span["input"] == {"is_messages": True, "parts": [{"role": "user", "parts": ["a blue whale"]}]}
+    said = {"is_messages": True, "parts": [{"role": "user", "parts": ["a blue whale"]}], "preview": "a blue whale"}
+    assert span["input"] == said
     assert span["attributes"] == {"gen_ai.request.model": "gpt-5"}
     assert span["span"]["usage"]["input"] == 10
 

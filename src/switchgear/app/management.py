@@ -40,6 +40,7 @@ from switchgear.traces.deletion_api import deletion_routes
 from switchgear.traces.drift.api import drift_routes
 from switchgear.traces.export_api import export_routes
 from switchgear.traces.families import Form
+from switchgear.traces.import_api import Imports, import_routes
 from switchgear.traces.metrics_api import metrics_routes
 from switchgear.traces.scores.api import score_routes
 from switchgear.traces.scores.model import MaskText, as_it_is
@@ -63,6 +64,8 @@ class Sources(Struct, kw_only=True):
     """How they stand, the most used first."""
     spans: TraceStore
     """Those that are kept."""
+    imports: Imports | None = None
+    """None: no spans that were kept elsewhere are taken in."""
     mask: MaskText = as_it_is
     """For what people say of spans."""
 
@@ -109,6 +112,7 @@ def routes(sources: Sources, management: Management) -> tuple[Route, ...]:
         *trace_routes(sources.spans, SavedViews(management.identity.objects, management.database, management.clock)),
         *view_routes(management.identity.objects),
         *export_routes(sources.spans),
+        *(import_routes(sources.imports) if sources.imports is not None else ()),
         *metrics_routes(sources.spans, management.clock),
         *deletion_routes(sources.spans, management.database, management.clock),
         *total_routes(sources.spans),

@@ -61,6 +61,7 @@ from switchgear.cli.total_options import ListEndUsersOptions, ListSessionsOption
 from switchgear.cli.trace_options import (
     DeleteTracesOptions,
     ExportTracesOptions,
+    ImportTracesOptions,
     SealTracesOptions,
     SearchTracesOptions,
     ShowTraceOptions,
@@ -121,6 +122,7 @@ def _add_traces(app: typer.Typer) -> None:
     traces.command("search")(reporting(deferred(SearchTracesOptions, "switchgear.cli.trace_answers:search")))
     traces.command("show")(reporting(deferred(ShowTraceOptions, "switchgear.cli.trace_answers:show")))
     traces.command("export")(reporting(deferred(ExportTracesOptions, "switchgear.cli.trace_export:export")))
+    traces.command("import")(reporting(deferred(ImportTracesOptions, "switchgear.cli.trace_import:import_files")))
     traces.command("comments")(reporting(deferred(CommentOptions, "switchgear.cli.trace_comments:comments")))
     traces.command("delete")(reporting(deferred(DeleteTracesOptions, "switchgear.cli.trace_deletion:delete")))
     traces.command("seal")(reporting(deferred(SealTracesOptions, "switchgear.cli.trace_sealing:seal")))

@@ -28,6 +28,14 @@ DeleteKeyOption = Annotated[
         show_default=False,
     ),
 ]
+ImportKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY",
+        help="Key with the permission `traces:write`; on the gateway's own machine none is needed.",
+        show_default=False,
+    ),
+]
 ProjectOption = Annotated[
     str, typer.Option(metavar="PROJECT", help="Whose. Default: the key's own.", show_default=False)
 ]
@@ -116,6 +124,26 @@ class ExportTracesOptions:
         Literal["jsonl", "parquet"],
         typer.Option(metavar="FORMAT", help="jsonl, or parquet (needs the extra `duckdb`)."),
     ] = "jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportTracesOptions:
+    """Take in files of spans that were exported, here or elsewhere; known ones stay, so it can be done again."""
+
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Lines or Parquet of `traces export`, or OTLP as collectors write it (JSON lines, protobuf); gzip, "
+            "too.",
+            show_default=False,
+        ),
+    ]
+    config: ConfigOption = None
+    url: UrlOption = None
+    key: ImportKeyOption = None
+    project: ProjectOption = ""
+    as_json: AsJson = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Parquet by DuckDB, in bounded memory; the extra ``duckdb``."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -7,6 +8,7 @@ import duckdb
 
 _MEMORY: Final = "256MB"
 _ABSENT: Final = "\\N"
+_ROWS_AT_ONCE: Final = 100
 
 
 def write_parquet(source: Path, target: Path, columns: dict[str, str]) -> None:
@@ -25,3 +27,15 @@ def write_parquet(source: Path, target: Path, columns: dict[str, str]) -> None:
             )
         except duckdb.Error as error:
             raise OSError(f"{target} cannot be written: {error}") from error
+
+
+def read_parquet(source: Path, columns: tuple[str, ...]) -> Iterator[list[tuple[str, ...]]]:
+    """The rows of some columns of text, some at a time, in the file's order. Raises OSError."""
+    told = ", ".join(f'"{name}"' for name in columns)
+    with duckdb.connect(":memory:", config={"memory_limit": _MEMORY, "threads": 1}) as connection:
+        try:
+            found = connection.execute(f"SELECT {told} FROM read_parquet([?])", [str(source)])  # noqa: S608
+            while rows := found.fetchmany(_ROWS_AT_ONCE):
+                yield rows
+        except duckdb.Error as error:
+            raise OSError(f"no Parquet of an export: {next(iter(str(error).splitlines()), '')}") from error

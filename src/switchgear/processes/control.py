@@ -59,6 +59,7 @@ from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.routing.report import Word, word
 from switchgear.traces.alerts.jobs import Runner as AlertRunner
 from switchgear.traces.alerts.measuring import Asked
+from switchgear.traces.import_api import Imports
 from switchgear.upstream.client import HttpTransport
 
 _STANDS_BACK = 10
@@ -203,16 +204,16 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     management = _management(parts, options.config_path)
     work = await _batches(parts, options, line_transport, management.ids)
     alerts = await _alerts(parts, line_transport, management.ids, parts.spans.store)
+    told = (books, work, parts.spans, alerts)
     sources = Sources(
         version=version("switchgear"),
         models=lambda: _models(file.config),
-        metrics=lambda form: exposed(
-            form, follower.metrics(form) + "".join(one.metrics() for one in (books, work, parts.spans, alerts))
-        ),
+        metrics=lambda form: exposed(form, follower.metrics(form) + "".join(one.metrics() for one in told)),
         newest=follower.newest,
         routes=lambda: routes(file.config, word(living_reports(journal), clock.wall_ns())),
         limits=lambda: _limits(word(living_reports(journal), clock.wall_ns())),
         spans=parts.spans.store,
+        imports=Imports(importing=parts.spans.ingest, mask=parts.spans.masks),
         mask=parts.spans.masks.text,
     )
     routers = (*work.routers, *parts.spans.routers, *_tool_doors(parts, management.ids))

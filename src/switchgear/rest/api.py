@@ -105,7 +105,7 @@ class Api:
         principal = await self._principal(asker)
         _check_permission(route, principal)
         query = read_query(route.query, request)
-        raw, body = await read_body(route.body, request)
+        raw, body = await read_body(route.body, request, route.max_body_bytes)
         asked = Asked(
             principal=principal,
             author=Author(

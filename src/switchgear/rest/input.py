@@ -7,7 +7,6 @@ from msgspec import DecodeError, Struct, ValidationError, convert, json
 
 from switchgear.rest.problem import Refused
 
-MAX_BODY_BYTES: Final = 1_048_576
 _JSON: Final = "application/json"
 _MAX_WORDS: Final = 500
 
@@ -28,7 +27,7 @@ def read_query(kind: type[Struct] | None, request: Request) -> Struct | None:
         raise _invalid("invalid_query", "the query", error) from None
 
 
-async def read_body(kind: type[Struct] | None, request: Request) -> tuple[bytes, Struct | None]:
+async def read_body(kind: type[Struct] | None, request: Request, max_bytes: int) -> tuple[bytes, Struct | None]:
     """The body's bytes, and what they say as ``kind``. Raises Refused (400, 413, 415, 422)."""
     if kind is None:
         return b"", None
@@ -38,8 +37,8 @@ async def read_body(kind: type[Struct] | None, request: Request) -> tuple[bytes,
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > MAX_BODY_BYTES:
-            raise Refused(413, "request_too_large", f"the body is over {MAX_BODY_BYTES} bytes")
+        if len(body) > max_bytes:
+            raise Refused(413, "request_too_large", f"the body is over {max_bytes} bytes")
     raw = bytes(body)
     try:
         return raw, json.decode(raw, type=kind)

@@ -101,6 +101,7 @@ class Route(Struct, frozen=True, kw_only=True):
     holds_secret: bool = False
     """Whether the answer holds something that is shown this once, and so is never kept for a repetition."""
     needs_database: bool = True
+    max_body_bytes: int = 1_048_576
     media_type: str = "application/json"
 
     def __post_init__(self) -> None:

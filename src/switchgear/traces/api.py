@@ -99,6 +99,8 @@ class ShownContent(Struct, frozen=True, kw_only=True):
 
     is_messages: bool
     parts: list[object]
+    preview: str
+    """The first characters of its text: all there is where no more was captured."""
 
 
 class ShownEvent(Struct, frozen=True, kw_only=True):
@@ -240,7 +242,8 @@ def shown_span(span: Span) -> ShownSpan:
 
 
 def _content(content: Content) -> ShownContent:
-    return ShownContent(is_messages=content.is_messages, parts=[_decoded(part) for part in content.parts])
+    parts = [_decoded(part) for part in content.parts]
+    return ShownContent(is_messages=content.is_messages, parts=parts, preview=content.preview)
 
 
 def _decoded(part: bytes) -> object:

@@ -17,8 +17,9 @@ from switchgear.kernel.errors import Internal, Overloaded
 from switchgear.kernel.ports import TraceStore
 from switchgear.kernel.span import Span, ToldSpan
 from switchgear.traces.ingest_counts import IngestCounts
-from switchgear.traces.intake import Intake, Origin, Refusal, Taken
-from switchgear.traces.span_checks import Fault, SpanChecks
+from switchgear.traces.intake import Brought, Intake, Origin, Refusal, Taken
+from switchgear.traces.restored import mended, told_of, weight_of
+from switchgear.traces.span_checks import MAX_SPAN_WEIGHT, Fault, SpanChecks
 
 Normalise = Callable[[ToldSpan, Origin], Span]
 Price = Callable[[Span], Span]
@@ -55,7 +56,10 @@ class _Waiting(Struct, frozen=True, eq=False):
     spans: list[Span]
     weight: int
     replace: bool
-    written: asyncio.Future[None]
+    alone: bool
+    """Nothing else is written with it."""
+    written: asyncio.Future[int]
+    """How many of what was written at once were new."""
 
 
 class Ingest:
@@ -86,6 +90,19 @@ class Ingest:
         self._count(origin.door, found)
         return Taken(accepted=len(found.spans), refused=found.refused)
 
+    async def bring(self, origin: Origin, told: Sequence[ToldSpan]) -> Brought:
+        """Take spans as from any sender, but by themselves: how many of them were new is known then."""
+        self._refuse_when_behind(origin)
+        return await self._brought(origin, await asyncio.to_thread(self._sorted, origin, told))
+
+    async def restore(self, origin: Origin, spans: Sequence[Span]) -> Brought:
+        """Write spans that were understood, masked and priced before; they are checked like all others.
+
+        Raises Overloaded: nothing was taken then.
+        """
+        self._refuse_when_behind(origin)
+        return await self._brought(origin, await asyncio.to_thread(self._checked, spans))
+
     async def aclose(self) -> None:
         """Wait until all that was taken is written."""
         while self._writer is not None:
@@ -108,6 +125,33 @@ class Ingest:
                 notes.update(checked.notes)
         return _Sorted(spans, weight, tuple(refused), notes)
 
+    def _checked(self, spans: Sequence[Span]) -> _Sorted:
+        """Spans that were understood before."""
+        told = [told_of(span) for span in spans]
+        check = SpanChecks(self._clock.wall_ns(), told)
+        found = _Sorted([], 0, (), Counter())
+        refused: list[Refusal] = []
+        weight = 0
+        for place, (span, one) in enumerate(zip(spans, told, strict=True)):
+            checked = check(one)
+            if isinstance(checked, Fault):
+                refused.append(Refusal(place=place, reason=checked.reason, message=checked.message))
+                continue
+            own = checked.weight + weight_of(span)
+            if own > MAX_SPAN_WEIGHT:
+                message = f"the span holds more than {MAX_SPAN_WEIGHT} bytes"
+                refused.append(Refusal(place=place, reason="too_large", message=message))
+                continue
+            found.spans.append(mended(span, checked.told) if checked.notes else span)
+            found.notes.update(checked.notes)
+            weight += own
+        return structs.replace(found, weight=weight, refused=tuple(refused))
+
+    async def _brought(self, origin: Origin, found: _Sorted) -> Brought:
+        new = await self._write(origin, found, replace=False, alone=True) if found.spans else 0
+        self._count(origin.door, found)
+        return Brought(new=new, known=len(found.spans) - new, refused=found.refused)
+
     def _understood(self, told: ToldSpan, origin: Origin) -> Span:
         span = self._normalise(told, origin)
         project = origin.sender_project or _told_project(told)
@@ -129,18 +173,22 @@ class Ingest:
             retry_after_seconds=bounds.behind_seconds,
         )
 
-    async def _write(self, origin: Origin, found: _Sorted, *, replace: bool) -> None:
-        """Wait until the spans are written. Raises Overloaded or Internal."""
+    async def _write(self, origin: Origin, found: _Sorted, *, replace: bool, alone: bool = False) -> int:
+        """Wait until the spans are written; how many of all that were with them were new.
+
+        Raises Overloaded or Internal.
+        """
         # Asked again, for others may have come while these were understood.
         self._refuse_when_behind(origin, found.weight)
-        waiting = _Waiting(found.spans, found.weight, replace, asyncio.get_running_loop().create_future())
+        written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(found.spans, found.weight, replace, alone, written)
         self._waiting.append(waiting)
         self.counts.waiting += len(waiting.spans)
         self._waiting_bytes += waiting.weight
         if self._writer is None:
             self._writer = asyncio.get_running_loop().create_task(self._write_all())
         try:
-            await waiting.written
+            return await waiting.written
         except OSError as error:
             self.counts.turned_away[origin.door, "broken"] += 1
             raise Overloaded(
@@ -158,10 +206,12 @@ class Ingest:
 
     def _next(self) -> list[_Waiting]:
         """Those of one kind that wait longest, as many as one write takes."""
+        if self._waiting[0].alone:
+            return [self._waiting.popleft()]
         replace = self._waiting[0].replace
         found: list[_Waiting] = []
         spans = 0
-        for each in takewhile(lambda each: each.replace == replace, self._waiting):
+        for each in takewhile(lambda each: each.replace == replace and not each.alone, self._waiting):
             spans += len(each.spans)
             if found and spans > self._bounds.max_write_spans:
                 break
@@ -172,8 +222,9 @@ class Ingest:
 
     async def _write_some(self, group: list[_Waiting]) -> None:
         failure: Exception | None = None
+        new = 0
         try:
-            await self._store.write([span for each in group for span in each.spans], replace=group[0].replace)
+            new = await self._store.write([span for each in group for span in each.spans], replace=group[0].replace)
         except OSError as error:
             failure = error
         except Exception as error:  # noqa: BLE001 (a defect in the store's code must not end the writer)
@@ -187,7 +238,7 @@ class Ingest:
         for each in group:
             self.counts.waiting -= len(each.spans)
             self._waiting_bytes -= each.weight
-            _end(each.written, failure)
+            _end(each.written, failure, new)
 
     def _count(self, door: str, found: _Sorted) -> None:
         self.counts.taken[door] += len(found.spans)
@@ -197,12 +248,12 @@ class Ingest:
             self.counts.mended[door, note] += count
 
 
-def _end(written: asyncio.Future[None], failure: Exception | None) -> None:
+def _end(written: asyncio.Future[int], failure: Exception | None, new: int) -> None:
     """Tell who waits; a sender that is gone hears nothing."""
     if written.done():
         return
     if failure is None:
-        written.set_result(None)
+        written.set_result(new)
     else:
         written.set_exception(failure)
 

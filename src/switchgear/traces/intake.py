@@ -16,7 +16,7 @@ class Origin(Struct, frozen=True, kw_only=True):
     project: str
     """That of the key they came under; ``default`` for callers on this machine who need none."""
     door: str
-    """``otlp``, ``langfuse``, ``langsmith``, ``phoenix`` or ``gateway``."""
+    """``otlp``, ``langfuse``, ``langsmith``, ``phoenix``, ``gateway`` or ``import``."""
     key: str = ""
     """The name of the virtual key."""
     sender_project: str = ""
@@ -36,6 +36,15 @@ class Refusal(Struct, frozen=True, kw_only=True):
 class Taken(Struct, frozen=True, kw_only=True):
     accepted: int
     """Those that were known already included: sending twice is no fault."""
+    refused: tuple[Refusal, ...] = ()
+
+
+class Brought(Struct, frozen=True, kw_only=True):
+    """What became of spans that were kept elsewhere before."""
+
+    new: int
+    known: int
+    """Those that were there already, and were left as they are."""
     refused: tuple[Refusal, ...] = ()
 
 
