@@ -64,6 +64,7 @@ from switchgear.cli.trace_options import (
     ImportTracesOptions,
     SealTracesOptions,
     SearchTracesOptions,
+    SegmentsOptions,
     ShowTraceOptions,
 )
 from switchgear.cli.version import version
@@ -126,6 +127,7 @@ def _add_traces(app: typer.Typer) -> None:
     traces.command("comments")(reporting(deferred(CommentOptions, "switchgear.cli.trace_comments:comments")))
     traces.command("delete")(reporting(deferred(DeleteTracesOptions, "switchgear.cli.trace_deletion:delete")))
     traces.command("seal")(reporting(deferred(SealTracesOptions, "switchgear.cli.trace_sealing:seal")))
+    traces.command("segments")(reporting(deferred(SegmentsOptions, "switchgear.cli.trace_segments:segments")))
     app.add_typer(traces, name="traces")
     drift = _group("drift", "Drift: whether what users send has changed.")
     drift.command("check")(reporting(deferred(CheckDriftOptions, "switchgear.cli.drift_answers:check")))

@@ -163,6 +163,27 @@ class DeleteTracesOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SegmentsOptions:
+    """List what is sealed, while no control process runs; check it, and drop what is broken."""
+
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Read all of each file; exit status 1 where one is broken or gone."),
+    ] = False
+    drop: Annotated[
+        str,
+        typer.Option(
+            metavar="SEGMENT",
+            help="Forget the traces in this one, which must be broken or gone, and remove its files.",
+            show_default=False,
+        ),
+    ] = ""
+    config: ConfigOption = None
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you mean it.")] = False
+    as_json: AsJson = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class SealTracesOptions:
     """Seal closed traces now, while no control process runs: into Parquet files beside the store."""
 

@@ -21,14 +21,7 @@ def seal(options: SealTracesOptions) -> None:
     """Seal what is closed, and say how much that was."""
     now_ns = SystemClock().wall_ns()
     before_ns = min(_moment_ns(options.before), now_ns) if options.before else now_ns
-    settings = glanced_config(options.config, read_environment()).traces
-    if settings.clickhouse is not None:
-        raise ConfigError("traces.clickhouse keeps the spans: there is nothing to seal")
-    path = Path(settings.path)
-    if not path.exists():
-        raise ConfigError(f"{path} is not there: no spans were kept yet, or `traces.path` names another file")
-    if is_open_elsewhere(path):
-        raise ConfigError(f"{path} is open: the control process seals hourly by itself; stop it to seal now")
+    settings = stopped_store(options.config, "the control process seals hourly by itself; stop it to seal now")
     try:
         sealed = asyncio.run(_sealed(settings, now_ns, before_ns))
     except OSError as error:
@@ -36,6 +29,19 @@ def seal(options: SealTracesOptions) -> None:
     typer.echo(f"{sealed.spans} spans were sealed")
     for name, count in sealed.held.items():
         typer.echo(f"{count} wait for the collector {name} to take them, or to be taken out of traces.export")
+
+
+def stopped_store(config: Path | None, otherwise: str) -> Traces:
+    """Where the spans are that no control process has open. Raises ConfigError; one that has is told ``otherwise``."""
+    settings = glanced_config(config, read_environment()).traces
+    if settings.clickhouse is not None:
+        raise ConfigError("traces.clickhouse keeps the spans: nothing is sealed there")
+    path = Path(settings.path)
+    if not path.exists():
+        raise ConfigError(f"{path} is not there: no spans were kept yet, or `traces.path` names another file")
+    if is_open_elsewhere(path):
+        raise ConfigError(f"{path} is open: {otherwise}")
+    return settings
 
 
 async def _sealed(settings: Traces, now_ns: int, before_ns: int) -> SealedNow:

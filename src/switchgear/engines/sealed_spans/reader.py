@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from switchgear.engines.sealed_spans import conditions
+from switchgear.engines.sealed_spans.checking import fault_of, size_of
 from switchgear.engines.sealed_spans.conditions import said_table, words_of
 from switchgear.engines.sealed_spans.parquet import Parquet, Tables, arrays, numbers, source
 from switchgear.engines.sealed_spans.rows import CORE_TYPES, PAYLOAD_TYPES, WHOLE, Rows, numbers_in, whole_span
@@ -20,7 +21,7 @@ from switchgear.engines.sqlite_spans.measuring import grouped
 from switchgear.engines.sqlite_spans.newest import must_words
 from switchgear.engines.sqlite_spans.questions import Condition, place_of
 from switchgear.engines.sqlite_spans.reading import BARE, Kept, bare_span
-from switchgear.engines.sqlite_spans.sealed_tables import Segment
+from switchgear.engines.sqlite_spans.sealed_tables import BrokenSegment, Look, Segment
 from switchgear.engines.sqlite_spans.summary import unpack
 from switchgear.kernel.query import Aggregate, Filter, Find, Found, Group, SpanRow, TraceRow
 
@@ -77,6 +78,17 @@ class SealedSpans:
 
     def sweep(self, names: Sequence[str]) -> None:
         sweep(self.folder, names)
+
+    def look(self, segment: str, traces: Mapping[int, int], *, whole: bool) -> Look:
+        files = Files(self.folder, segment)
+        size_bytes = 0
+        try:
+            size_bytes = size_of(files)
+            return Look(size_bytes=size_bytes, fault=fault_of(self._parquet, files, traces) if whole else "")
+        except FileNotFoundError as error:
+            return Look(size_bytes=size_bytes, fault=f"{Path(error.filename or segment).name} is not there")
+        except BrokenSegment as error:
+            return Look(size_bytes=size_bytes, fault=str(error))
 
     def find(self, connection: sqlite3.Connection, question: Find, segments: Sequence[Segment]) -> Found:
         if question.of == "traces":

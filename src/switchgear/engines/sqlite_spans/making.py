@@ -8,7 +8,7 @@ import errno
 import logging
 import sqlite3
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from switchgear.engines.sqlite_spans.facets import labels_of
 from switchgear.engines.sqlite_spans.failures import failures
 from switchgear.engines.sqlite_spans.reading import Kept, whole_spans
 from switchgear.engines.sqlite_spans.schema import connect_reader
-from switchgear.engines.sqlite_spans.sealed_tables import Away, BrokenSegment, Sealed
+from switchgear.engines.sqlite_spans.sealed_tables import Away, BrokenSegment, Look, Sealed
 from switchgear.kernel.span import Span
 
 DAY_NS: Final = 86_400_000_000_000
@@ -78,6 +78,13 @@ class Segments(Sealed, Protocol):
 
     def sweep(self, names: Sequence[str]) -> None:
         """Remove the files of all other segments. Raises OSError."""
+        ...
+
+    def look(self, segment: str, traces: Mapping[int, int], *, whole: bool) -> Look:
+        """How a segment's files are, which hold so many spans of each of ``traces``; ``whole``: all of them is read.
+
+        Raises OSError where that has nothing to do with what is in them.
+        """
         ...
 
     def stop(self) -> None:

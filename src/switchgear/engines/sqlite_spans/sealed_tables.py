@@ -64,6 +64,27 @@ class Segment(Struct, frozen=True):
     """Only this trace is asked for; 0: any."""
 
 
+class Look(Struct, frozen=True, kw_only=True):
+    """How the files of a segment are."""
+
+    size_bytes: int
+    fault: str
+    """Empty: none was found."""
+
+
+class ListedSegment(Struct, frozen=True, kw_only=True):
+    """A segment, what is still to be read in it, and how its files are."""
+
+    name: str
+    project: str
+    first_ns: int
+    last_ns: int
+    traces: int
+    spans: int
+    size_bytes: int
+    fault: str
+
+
 class Away(Struct, frozen=True, array_like=True):
     """What has to go with a span that leaves the tables."""
 
@@ -127,6 +148,31 @@ def segments_for(connection: sqlite3.Connection, question: Find | Aggregate) -> 
         (window.project, window.until_ns, window.since_ns),
     ).fetchall()
     return [Segment(*row, gone=_gone(connection, row[0])) for row in rows]
+
+
+def all_segments(connection: sqlite3.Connection) -> list[tuple[str, Segment]]:
+    """Each with its project's name, the oldest first."""
+    rows = connection.execute(
+        "SELECT p.name, g.number, g.name, g.first_ns, g.last_ns FROM segments g JOIN projects p ON p.id = g.project "
+        "ORDER BY g.first_ns, g.number"
+    )
+    return [(project, Segment(*rest)) for project, *rest in rows]
+
+
+def spans_here(connection: sqlite3.Connection, segment: int) -> dict[int, int]:
+    """How many spans of each trace that is read in a segment."""
+    found = connection.execute("SELECT trace, spans FROM sealed WHERE segment = ? AND state = 'here'", (segment,))
+    return dict(found.fetchall())
+
+
+def ids_here(connection: sqlite3.Connection, segment: str) -> list[str]:
+    """Ids of these traces."""
+    rows = connection.execute(
+        "SELECT t.trace_id FROM segments g JOIN sealed z ON z.segment = g.number JOIN traces t ON t.id = z.trace "
+        "WHERE g.name = ? AND z.state = 'here'",
+        (segment,),
+    )
+    return [trace_id for (trace_id,) in rows]
 
 
 def set_state(connection: sqlite3.Connection, segment: int, trace: int, state: State) -> None:

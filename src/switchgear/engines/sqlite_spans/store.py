@@ -22,7 +22,16 @@ from switchgear.engines.sqlite_spans.making import Maker, Segments, Turn, last_c
 from switchgear.engines.sqlite_spans.measuring import scanned
 from switchgear.engines.sqlite_spans.reading import trace_number, whole_spans
 from switchgear.engines.sqlite_spans.schema import connect_reader, connect_writer
-from switchgear.engines.sqlite_spans.sealed_tables import Sealed, WithoutDuckDb, segment_of, segments_for
+from switchgear.engines.sqlite_spans.sealed_tables import (
+    ListedSegment,
+    Sealed,
+    WithoutDuckDb,
+    all_segments,
+    ids_here,
+    segment_of,
+    segments_for,
+    spans_here,
+)
 from switchgear.engines.sqlite_spans.sealing import Sealing
 from switchgear.engines.sqlite_spans.shrinking import shrink
 from switchgear.engines.sqlite_spans.writer import Writer
@@ -135,6 +144,15 @@ class SqliteSpans:
             raise OSError(_CANNOT_SEAL)
         return await asyncio.to_thread(self._loading.load, spans, now_ns)
 
+    async def segments(self, *, whole: bool = False) -> list[ListedSegment]:
+        """All that is sealed, the oldest first; ``whole``: all of the files is read to find faults. Raises OSError."""
+        return await self._read(lambda connection: _listed(connection, self._segments, whole=whole))
+
+    async def forget_segment(self, project: str, name: str) -> int:
+        """Delete all traces that are read in a segment, and then its files; how many spans. Raises OSError."""
+        ids = await self._read(lambda connection: ids_here(connection, name))
+        return await self.delete(Doomed(project=project, trace_ids=tuple(ids))) if ids else 0
+
     def _opened(self) -> Writer:
         with failures(self._path):
             connection = connect_writer(self._path)
@@ -192,6 +210,28 @@ def _found(connection: sqlite3.Connection, question: Find, sealed: Sealed | None
     if sealed is None:
         raise WithoutDuckDb
     return sealed.find(connection, question, segments)
+
+
+def _listed(connection: sqlite3.Connection, files: Segments | None, *, whole: bool) -> list[ListedSegment]:
+    found: list[ListedSegment] = []
+    for project, each in all_segments(connection):
+        if files is None:
+            raise WithoutDuckDb
+        traces = spans_here(connection, each.number)
+        look = files.look(each.name, traces, whole=whole)
+        found.append(
+            ListedSegment(
+                name=each.name,
+                project=project,
+                first_ns=each.first_ns,
+                last_ns=each.last_ns,
+                traces=len(traces),
+                spans=sum(traces.values()),
+                size_bytes=look.size_bytes,
+                fault=look.fault,
+            )
+        )
+    return found
 
 
 def _spans(
