@@ -18,8 +18,10 @@ from switchgear.engines.sqlite_spans import SqliteSpans
 from switchgear.engines.sqlite_spans.dooming import doomed_traces
 from switchgear.engines.sqlite_spans.finding import found_spans, found_traces
 from switchgear.engines.sqlite_spans.schema import bring_forward, connect_reader, connect_writer, pages_of_log
+from switchgear.engines.sqlite_spans.sketch import merged
 from switchgear.engines.sqlite_spans.wiping import Wiping
 from switchgear.engines.sqlite_spans.writing import Writing
+from switchgear.kernel.chat import Usage
 from switchgear.kernel.ports import TraceStore
 from switchgear.kernel.query import Aggregate, Compare, Doomed, Find, Measure, Said, Window
 from switchgear.kernel.span import Content
@@ -212,6 +214,23 @@ def _work(path: Path, question: Find) -> int:
         found = found_spans(connection, question) if question.of == "spans" else found_traces(connection, question)
     assert found.spans or found.traces
     return len(steps)
+
+
+def test_a_call_that_is_not_between_two_others_is_looked_for_in_no_circle(tmp_path: Path) -> None:
+    asked: list[str] = []
+    with closing(connect_writer(tmp_path / "traces.db")) as connection:
+        connection.create_function("merged", 2, merged, deterministic=True)
+        connection.set_trace_callback(asked.append)
+        writing = Writing(connection, None)
+        client, gateway, between = (
+            sample(1, n, kind="llm", usage=Usage(input=n), parent_id=parent)
+            for n, parent in ((1, f"{9:016x}"), (2, f"{1:016x}"), (1, f"{2:016x}"))
+        )
+        for span in (client, gateway, sample(1, 3, parent_id=f"{1:016x}"), gateway, client):
+            writing.write([[span]], replace=True)
+        assert not [statement for statement in asked if statement.startswith("SELECT parent_id, kind")]
+        writing.write([[between]], replace=True)
+        assert [statement for statement in asked if statement.startswith("SELECT parent_id, kind")]
 
 
 async def test_quantiles_of_rollups_are_within_a_hundredth(tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ which looks at every span.
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from itertools import permutations
 from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.errors import BadRequest
@@ -43,6 +45,7 @@ from switchgear.testing.trace_store_samples import (
     BEGIN_NS,
     MINUTE_NS,
     aggregates,
+    calls_of_a_trace,
     finds,
     sample,
     spans_of_traces,
@@ -245,6 +248,37 @@ class TraceStoreContract:
             assert await found_ids(store, Every(filters=(of_trace, children))) == [ids[0]]
             assert {row.span_count for row in await traces_of(store)} == {1, 3}
 
+    @pytest.mark.parametrize("order", list(permutations((0, 1, 2))))
+    async def test_a_circle_of_calls_is_paid_once_in_whatever_order_they_come(
+        self, opener: Opener, order: tuple[int, ...]
+    ) -> None:
+        calls = [
+            sample(1, n, parent_id=f"{(n + 1) % 3:016x}", kind="llm", usage=Usage(input=10**n), cost_nano_usd=2 * 10**n)
+            for n in range(3)
+        ]
+        async with opener() as store:
+            for n in order:
+                await store.write([calls[n]])
+            # The earliest is below the second, which is the innermost of what is left.
+            assert await sums_of(store) == (10, 20)
+            below = sample(1, 8, parent_id=f"{1:016x}", kind="llm", usage=Usage(input=5), cost_nano_usd=6)
+            await store.write([below])
+            assert await sums_of(store) == (5, 6)
+            await store.write([sample(1, 8, kind="tool")], replace=True)
+            assert await sums_of(store) == (10, 20)
+            await store.write([structs.replace(calls[2], parent_id="")], replace=True)
+            assert await sums_of(store) == (1, 2)
+            await store.write([calls[2]], replace=True)
+            assert await sums_of(store) == (10, 20)
+
+    async def test_calls_that_hang_together_anyhow_are_paid_as_if_each_had_been_looked_at(self, opener: Opener) -> None:
+        @_RANDOM
+        @given(st.lists(calls_of_a_trace(), min_size=1, max_size=5), st.booleans())
+        def check(batches: list[list[Span]], replace: bool) -> None:
+            asyncio.run(_compare_sums(opener, batches, replace=replace))
+
+        await asyncio.to_thread(check)
+
     async def test_deleted_traces_are_gone_from_every_list(self, opener: Opener) -> None:
         async with opener() as store:
             shared = Content(parts=(b'"shared words"',))
@@ -301,6 +335,17 @@ class TraceStoreContract:
             asyncio.run(_compare_aggregates(opener, batches, questions, replace=replace))
 
         await asyncio.to_thread(check)
+
+
+async def _compare_sums(opener: Opener, batches: list[list[Span]], *, replace: bool) -> None:
+    model = PlainTraces()
+    async with opener() as store:
+        for batch in batches:
+            await store.write(batch, replace=replace)
+            model.write(batch, replace=replace)
+            _, rows = model.found(Find(window=ALL, of="traces"))
+            told = await sums_of(store)
+            assert told == (sum(row.input_tokens for row in rows), sum(row.cost_nano_usd for row in rows))
 
 
 async def _compare_finds(opener: Opener, batches: list[list[Span]], questions: list[Find], *, replace: bool) -> None:

@@ -27,7 +27,7 @@ from switchgear.kernel.query import (
     Window,
 )
 from switchgear.kernel.span import Span
-from switchgear.kernel.span_sums import outdone
+from switchgear.kernel.span_sums import outdoing_none, outdone
 from switchgear.kernel.span_words import text_of, words
 
 _OPERATIONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
@@ -126,7 +126,10 @@ class PlainTraces:
         return None if name == "first_token_ns" and not value else value
 
     def _counts(self, span: Span) -> bool:
-        return span.counted and not outdone(span, self._children(span))
+        trace = self._trace(span.project, span.trace_id)
+        none = outdoing_none(trace)
+        below = (each for each in trace if each.parent_id == span.span_id and each.span_id not in none)
+        return span.counted and not outdone(span, below)
 
     def _children(self, span: Span) -> list[Span]:
         return [each for each in self._trace(span.project, span.trace_id) if each.parent_id == span.span_id]

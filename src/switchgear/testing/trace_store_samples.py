@@ -103,6 +103,20 @@ def spans_of_traces() -> st.SearchStrategy[list[Span]]:
     return st.lists(_spans(), max_size=12)
 
 
+def calls_of_a_trace() -> st.SearchStrategy[list[Span]]:
+    """Calls of models in one trace, whose parents are any of them: they hang together, often in a circle."""
+
+    def call(numbers: tuple[int, int, int], kind: str, *, counted: bool) -> Span:
+        own, above, began = numbers
+        told: dict[str, Any] = {"parent_id": _IDS[above], "usage": Usage(input=2**own), "cost_nano_usd": 3**own}
+        return sample(1, own, kind=kind, started_ns=BEGIN_NS + began, counted=counted, **told)
+
+    number = st.integers(0, len(_IDS) - 1)
+    numbers = st.tuples(number, number, st.integers(0, 3))
+    kinds = st.sampled_from(("llm",) * 9 + ("chain",))
+    return st.lists(st.builds(call, numbers, kinds, counted=st.sampled_from((True,) * 9 + (False,))), max_size=9)
+
+
 def _filters() -> st.SearchStrategy[Filter]:
     operations = st.sampled_from(("==", "!=", "<", "<=", ">", ">="))
     text, number = st.sampled_from(_TEXTS), st.sampled_from((0, 1, 5, 7, 1_000_000, BEGIN_NS, BEGIN_NS + MINUTE_NS))

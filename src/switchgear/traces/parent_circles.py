@@ -1,11 +1,13 @@
 """Spans whose parents go in a circle: the earliest of them becomes a first span.
 
-Left as they are, no tree would show them, and each would be outdone by one below it, so that none of them counted.
+Left as they are, no tree would show them. What stores make of circles that a later request closes, so that their calls
+are paid once all the same, is told in ``kernel/span_sums.py``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from switchgear.kernel.span import ToldSpan
+from switchgear.kernel.span_sums import circles
 
 Name = tuple[str, str]
 """Of a span: its trace's id, and its own."""
@@ -15,22 +17,9 @@ def circles_begin(told: Sequence[ToldSpan]) -> set[Name]:
     """The earliest span of each circle among spans that came together."""
     if len(told) < 2:
         return set()
-    spans = {(each.trace_id, each.span_id): each for each in told}
-    found: set[Name] = set()
-    known: set[Name] = set()
-    for name in spans:
-        way: dict[Name, ToldSpan] = {}
-        while name not in known and (span := spans.get(name)) is not None:
-            if name in way:
-                found.add(_earliest(way, name))
-                break
-            way[name] = span
-            name = (span.trace_id, span.parent_id)  # noqa: PLW2901 (upwards from it)
-        known.update(way)
-    return found
-
-
-def _earliest(way: Mapping[Name, ToldSpan], first: Name) -> Name:
-    """Of the spans on a way from ``first`` on, which leads back to it."""
-    names = list(way)
-    return min(names[names.index(first) :], key=lambda name: (way[name].started_ns, name))
+    parents = {(each.trace_id, each.span_id): (each.trace_id, each.parent_id) for each in told if each.parent_id}
+    found = list(circles(parents, parents.get))
+    if not found:
+        return set()
+    starts = {(each.trace_id, each.span_id): each.started_ns for each in told}
+    return {min(circle, key=lambda name: (starts[name], name)) for circle in found}

@@ -40,6 +40,9 @@ async def traces_deleted(link: Link, project: str, trace_ids: Sequence[str]) -> 
     ((count,),) = await link.rows(f"SELECT count() FROM spans FINAL WHERE {_OF_TRACES}", bound)
     if count:
         await link.rows(f"DELETE FROM spans WHERE {_OF_TRACES}", bound)
+        ((circles,),) = await link.rows(f"SELECT count() FROM circles WHERE {_OF_TRACES}", bound)
+        if circles:
+            await link.rows(f"DELETE FROM circles WHERE {_OF_TRACES}", bound)
     return int(count)
 
 

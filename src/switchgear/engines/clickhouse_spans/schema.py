@@ -10,7 +10,7 @@ from typing import Final
 from switchgear.engines.clickhouse_spans.link import Link
 from switchgear.engines.span_sql.columns import COLUMNS
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _TYPES: Final = {
     "text": "String CODEC(ZSTD(1))",
     "integer": "Int64 CODEC(ZSTD(1))",
@@ -80,7 +80,12 @@ _SPANS: Final = (
     "ORDER BY (project, intDiv(started_ns, 60000000000), xxHash32(trace_id), trace_id, span_id, started_ns) "
     f"{_SYNCED}, index_granularity = {_GRANULE}"
 )
-_STEPS: Final[tuple[tuple[str, ...], ...]] = ((_SPANS,), _SOONER)
+_CIRCLES: Final = (
+    "CREATE TABLE IF NOT EXISTS circles (project LowCardinality(String), trace_id String) "
+    f"ENGINE = ReplacingMergeTree ORDER BY (project, trace_id) {_SYNCED}"
+)
+"""Traces in which parents of calls went in a circle when they were written; questions ask what is so now."""
+_STEPS: Final[tuple[tuple[str, ...], ...]] = ((_SPANS,), _SOONER, (_CIRCLES,))
 """Statements that may be repeated; those of one place lead to that place's version, counted from 1."""
 
 

@@ -25,7 +25,9 @@ from switchgear.kernel.query import Aggregate, Doomed, Find, Found, Group, check
 from switchgear.kernel.span import Span
 from switchgear.kernel.upstream import Transport
 
-_SOURCE: Final = Source("spans FINAL", ClickHouse(), written="spans", version="version", moved="is_deleted = 1")
+_SOURCE: Final = Source(
+    "spans FINAL", ClickHouse(), written="spans", version="version", moved="is_deleted = 1", circles="circles"
+)
 _MOST_SPANS: Final = 10_000
 """Of several callers in one INSERT."""
 _READ_AT_ONCE: Final = 200

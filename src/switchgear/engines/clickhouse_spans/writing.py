@@ -6,14 +6,16 @@ One store writes a database at a time; its rounds and its deletions come one aft
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 from switchgear.engines.clickhouse_spans.arriving import Stamps
+from switchgear.engines.clickhouse_spans.circling import Begun, Key, circled_traces
 from switchgear.engines.clickhouse_spans.link import Link
 from switchgear.engines.clickhouse_spans.rows import INSERT, line_of, tombstone_of
 from switchgear.engines.span_sql.dialect import Bound
 from switchgear.kernel.span import Span
 
+_CIRCLED: Final = "INSERT INTO circles (project, trace_id) FORMAT JSONEachRow"
 _AT_ONCE: Final = 1000
 """Spans that are looked up by one statement."""
 # Traces are looked for in their projection: most are new, and a span of one that is known is between these times.
@@ -26,7 +28,6 @@ _KNOWN: Final = (
     "AND started_ns >= {first:Int64} AND started_ns <= {last:Int64} "
     "AND trace_id IN {traces:Array(String)} AND span_id IN {spans:Array(String)}"
 )
-_Key = tuple[str, str, str]
 
 
 class Batch(Struct, frozen=True):
@@ -45,8 +46,8 @@ class Place(Struct, frozen=True):
 
 async def written(link: Link, batches: Sequence[Batch], stamps: Stamps) -> list[int]:
     """Write them in their order, all or none; how many spans of each were new. Raises OSError."""
-    known = await _known(link, sorted({_key(span) for batch in batches for span in batch.spans}))
-    changed: dict[_Key, Span] = {}
+    known, begun = await _known(link, sorted({_key(span) for batch in batches for span in batch.spans}))
+    changed: dict[Key, Span] = {}
     counts: list[int] = []
     for batch in batches:
         new = 0
@@ -58,12 +59,16 @@ async def written(link: Link, batches: Sequence[Batch], stamps: Stamps) -> list[
             new += not is_known
         counts.append(new)
     if changed:
+        circled = await circled_traces(link, changed, begun)
+        if circled:
+            lines = (json.encode({"project": project, "trace_id": trace_id}) for project, trace_id in sorted(circled))
+            await link.insert(_CIRCLED, b"\n".join(lines))
         with stamps.given(len(changed)) as first_ns:
             await link.insert(INSERT, b"\n".join(_lines(changed, known, first_ns)))
     return counts
 
 
-def _lines(changed: dict[_Key, Span], known: dict[_Key, Place], first_ns: int) -> Iterator[bytes]:
+def _lines(changed: dict[Key, Span], known: dict[Key, Place], first_ns: int) -> Iterator[bytes]:
     for arrived_ns, (key, span) in enumerate(changed.items(), first_ns):
         before = known.get(key)
         version = 1 if before is None else before.version + 1
@@ -72,20 +77,22 @@ def _lines(changed: dict[_Key, Span], known: dict[_Key, Place], first_ns: int) -
             yield tombstone_of(span, before.started_ns, version)
 
 
-async def _known(link: Link, keys: Sequence[_Key]) -> dict[_Key, Place]:
-    """Also some that were not asked for: those of other combinations of the same ids."""
-    known: dict[_Key, Place] = {}
+async def _known(link: Link, keys: Sequence[Key]) -> tuple[dict[Key, Place], Begun]:
+    """Spans and traces; also some that were not asked for: those of other combinations of the same ids."""
+    known: dict[Key, Place] = {}
+    traces_known: dict[tuple[str, str], tuple[int, int]] = {}
     for at in range(0, len(keys), _AT_ONCE):
         projects, traces, spans = (sorted(set(ids)) for ids in zip(*keys[at : at + _AT_ONCE], strict=True))
         begun = await link.rows(_TRACES, {"projects": projects, "traces": traces})
         if not begun:
             continue
+        traces_known |= {(project, trace_id): (first, last) for project, trace_id, first, last in begun}
         projects, traces, firsts, lasts = (sorted(set(told)) for told in zip(*begun, strict=True))
         bound: dict[str, Bound] = {"projects": projects, "traces": traces, "spans": spans}
         for *key, started_ns, version in await link.rows(_KNOWN, {**bound, "first": firsts[0], "last": lasts[-1]}):
             known[key[0], key[1], key[2]] = Place(started_ns, version)
-    return known
+    return known, traces_known
 
 
-def _key(span: Span) -> _Key:
+def _key(span: Span) -> Key:
     return span.project, span.trace_id, span.span_id

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from switchgear.engines.span_sql.circling import with_circles
 from switchgear.engines.span_sql.columns import OPTIONAL
 from switchgear.engines.span_sql.dialect import Asking, Source, Statement, Writing
 from switchgear.engines.span_sql.filters import counts, value_of, within
@@ -19,6 +20,8 @@ _WITHOUT_FIELD: Final = {"count": "count(*)", "errors": "count(CASE WHEN failed 
 
 def aggregated(question: Aggregate, source: Source) -> Asking[list[Group]]:
     """The groups of a checked question."""
+    if any(measure.field in OPTIONAL for measure in question.measures):
+        source = yield from with_circles(question.window.project, source)
     if question.bucket is None:
         rows = yield _groups(question, question.measures, source)
         return [Group(values=_values(question, row), bucket_ns=None, measures=_measured(question, row)) for row in rows]

@@ -88,6 +88,10 @@ class Source(Struct, frozen=True):
     """Of both: the column that counts the rows that a span had, from 1."""
     moved: str = ""
     """Of ``written``: the condition of rows that say that a span of their trace stood at another start before."""
+    circles: str = ""
+    """Rows of project and trace_id: the traces in which parents of calls may go in a circle. Empty: any may."""
+    outdoing_none: tuple[str, ...] = ()
+    """Ids of traces and spans, one behind the other: the first calls of circles."""
 
     def passes(self) -> tuple["Source", ...]:
         """What a page is looked for in: at first in what was written, where that is another relation."""
@@ -100,6 +104,7 @@ class Writing:
     def __init__(self, source: Source) -> None:
         self.relation = source.relation
         self.dialect = source.dialect
+        self.outdoing_none = source.outdoing_none
         self._bound: dict[str, Bound] = {}
 
     def bind(self, value: Bound) -> str:

@@ -23,7 +23,8 @@ from switchgear.kernel.span_sums import MODEL_CALLS
 from switchgear.kernel.span_words import words
 
 _DURATION: Final = "(ended_ns - started_ns)"
-_TELLS: Final = f"(input_tokens IS NOT NULL AND kind IN {MODEL_CALLS!r})"
+TELLS: Final = f"(input_tokens IS NOT NULL AND kind IN {MODEL_CALLS!r})"
+"""Whether a span is a call that says what was used."""
 
 
 def value_of(name: str) -> str:
@@ -73,8 +74,11 @@ def counts(writing: Writing, project: str, trace_ids: str = "TRUE") -> str:
     """
     inner = (
         f"SELECT trace_id, parent_id, kind FROM {writing.relation} WHERE project = {writing.bind(project)} "
-        f"AND {trace_ids} AND parent_id <> '' AND parent_id <> span_id AND {_TELLS}"
+        f"AND {trace_ids} AND parent_id <> '' AND parent_id <> span_id AND {TELLS}"
     )
+    if writing.outdoing_none:
+        firsts = writing.bind(list(writing.outdoing_none))
+        inner += f" AND NOT {writing.dialect.is_any_of('concat(trace_id, span_id)', firsts)}"
     return f"(counted AND NOT (input_tokens IS NOT NULL AND (trace_id, span_id, kind) IN ({inner})))"
 
 

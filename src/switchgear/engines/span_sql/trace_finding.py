@@ -6,6 +6,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from switchgear.engines.span_sql.circling import with_circles
 from switchgear.engines.span_sql.dialect import Asking, Source, Statement, Writing
 from switchgear.engines.span_sql.filters import counts, within
 from switchgear.engines.span_sql.pages import Place, behind, ordered, place_in, portions
@@ -55,6 +56,8 @@ def found_traces(question: Find, source: Source) -> Asking[Found]:
         after = (seen[-1].began_ns, seen[-1].trace_id)
     more, stands = len(stands) > question.limit, stands[: question.limit]
     shown: dict[str, TraceRow] = {}
+    if stands:
+        source = yield from with_circles(question.window.project, source)
     for some in portions(stands):
         told = yield _trace_rows(question.window.project, some, source)
         shown |= {row[0]: _trace_row(row) for row in told}

@@ -299,7 +299,7 @@ class Writing:
         for kept in taken:
             unused |= self._take_out(project, kept)
             self._rollups.add(project, kept.span, -1, counts=kept.counts)
-        self._counting.of_trace(project, trace, name, None).let_parents_count(kept.span for kept in taken)
+        self._counting.of_trace(project, trace, name, None).let_parents_count(taken)
         self._contents.drop_unused(project, unused)
         summary: Summary | None = None
         for kept in bare_spans(self._connection, trace, name):
