@@ -68,3 +68,36 @@ async def test_a_configuration_that_changes_is_heeded_at_the_next_look(tmp_path:
         assert await store.delete(Doomed(project="usual", before_ns=clock.wall_ns())) == 0
     finally:
         await store.aclose()
+
+
+async def test_a_project_that_is_not_declared_any_more_has_the_usual_time_and_a_week_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, config = FrozenClock(), [CONFIG]
+    store = SqliteSpans(tmp_path / "traces.db")
+    await store.start()
+    try:
+        await store.write([ended("gone", clock.wall_ns())])
+        assert await store.projects() == ["gone"]
+        clock.advance(400 * DAY_SECONDS)
+        await store.write([structs.replace(ended("gone", clock.wall_ns()), trace_id="3" * 32)])
+        retention = SpanRetention(store, lambda: config[0], clock)
+        for _ in range(2):
+            assert await retention.turn() == 0
+            clock.advance(3 * DAY_SECONDS)
+        assert [record.levelname for record in caplog.records] == ["WARNING"], "it is said once"
+        assert "'gone'" in caplog.text
+        declared = structs.replace(
+            CONFIG, projects={**CONFIG.projects, "gone": structs.replace(CONFIG.projects["usual"])}
+        )
+        forever = structs.replace(CONFIG.traces, keep_days=1000)
+        config[0] = structs.replace(declared, traces=forever)
+        assert await retention.turn() == 0
+        config[0] = CONFIG
+        clock.advance(2 * DAY_SECONDS)
+        assert await retention.turn() == 0, "its week begins anew"
+        clock.advance(7 * DAY_SECONDS)
+        assert await retention.turn() == 2
+        assert await store.projects() == []
+    finally:
+        await store.aclose()

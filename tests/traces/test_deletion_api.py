@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -11,10 +12,13 @@ from switchgear.app.control import control
 from switchgear.app.database import ControlDatabase
 from switchgear.app.management import Sources
 from switchgear.kernel.clock import FrozenClock
+from switchgear.kernel.ids import secret_hex
 from switchgear.kernel.query import Doomed
 from switchgear.traces.deletion_api import MOST_TRACES
 from switchgear.traces.doors.langfuse_ids import trace_id
 from switchgear.traces.drafts import Drafts, Word
+from switchgear.traces.media import Expected, Media
+from switchgear.traces.scores.model import as_it_is
 from tests.management import SOURCES, as_, bind, client, management
 from tests.memory_spans import MemorySpans
 from tests.traces.spans import kept
@@ -62,6 +66,19 @@ async def api(database: ControlDatabase, store: Stuck) -> AsyncGenerator[httpx.A
 async def left(api: httpx.AsyncClient, project: str = "shop") -> list[str]:
     answer = await api.get("/traces", params={"project": project, "order": "oldest", "limit": "200"})
     return [row["trace_id"][-1] for row in answer.json()["data"]]
+
+
+async def test_media_go_with_the_last_trace_that_told_of_them(
+    api: httpx.AsyncClient, database: ControlDatabase, tmp_path: Path
+) -> None:
+    media = Media(database, tmp_path, FrozenClock(), secret_hex, as_it_is)
+    for trace, name in ((1, "own"), (1, "shared"), (3, "shared")):
+        coming = Expected(id=name, digest="0" * 64, content_type="image/png", bytes=1, trace_id=f"{trace:032x}")
+        await media.expect("shop", coming)
+    assert (await api.delete(f"/traces/{1:032x}", params={"project": "shop"})).status_code == 200
+    assert (await media.find("shop", "own"), await media.find("shop", "shared") is None) == (None, False)
+    assert (await api.delete("/traces", params={"project": "shop", "user": "dave"})).status_code == 200
+    assert await media.find("shop", "shared") is None
 
 
 async def scored(api: httpx.AsyncClient) -> list[float]:

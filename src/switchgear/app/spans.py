@@ -22,7 +22,7 @@ from switchgear.engines.sqlite_spans.making import Segments
 from switchgear.engines.sqlite_spans.store import SqliteSpans
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import ConfigError
-from switchgear.kernel.ports import Arrivals, TraceStore
+from switchgear.kernel.ports import Arrivals, Holdings
 from switchgear.kernel.upstream import Transport
 from switchgear.rest.principal import Asker
 from switchgear.traces.doors import otlp
@@ -47,7 +47,7 @@ _SET_ASIDE: Final = Family(
 _LOG: Final = logging.getLogger("switchgear.traces")
 
 
-class SpanStore(TraceStore, Arrivals, Protocol):
+class SpanStore(Holdings, Arrivals, Protocol):
     """A TraceStore of this process's own."""
 
     async def start(self) -> None:

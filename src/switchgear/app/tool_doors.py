@@ -1,13 +1,11 @@
 """The doors of other tracing tools put together: Langfuse, LangSmith and Phoenix, into the intake of all spans."""
 
-from pathlib import Path
-
 from fastapi import APIRouter
 from msgspec import Struct
 
 from switchgear.app.database import ControlDatabase
 from switchgear.kernel.clock import Clock
-from switchgear.kernel.ids import Ids, secret_hex
+from switchgear.kernel.ids import Ids
 from switchgear.kernel.ports import TraceStore
 from switchgear.traces.doors import langfuse, langsmith, phoenix
 from switchgear.traces.doors.asking import Surroundings
@@ -27,7 +25,7 @@ class ToolDoors(Struct, frozen=True, kw_only=True):
     entrance: Entrance
     clock: Clock
     ids: Ids
-    media_folder: Path
+    media: Media
     counts: IngestCounts
     """Where refused spans are counted."""
     mask: MaskText
@@ -46,5 +44,4 @@ def tool_doors(parts: ToolDoors) -> tuple[APIRouter, ...]:
         counts=parts.counts,
         mask=parts.mask,
     )
-    media = Media(parts.database, parts.media_folder, parts.clock, secret_hex, parts.mask)
-    return (langfuse.router(surroundings, media), langsmith.router(surroundings), phoenix.router(surroundings))
+    return (langfuse.router(surroundings, parts.media), langsmith.router(surroundings), phoenix.router(surroundings))

@@ -172,7 +172,7 @@ class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = None
     keep_days: Annotated[
-        _Days, Meta(description="How long a trace is kept after its end; older ones are deleted hourly.")
+        _Days, Meta(description="How long a trace is kept after its end, and its media; older ones are deleted hourly.")
     ] = 30
     steps: Annotated[
         Literal["telling", "all"],

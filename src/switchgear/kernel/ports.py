@@ -209,6 +209,14 @@ class Arrived(Struct, frozen=True, kw_only=True):
     """How many it tells of behind ``position``, or a few more."""
 
 
+class Holdings(TraceStore, Protocol):
+    """A store that knows whose spans it has."""
+
+    async def projects(self) -> list[str]:
+        """All projects with a span in it, in any order. Raises OSError."""
+        ...
+
+
 @runtime_checkable
 class Arrivals(Protocol):
     """A store whose spans can be followed in the order in which they arrived.

@@ -37,7 +37,7 @@ from switchgear.config.feed import FEED_FILE
 from switchgear.config.secret_stores import Remembered
 from switchgear.kernel.clock import Clock, SystemClock
 from switchgear.kernel.errors import ConfigError
-from switchgear.kernel.ids import Ids, seeded_bits
+from switchgear.kernel.ids import Ids, secret_hex, seeded_bits
 from switchgear.kernel.limit_report import LimitReport, merged_limits
 from switchgear.ledger.service import Ledger
 from switchgear.processes.bookkeeping import Bookkeeper
@@ -60,6 +60,7 @@ from switchgear.routing.report import Word, word
 from switchgear.traces.alerts.jobs import Runner as AlertRunner
 from switchgear.traces.alerts.measuring import Asked
 from switchgear.traces.import_api import Imports
+from switchgear.traces.media import Media
 from switchgear.upstream.client import HttpTransport
 
 _STANDS_BACK = 10
@@ -145,6 +146,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
     spans: SpanWork
     counted: ReadCounters
     console: Console
+    media: Media
 
 
 async def _open(
@@ -183,6 +185,7 @@ async def _open(
         spans=spans,
         counted=reader(file.config.counters, journal, clock),
         console=console(doorstep),
+        media=Media(database, journal / "media", clock, secret_hex, spans.masks.text),
     )
 
 
@@ -255,7 +258,7 @@ def _tool_doors(parts: _Parts, ids: Ids) -> tuple[APIRouter, ...]:
         entrance=spans.entrance,
         clock=parts.clock,
         ids=ids,
-        media_folder=parts.journal / "media",
+        media=parts.media,
         counts=spans.ingest.counts,
         mask=spans.masks.text,
     )
@@ -271,6 +274,7 @@ def _span_rounds(parts: _Parts, ids: Ids, transport: HttpTransport) -> SpanRound
         ids=ids,
         transport=transport,
         config=lambda: parts.file.config,
+        media=parts.media,
     )
 
 

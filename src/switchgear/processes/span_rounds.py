@@ -18,6 +18,8 @@ from switchgear.processes.sealer_process import SealerProcess
 from switchgear.processes.span_keeping import SpanKeeper
 from switchgear.processes.span_retention import SpanRetention
 from switchgear.processes.span_sealing import SpanSealing
+from switchgear.traces.media import Media
+from switchgear.traces.media_retention import MediaRetention
 from switchgear.upstream.client import HttpTransport
 from switchgear.wire.registry import discover as dialects
 
@@ -33,6 +35,7 @@ class SpanRounds:
     ids: Ids
     transport: HttpTransport
     config: Callable[[], Config]
+    media: Media
 
     def all(self) -> tuple[Coroutine[None, None, None], ...]:
         """Keeping the spans of calls; deleting, sealing and sending on what is kept; looking for drift."""
@@ -45,7 +48,7 @@ class SpanRounds:
         return (
             *sealing,
             keeper.run(),
-            SpanRetention(store, self.config, clock).run(),
+            SpanRetention(store, self.config, clock, MediaRetention(self.media, self.database, store)).run(),
             SpanExport(store, self.config, self.transport, self.spans.exported, clock).run(),
             DriftRounds(drift, self.database, self.config, clock).run(),
         )

@@ -20,7 +20,7 @@ from switchgear.rest.cursor import STORABLE
 from switchgear.rest.principal import Author, Place
 from switchgear.rest.problem import not_found
 from switchgear.rest.route import Answer, Asked, Route
-from switchgear.traces import drafts
+from switchgear.traces import drafts, media_uses
 from switchgear.traces.comments import store as comments
 from switchgear.traces.doors import langfuse_ids
 from switchgear.traces.scores import store as scores
@@ -134,6 +134,8 @@ class _Shredder:
             await audit.record(connection, author, change, self._clock.wall_ns())
             gone = await scores.remove(connection, change.project, ids) if ids else 0
             unsaid = await comments.remove_of_traces(connection, change.project, ids) if ids else 0
+            if ids:
+                await media_uses.remove_of_traces(connection, change.project, ids)
             await drafts.remove_of_traces(connection, change.project, ids, langfuse_ids.trace_id)
         try:
             spans = await self._store.delete(Doomed(project=change.project, trace_ids=tuple(ids))) if ids else 0

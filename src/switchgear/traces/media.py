@@ -5,6 +5,7 @@ import codecs
 import hashlib
 import hmac
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -17,12 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import BadRequest, BodyTooLarge, Forbidden, NotFound
 from switchgear.kernel.ports import Database
+from switchgear.traces.media_uses import note_use
 from switchgear.traces.scores.model import MaskText
 from switchgear.traces.tables import MEDIA
 
 _TOKEN_BYTES: Final = 24
 _LINK_NS: Final = 3_600_000_000_000
 _SECOND_NS: Final = 1_000_000_000
+_SWEPT_AT_ONCE: Final = 200
 _TEXTS: Final = (
     "application/json",
     "application/xml",
@@ -55,6 +58,8 @@ class Medium(Struct, frozen=True, kw_only=True):
     state: str
     created_ns: int
     uploaded_ns: int
+    used_ns: int
+    """When somebody last told of it."""
 
     @property
     def is_here(self) -> bool:
@@ -74,6 +79,8 @@ class Expected(Struct, frozen=True, kw_only=True):
     """SHA-256, in hexadecimal digits."""
     content_type: str
     bytes: int
+    trace_id: str = ""
+    """The trace that tells of it; empty where the client names none."""
 
 
 class Media:
@@ -93,6 +100,10 @@ class Media:
         self._secret_hex = secret_hex
         self._mask = mask
         self.rules = Rules()
+        self._under_way: Counter[str] = Counter()
+        """Digests of what is being written."""
+        self._touched: set[str] = set()
+        """The same, and what was written since files were swept last."""
 
     async def expect(self, project: str, coming: Expected) -> Medium:
         """Know of one that is to be brought, or is here already. Raises BodyTooLarge.
@@ -101,8 +112,9 @@ class Media:
         """
         if coming.bytes > self.rules.max_file_bytes:
             raise BodyTooLarge(f"a file may have {self.rules.max_file_bytes} bytes, and this one has {coming.bytes}")
-        if (known := await self.find(project, coming.id)) is not None:
+        if (known := await self._used(project, coming)) is not None:
             return known
+        now_ns = self._clock.wall_ns()
         medium = Medium(
             project=project,
             id=coming.id,
@@ -111,8 +123,9 @@ class Media:
             bytes=coming.bytes,
             token=self._secret_hex(_TOKEN_BYTES),
             state="expected",
-            created_ns=self._clock.wall_ns(),
+            created_ns=now_ns,
             uploaded_ns=0,
+            used_ns=now_ns,
         )
         try:
             async with self._database.write() as connection:
@@ -123,9 +136,10 @@ class Media:
                     )
                 values = {field: getattr(medium, field) for field in medium.__struct_fields__}
                 await connection.execute(insert(MEDIA).values(**values))
+                await note_use(connection, (project, coming.id), coming.trace_id, now_ns)
         except IntegrityError:
             # Somebody else told of the same one at this moment.
-            return await self._known(project, coming.id)
+            return await self._used(project, coming) or await self._known(project, coming.id)
         return medium
 
     async def bring(self, project: str, id: str, token: str, content: bytes) -> None:
@@ -137,11 +151,37 @@ class Media:
             return
         if hashlib.sha256(content).hexdigest() != medium.digest or len(content) != medium.bytes:
             raise BadRequest("the bytes are not those that were announced: their SHA-256 or their number differs")
-        digest, size_bytes = await asyncio.to_thread(self._write, medium, content)
-        async with self._database.write() as connection:
-            values = {"state": "here", "uploaded_ns": self._clock.wall_ns(), "digest": digest, "bytes": size_bytes}
-            mine = (MEDIA.c.project == project, MEDIA.c.id == id)
-            await connection.execute(update(MEDIA).where(*mine).values(**values))
+        digest, content = await asyncio.to_thread(self._kept_of, medium, content)
+        self._touched.add(digest)
+        self._under_way[digest] += 1
+        try:
+            await asyncio.to_thread(self._write, digest, content)
+            async with self._database.write() as connection:
+                now_ns = self._clock.wall_ns()
+                values = {"state": "here", "uploaded_ns": now_ns, "used_ns": now_ns, "digest": digest}
+                mine = (MEDIA.c.project == project, MEDIA.c.id == id)
+                await connection.execute(update(MEDIA).where(*mine).values(**values, bytes=len(content)))
+        finally:
+            self._under_way -= Counter((digest,))
+
+    async def sweep(self) -> int:
+        """Remove the files of what no project has any more, and those that were never finished; how many."""
+        self._touched = set(self._under_way)
+        count = 0
+        paths = await asyncio.to_thread(_files, self._folder)
+        for at in range(0, len(paths), _SWEPT_AT_ONCE):
+            some = paths[at : at + _SWEPT_AT_ONCE]
+            digests = {path: path.name.partition(".")[0] for path in some}
+            async with self._database.read() as connection:
+                asked = select(MEDIA.c.digest).where(MEDIA.c.digest.in_(set(digests.values())))
+                known = set((await connection.execute(asked)).scalars())
+            for path, digest in digests.items():
+                is_finished = path.name == digest
+                # What was begun meanwhile is not to be asked for: nothing is awaited between this and the removal.
+                if digest not in self._touched and not (is_finished and digest in known):
+                    path.unlink(missing_ok=True)
+                    count += 1
+        return count
 
     async def find(self, project: str, id: str) -> Medium | None:
         """None where there is none."""
@@ -165,6 +205,14 @@ class Media:
             raise NotFound(f"the bytes of file {id[:64]!r} were never brought")
         return medium, await asyncio.to_thread(self._path(medium.digest).read_bytes)
 
+    async def _used(self, project: str, coming: Expected) -> Medium | None:
+        """Note that it was told of; None where there is none."""
+        async with self._database.write() as connection:
+            medium = (project, coming.id)
+            if not await note_use(connection, medium, coming.trace_id, self._clock.wall_ns()):
+                return None
+        return await self.find(project, coming.id)
+
     async def _known(self, project: str, id: str) -> Medium:
         medium = await self.find(project, id)
         if medium is None:
@@ -174,14 +222,17 @@ class Media:
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / digest
 
-    def _write(self, medium: Medium, content: bytes) -> tuple[str, int]:
-        """Keep it under its name when it is on the disk, so that a name never stands for a part; digest and size."""
+    def _kept_of(self, medium: Medium, content: bytes) -> tuple[str, bytes]:
+        """What is kept, and its digest."""
         if _is_text(medium.content_type):
             content = _masked(content, lambda text: self._mask(medium.project, text))
-        digest = hashlib.sha256(content).hexdigest()
+        return hashlib.sha256(content).hexdigest(), content
+
+    def _write(self, digest: str, content: bytes) -> None:
+        """Keep it under its name when it is on the disk, so that a name never stands for a part."""
         path = self._path(digest)
         if path.exists():
-            return digest, len(content)
+            return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = path.with_suffix(f".{self._secret_hex(8)}.new")
         try:
@@ -192,7 +243,10 @@ class Media:
             fresh.rename(path)
         finally:
             fresh.unlink(missing_ok=True)
-        return digest, len(content)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*/*") if path.is_file())
 
 
 def _is_text(content_type: str) -> bool:

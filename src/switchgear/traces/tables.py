@@ -66,13 +66,24 @@ MEDIA: Final = Table(
     _number("bytes"),
     *map(_text, ("token", "state")),
     *map(_number, ("created_ns", "uploaded_ns")),
+    Column("used_ns", BigInteger, nullable=False, autoincrement=False, server_default="0"),
     PrimaryKeyConstraint("project", "id"),
     Index("trace_media_digest", "digest"),
 )
 """Pictures, sounds and files that messages refer to; ``state``: ``expected``, then ``here``.
 
-``digest`` is the SHA-256 in hexadecimal digits, and names the file that holds the bytes.
+``digest`` is the SHA-256 in hexadecimal digits, and names the file that holds the bytes. ``used_ns``: when somebody
+last told of it.
 """
+
+MEDIA_USES: Final = Table(
+    "trace_media_uses",
+    METADATA,
+    *map(_text, ("project", "media", "trace_id")),
+    PrimaryKeyConstraint("project", "media", "trace_id"),
+    Index("trace_media_uses_trace", "project", "trace_id"),
+)
+"""The traces that told of a medium."""
 
 COMMENTS: Final = Table(
     "trace_comments",

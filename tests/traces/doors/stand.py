@@ -18,13 +18,14 @@ from switchgear.app.database import ControlDatabase
 from switchgear.app.tool_doors import ToolDoors, tool_doors
 from switchgear.auth.model import KeyRing, VirtualKey, digest_of, key_ring
 from switchgear.kernel.clock import FrozenClock
-from switchgear.kernel.ids import Ids
+from switchgear.kernel.ids import Ids, secret_hex
 from switchgear.kernel.ports import TraceStore
 from switchgear.kernel.span import Content, Span, ToldSpan
 from switchgear.traces.doors.entrance import Entrance
 from switchgear.traces.ingest import Ingest
 from switchgear.traces.ingest_counts import IngestCounts
 from switchgear.traces.intake import Intake, Origin, Refusal, Taken
+from switchgear.traces.media import Media
 from switchgear.traces.normaliser import Normaliser
 from switchgear.traces.scores.model import MaskText, as_it_is
 from switchgear.traces.scores.store import Scores
@@ -91,6 +92,7 @@ class Stand:
         )
         self.ring: KeyRing = RING
         self.counts = IngestCounts()
+        self.media = Media(database, folder / "media", self.clock, secret_hex, mask)
         self.doors = ToolDoors(
             database=database,
             intake=self.intake,
@@ -98,7 +100,7 @@ class Stand:
             entrance=Entrance(lambda: self.ring, asker_of, self.clock),
             clock=self.clock,
             ids=Ids(self.clock, Counting()),
-            media_folder=folder / "media",
+            media=self.media,
             counts=self.counts,
             mask=mask,
         )

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from switchgear.app.database import ControlDatabase
 from switchgear.traces.scores.store import Sought
+from switchgear.traces.tables import MEDIA_USES
 from tests.traces.doors.stand import KEY, OTHER_KEY, Stand
 
 AT = "2026-11-26T10:00:0{}.000Z"
@@ -157,6 +159,9 @@ async def test_media_are_taken_only_as_announced_and_by_their_link(stand: Stand)
         assert (await client.patch(f"/api/public/media/{made['mediaId']}", json=patch)).status_code == 200
         link = (await client.get(f"/api/public/media/{made['mediaId']}")).json()["url"]
         assert (await client.get(link)).content == b"test"
+        async with stand.doors.database.read() as connection:
+            (use,) = (await connection.execute(select(MEDIA_USES))).all()
+        assert tuple(use) == ("blue", made["mediaId"], TRACE)
         stand.clock.advance(7200)
         assert (await client.get(link)).status_code == 403
         huge = {**said, "contentLength": 1 << 40}

@@ -20,7 +20,7 @@ from switchgear.engines.span_sql.clickhouse import ClickHouse
 from switchgear.engines.span_sql.dialect import Asking, Source
 from switchgear.engines.span_sql.finding import found
 from switchgear.kernel.clock import Clock
-from switchgear.kernel.ports import Arrivals, Arrived, TraceStore
+from switchgear.kernel.ports import Arrivals, Arrived, Holdings, TraceStore
 from switchgear.kernel.query import Aggregate, Doomed, Find, Found, Group, checked
 from switchgear.kernel.span import Span
 from switchgear.kernel.upstream import Transport
@@ -91,6 +91,10 @@ class ClickHouseSpans:
         await self._at_hand()
         return await arrived_spans(self._link, self._stamps.newest_ns(), after, most, most_bytes)
 
+    async def projects(self) -> list[str]:
+        await self._at_hand()
+        return [project for (project,) in await self._link.rows("SELECT DISTINCT project FROM spans")]
+
     async def delete(self, doomed: Doomed) -> int:
         """Some traces at a time, so that writes need not wait for all of them: what failed can be asked for again."""
         await self._at_hand()
@@ -153,3 +157,4 @@ class ClickHouseSpans:
 if TYPE_CHECKING:
     _: type[TraceStore] = ClickHouseSpans
     __: type[Arrivals] = ClickHouseSpans
+    ___: type[Holdings] = ClickHouseSpans

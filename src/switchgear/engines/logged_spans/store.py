@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from msgspec import MsgspecError, Struct, msgpack
 
 from switchgear.engines.logged_spans.log import Left, SpanLog
-from switchgear.kernel.ports import Arrivals, Arrived, TraceStore
+from switchgear.kernel.ports import Arrivals, Arrived, Holdings
 from switchgear.kernel.query import Aggregate, Doomed, Find, Found, Group
 from switchgear.kernel.span import Span
 
@@ -31,7 +31,7 @@ _RETRY_SECONDS: Final = 1.0
 _LOG: Final = logging.getLogger("switchgear.traces")
 
 
-class _Store(TraceStore, Arrivals, Protocol):
+class _Store(Holdings, Arrivals, Protocol):
     async def start(self) -> None: ...
 
     async def aclose(self) -> None: ...
@@ -111,6 +111,10 @@ class LoggedSpans:
     async def arrived(self, after: int, most: int, most_bytes: int) -> Arrived:
         await self._seen()
         return await self._store.arrived(after, most, most_bytes)
+
+    async def projects(self) -> list[str]:
+        await self._seen()
+        return await self._store.projects()
 
     async def delete(self, doomed: Doomed) -> int:
         """After all that was written before; the log gives up what it still has of it."""
@@ -238,5 +242,5 @@ class LoggedSpans:
 
 
 if TYPE_CHECKING:
-    _: type[TraceStore] = LoggedSpans
+    _: type[Holdings] = LoggedSpans
     __: type[Arrivals] = LoggedSpans

@@ -35,11 +35,12 @@ from switchgear.engines.sqlite_spans.sealed_tables import (
 from switchgear.engines.sqlite_spans.sealing import Sealing
 from switchgear.engines.sqlite_spans.shrinking import shrink
 from switchgear.engines.sqlite_spans.writer import Writer
-from switchgear.kernel.ports import Arrivals, Arrived, TraceStore
+from switchgear.kernel.ports import Arrivals, Arrived, Holdings, TraceStore
 from switchgear.kernel.query import Aggregate, Doomed, Find, Found, Group, checked
 from switchgear.kernel.span import Span
 
 _READERS: Final = 3
+_PROJECTS: Final = "SELECT p.name FROM projects p WHERE EXISTS (SELECT 1 FROM traces t WHERE t.project = p.id)"
 _CANNOT_SEAL: Final = "spans cannot be sealed: DuckDB is not installed; pip install 'switchgear[duckdb]'"
 _Answer = TypeVar("_Answer")
 
@@ -98,6 +99,10 @@ class SqliteSpans:
 
     async def arrived(self, after: int, most: int, most_bytes: int) -> Arrived:
         return await self._read(lambda connection: arrived_spans(connection, after, most, most_bytes))
+
+    async def projects(self) -> list[str]:
+        rows = await self._read(lambda connection: connection.execute(_PROJECTS).fetchall())
+        return [name for (name,) in rows]
 
     async def delete(self, doomed: Doomed) -> int:
         """Some traces at a time, so that writes need not wait for all of them: what failed can be asked for again."""
@@ -255,3 +260,4 @@ def _spans(
 if TYPE_CHECKING:
     _: type[TraceStore] = SqliteSpans
     __: type[Arrivals] = SqliteSpans
+    ___: type[Holdings] = SqliteSpans

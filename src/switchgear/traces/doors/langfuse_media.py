@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from switchgear.kernel.errors import BadRequest, NotFound, SwitchgearError
 from switchgear.rest.written import moment
 from switchgear.traces.doors.asking import Routes, Surroundings, answer, own_address, refusal
+from switchgear.traces.doors.langfuse_ids import trace_id
 from switchgear.traces.doors.reading import an_object, number, text
 from switchgear.traces.intake import Origin
 from switchgear.traces.media import Expected, Media, Medium
@@ -46,7 +47,11 @@ class LangfuseMedia:
             raise BadRequest("contentLength is the number of bytes, at least 1", param="contentLength")
         name = base64.urlsafe_b64encode(digest).decode()[:_ID_CHARACTERS]
         coming = Expected(
-            id=name, digest=digest.hex(), content_type=_content_type(text(said, "contentType")), bytes=int(size)
+            id=name,
+            digest=digest.hex(),
+            content_type=_content_type(text(said, "contentType")),
+            bytes=int(size),
+            trace_id=trace_id(text(said, "traceId")),
         )
         medium = await self._media.expect(origin.project, coming)
         url = None if medium.is_here else _link(request, medium, {"token": medium.token})

@@ -1,0 +1,88 @@
+"""Media go with the traces that told of them: what a project does not want kept any longer is looked for and deleted.
+
+One that was told of within the time for which the project keeps traces stays. So does an older one while a trace that
+told of it is in the store. One whose bytes nobody brought within a day is forgotten. The bytes go when no project has
+them any more, which is looked for at the end.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from switchgear.kernel.ports import Database, TraceStore
+from switchgear.kernel.query import Find, OneOf, Window
+from switchgear.traces.media import Media
+from switchgear.traces.media_uses import remove_old
+from switchgear.traces.tables import MEDIA, MEDIA_USES
+from switchgear.traces.whose import ALL_OF_TIME
+
+_DAY_NS: Final = 86_400_000_000_000
+_AT_ONCE: Final = 200
+_TRACES_AT_ONCE: Final = 90
+"""A question has no more than a hundred parts."""
+KeptDays = Callable[[str], int | None]
+"""For how many days a project's traces are kept; None: nothing of it is deleted now."""
+
+
+class MediaRetention:
+    """Deletes what is too old of ``media``. All methods raise OSError."""
+
+    def __init__(self, media: Media, database: Database[AsyncConnection], store: TraceStore) -> None:
+        self._media = media
+        self._database = database
+        self._store = store
+
+    async def turn(self, now_ns: int, kept_days: KeptDays) -> int:
+        """Delete what is too old now, and the files that nobody has; how many media."""
+        async with self._database.write() as connection:
+            # When those were last told of that are older than the note of it, nobody knows: they have their time anew.
+            await connection.execute(update(MEDIA).where(MEDIA.c.used_ns == 0).values(used_ns=now_ns))
+        async with self._database.read() as connection:
+            projects = list((await connection.execute(select(MEDIA.c.project).distinct())).scalars())
+        count = 0
+        for project in projects:
+            count += await self._delete_old(project, now_ns - _DAY_NS, "expected")
+            days = kept_days(project)
+            if days is not None:
+                count += await self._delete_old(project, now_ns - days * _DAY_NS, "here")
+        await self._media.sweep()
+        return count
+
+    async def _delete_old(self, project: str, before_ns: int, state: str) -> int:
+        count, last = 0, ""
+        while ids := await self._old(project, before_ns, state, last):
+            last = ids[-1]
+            living = await self._living(project, ids) if state == "here" else frozenset[str]()
+            old = [each for each in ids if each not in living]
+            if old:
+                async with self._database.write() as connection:
+                    count += await remove_old(connection, project, old, before_ns)
+        return count
+
+    async def _old(self, project: str, before_ns: int, state: str, last: str) -> Sequence[str]:
+        """Some, in the order of their ids."""
+        mine = (MEDIA.c.project == project, MEDIA.c.state == state, MEDIA.c.used_ns < before_ns, MEDIA.c.id > last)
+        async with self._database.read() as connection:
+            asked = select(MEDIA.c.id).where(*mine).order_by(MEDIA.c.id).limit(_AT_ONCE)
+            return (await connection.execute(asked)).scalars().all()
+
+    async def _living(self, project: str, ids: Sequence[str]) -> frozenset[str]:
+        """Those that a trace told of which is in the store."""
+        mine = (MEDIA_USES.c.project == project, MEDIA_USES.c.media.in_(ids))
+        async with self._database.read() as connection:
+            asked = select(MEDIA_USES.c.media, MEDIA_USES.c.trace_id).where(*mine)
+            uses = [(row.media, row.trace_id) for row in await connection.execute(asked)]
+        there: set[str] = set()
+        window = Window(project=project, since_ns=ALL_OF_TIME[0], until_ns=ALL_OF_TIME[1])
+        for some in _portions(sorted({trace_id for _, trace_id in uses})):
+            where = OneOf(field="trace_id", values=some)
+            found = await self._store.find(Find(window=window, where=where, of="traces", limit=len(some)))
+            there |= {row.trace_id for row in found.traces}
+        return frozenset(media for media, trace_id in uses if trace_id in there)
+
+
+def _portions(trace_ids: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    for at in range(0, len(trace_ids), _TRACES_AT_ONCE):
+        yield tuple(trace_ids[at : at + _TRACES_AT_ONCE])
