@@ -29,7 +29,8 @@ async def test_spans_of_an_instrumented_openai_client_are_understood(live: LiveS
 
 
 @pytest.mark.parametrize(
-    "program", ["langfuse_traces.py", "langfuse_reads.py", "langsmith_runs.py", "phoenix_spans.py"]
+    "program",
+    ["langfuse_traces.py", "langfuse_reads.py", "langsmith_runs.py", "langsmith_reads.py", "phoenix_spans.py"],
 )
 async def test_a_tools_own_client_finds_again_what_it_sent(live: LiveServer, program: str) -> None:
     await run_program(program, live.url, SWITCHGEAR_KEY=READING_KEY)

@@ -1,6 +1,5 @@
 """LangSmith's door: runs one by one, in batches and in forms, feedback, and what its SDK reads back."""
 
-import hashlib
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -9,25 +8,23 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from switchgear.kernel.errors import BadRequest, CallerError, NotFound
-from switchgear.rest.written import moment
 from switchgear.traces.doors.asking import Routes, Surroundings, add_routes, answer
 from switchgear.traces.doors.langsmith_feedback import merged, read_feedback, shown_feedback
 from switchgear.traces.doors.langsmith_parts import Refused, Said, checked_run, read_batch, read_form
 from switchgear.traces.doors.langsmith_query import Wanted, shown_run
-from switchgear.traces.doors.langsmith_runs import STAYS, read_run, read_span
+from switchgear.traces.doors.langsmith_reads import LangSmithReads
+from switchgear.traces.doors.langsmith_runs import STAYS, canonical, read_run, read_span
+from switchgear.traces.doors.langsmith_sessions import LangSmithSessions, session_id
 from switchgear.traces.doors.reading import an_object, text
-from switchgear.traces.drafts import Draft, Drafts, Fields, Word
+from switchgear.traces.drafts import Drafts, Fields, Word
 from switchgear.traces.intake import Origin
 from switchgear.traces.masked_drafts import masking
 from switchgear.traces.scores.model import Score
 from switchgear.traces.scores.store import Sought
 
 DOOR: Final = "langsmith"
-VERSION: Final = "0.12.0"
+VERSION: Final = "0.16.0"
 """The version of LangSmith that clients are told they talk to."""
-_SESSIONS: Final = "langsmith sessions"
-_SESSION_STAYS: Final = frozenset(("id", "name", "start_time", "end_time", "reference_dataset_id"))
-"""What masks leave of a session."""
 _MAX_BATCH_BYTES: Final = 20 * 1024 * 1024
 _MOST_LOOKED_AT: Final = 5_000
 _MOST_FEEDBACK: Final = 100
@@ -48,9 +45,12 @@ _INFO: Final = {
 def router(surroundings: Surroundings) -> APIRouter:
     """The routes."""
     made = APIRouter()
-    door = _LangSmith(surroundings)
-    add_routes(made, surroundings, DOOR, door.routes())
-    add_routes(made, surroundings, DOOR, door.readings(), reads=True)
+    drafts = Drafts(surroundings.database, surroundings.clock, DOOR, masking(surroundings.mask, STAYS))
+    sessions = LangSmithSessions(surroundings)
+    door = _LangSmith(surroundings, drafts, sessions)
+    add_routes(made, surroundings, DOOR, (*door.routes(), *sessions.routes()))
+    readings = (*door.readings(), *LangSmithReads(surroundings, drafts, sessions).routes())
+    add_routes(made, surroundings, DOOR, readings, reads=True)
     made.add_api_route("/info", _info, methods=["GET"], include_in_schema=False)
     return made
 
@@ -62,17 +62,14 @@ async def _info() -> Response:
 class _LangSmith:
     """What the routes do."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: Surroundings, drafts: Drafts, sessions: LangSmithSessions) -> None:
         self._with = surroundings
-        base = (surroundings.database, surroundings.clock)
-        self._drafts = Drafts(*base, DOOR, masking(surroundings.mask, STAYS))
-        self._sessions = Drafts(*base, _SESSIONS, masking(surroundings.mask, _SESSION_STAYS), for_ever=True)
-        self._known: set[tuple[str, str]] = set()
-        """Sessions that are kept."""
+        self._drafts = drafts
+        self._sessions = sessions
         self._scores = surroundings.scores
 
     def routes(self) -> Routes:
-        """Those that take something; of sessions those that the SDK needs to name one."""
+        """Those that take something."""
         return (
             ("POST", "/runs", self.post_run),
             ("PATCH", "/runs/{id}", self.patch_run),
@@ -81,10 +78,6 @@ class _LangSmith:
             ("POST", "/feedback", self.give_feedback),
             ("PATCH", "/feedback/{id}", self.change_feedback),
             ("DELETE", "/feedback/{id}", self.withdraw_feedback),
-            ("POST", "/sessions", self.make_session),
-            ("GET", "/sessions", self.list_sessions),
-            ("GET", "/sessions/{id}", self.get_session),
-            ("PATCH", "/sessions/{id}", self.change_session),
         )
 
     def readings(self) -> Routes:
@@ -150,7 +143,7 @@ class _LangSmith:
             for refusal in taken.refused:
                 name = spans[places[refusal.place]][0].id
                 said.refused.append(Refused(name=name, message=refusal.message))
-        await self._know(origin.project, by_session)
+        await self._sessions.know(origin.project, by_session)
         await self._take_feedback(origin, said)
         return said.refused
 
@@ -167,14 +160,14 @@ class _LangSmith:
         """A score; where feedback names no trace, the one in which its run is known. Raises BadRequest."""
         trace = ""
         if text(fields, "run_id") and not text(fields, "trace_id"):
-            found = await self._drafts.read(origin.project, [_canonical(text(fields, "run_id"))])
+            found = await self._drafts.read(origin.project, [canonical(text(fields, "run_id"))])
             trace = found[0].trace if found else ""
         fields["id"] = text(fields, "id") or str(UUID(self._with.ids.new()))
         return read_feedback(fields, origin, trace, self._with.clock.wall_ns())
 
     async def get_run(self, request: Request, origin: Origin) -> Response:
         """One run, as it was told."""
-        found = await self._drafts.read(origin.project, [_canonical(request.path_params["id"])])
+        found = await self._drafts.read(origin.project, [canonical(request.path_params["id"])])
         if not found:
             raise NotFound("there is no such run here, or nothing was said of it for a week; its span is in its trace")
         return answer(shown_run(found[0], partial(session_id, origin.project)))
@@ -183,9 +176,9 @@ class _LangSmith:
         """Runs of which something was said in the last days, the newest first."""
         wanted = Wanted.read(an_object(await self._with.json(request), "the body"))
         if wanted.ids:
-            found = await self._drafts.read(origin.project, [_canonical(run) for run in wanted.ids])
+            found = await self._drafts.read(origin.project, [canonical(run) for run in wanted.ids])
         elif wanted.trace:
-            found = await self._drafts.of_trace(origin.project, _canonical(wanted.trace))
+            found = await self._drafts.of_trace(origin.project, canonical(wanted.trace))
         else:
             found = await self._drafts.newest(origin.project, _MOST_LOOKED_AT)
         named = partial(session_id, origin.project)
@@ -205,7 +198,7 @@ class _LangSmith:
     async def list_feedback(self, request: Request, origin: Origin) -> Response:
         """Feedback on runs, by page."""
         query = request.query_params
-        runs = [_canonical(run) for said in query.getlist("run") for run in said.split(",") if run]
+        runs = [canonical(run) for said in query.getlist("run") for run in said.split(",") if run]
         offset = query.get("offset", "")
         start = int(offset) if offset.isascii() and offset.isdigit() and len(offset) < 7 else 0
         sought = Sought(project=origin.project, names=query.getlist("key"), door=DOOR, limit=start + _MOST_LOOKED_AT)
@@ -232,82 +225,8 @@ class _LangSmith:
         return answer({"message": "the feedback was withdrawn"})
 
     async def _feedback(self, request: Request, origin: Origin) -> Score:
-        name = _canonical(request.path_params["id"])
+        name = canonical(request.path_params["id"])
         found = await self._scores.find(Sought(project=origin.project, ids=(name,), door=DOOR, limit=1))
         if not found:
             raise NotFound("there is no such feedback")
         return found[0]
-
-    async def make_session(self, request: Request, origin: Origin) -> Response:
-        """Know of a project of LangSmith's before its first run."""
-        fields = an_object(await self._with.json(request), "the body")
-        name = text(fields, "name")
-        if not name:
-            raise BadRequest("a session has a name", param="name")
-        place = _canonical(text(fields, "id")) if text(fields, "id") else session_id(origin.project, name)
-        return answer(await self._keep_session(origin.project, place, {**fields, "name": name}))
-
-    async def change_session(self, request: Request, origin: Origin) -> Response:
-        """Say what is new of a project of LangSmith's."""
-        fields = an_object(await self._with.json(request), "the body")
-        place = _canonical(request.path_params["id"])
-        if not await self._sessions.read(origin.project, [place]):
-            raise NotFound("there is no such session")
-        return answer(await self._keep_session(origin.project, place, fields))
-
-    async def list_sessions(self, request: Request, origin: Origin) -> Response:
-        """Those with a name, or all."""
-        query = request.query_params
-        found = await self._sessions.newest(origin.project, _MOST_LOOKED_AT)
-        shown = [_shown_session(origin.project, draft) for draft in found]
-        name, part = query.get("name", ""), query.get("name_contains", "")
-        fitting = [one for one in shown if (not name or one["name"] == name) and part in str(one["name"])]
-        return answer([] if query.get("offset", "0") not in ("", "0") else fitting)
-
-    async def get_session(self, request: Request, origin: Origin) -> Response:
-        """One."""
-        found = await self._sessions.read(origin.project, [_canonical(request.path_params["id"])])
-        if not found:
-            raise NotFound("there is no such session")
-        return answer(_shown_session(origin.project, found[0]))
-
-    async def _keep_session(self, project: str, id: str, fields: Fields) -> dict[str, object]:
-        now = moment(self._with.clock.wall_ns())
-        words = [
-            Word(id=id, trace="", fields={"start_time": now}, rank=-1),
-            Word(id=id, trace="", fields=fields, rank=self._with.clock.wall_ns()),
-        ]
-        (draft,) = await self._sessions.take(project, words)
-        return _shown_session(project, draft)
-
-    async def _know(self, project: str, names: dict[str, list[int]]) -> None:
-        for name in names:
-            if name and (project, name) not in self._known:
-                await self._keep_session(project, session_id(project, name), {"name": name})
-                self._known.add((project, name))
-
-
-def session_id(project: str, name: str) -> str:
-    """The UUID of a project of LangSmith's that was made by its name alone."""
-    return str(UUID(hashlib.sha256(f"{project}\n{name}".encode()).hexdigest()[:32]))
-
-
-def _shown_session(project: str, draft: Draft) -> dict[str, object]:
-    return {
-        "id": draft.id,
-        "tenant_id": session_id(project, ""),
-        "name": draft.fields.get("name"),
-        "start_time": draft.fields.get("start_time"),
-        "end_time": draft.fields.get("end_time"),
-        "description": draft.fields.get("description"),
-        "extra": draft.fields.get("extra"),
-        "reference_dataset_id": draft.fields.get("reference_dataset_id"),
-    }
-
-
-def _canonical(id: str) -> str:
-    """A UUID as it is kept. Raises NotFound for what is none: nothing has such a name."""
-    try:
-        return str(UUID(id))
-    except ValueError:
-        raise NotFound(f"{id[:64]!r} is no UUID") from None

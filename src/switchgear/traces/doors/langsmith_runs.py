@@ -10,7 +10,7 @@ from uuid import UUID
 
 from msgspec import json
 
-from switchgear.kernel.errors import BadRequest
+from switchgear.kernel.errors import BadRequest, NotFound
 from switchgear.kernel.span import SpanEvent, SpanStatus, ToldSpan
 from switchgear.traces.doors.reading import as_text, moment_ns, text
 from switchgear.traces.drafts import Draft, Fields, Word, object_in
@@ -70,6 +70,14 @@ _SETTINGS: Final[Mapping[str, str]] = {
 }
 
 
+def canonical(id: str) -> str:
+    """A UUID as it is kept. Raises NotFound for what is none: nothing has such a name."""
+    try:
+        return str(UUID(id))
+    except ValueError:
+        raise NotFound(f"{id[:64]!r} is no UUID") from None
+
+
 def trace_of(run: Mapping[str, object]) -> str:
     """The UUID of a run's trace: as it says, or as its order says, or its own where it is the first. Empty: unknown."""
     if said := text(run, "trace_id"):
@@ -98,7 +106,7 @@ def read_span(draft: Draft) -> ToldSpan | None:
     """The span that a run is as far as it is known; None while it is not known when it began, or in which trace."""
     run = draft.fields
     order = _order(run)
-    started_ns = moment_ns(run.get("start_time")) or (order[-1][0] if order else None)
+    started_ns = started_ns_of(run)
     if not started_ns or not draft.trace:
         return None
     ended_ns = moment_ns(run.get("end_time"))
@@ -124,7 +132,25 @@ def read_span(draft: Draft) -> ToldSpan | None:
 
 def is_pending(run: Mapping[str, object]) -> bool:
     """Whether it has not ended yet."""
-    return moment_ns(run.get("end_time")) is None
+    return ended_ns_of(run) is None
+
+
+def started_ns_of(run: Mapping[str, object]) -> int | None:
+    """When it began, as it says or as its order says; None while neither is told."""
+    told = moment_ns(run.get("start_time"))
+    return told or next((began_ns for began_ns, _ in reversed(_order(run))), None)
+
+
+def ended_ns_of(run: Mapping[str, object]) -> int | None:
+    """When it ended; None until then."""
+    return moment_ns(run.get("end_time"))
+
+
+def ancestors_of(run: Mapping[str, object]) -> list[str]:
+    """The runs that it stands in, from the trace's first to its parent, as far as they are told."""
+    order = _order(run)
+    parent = text(run, "parent_run_id")
+    return [name for _, name in order[:-1]] or ([parent] if parent else [])
 
 
 def _attributes(run_id: str, run: Fields, *, is_over: bool) -> dict[str, object]:
@@ -149,7 +175,7 @@ def _attributes(run_id: str, run: Fields, *, is_over: bool) -> dict[str, object]
     found |= {attribute: as_text(value) for attribute, value in contents.items() if value is not None}
     if kind == "tool":
         found["gen_ai.tool.name"] = text(run, "name")
-    return {**found, **_of_model(extra, metadata, run), **_of_usage(run, metadata)}
+    return {**found, **_of_model(extra, metadata, run), **_of_usage(run)}
 
 
 def _of_model(extra: Fields, metadata: Fields, run: Fields) -> dict[str, object]:
@@ -180,16 +206,17 @@ def metadata_of(run: Fields) -> Fields:
 
 def tokens_of(run: Fields) -> Fields:
     """What a run tells of its tokens, by LangSmith's names for input, output and total."""
-    usage = _usage(run, metadata_of(run))
+    usage = usage_of(run)
     return {theirs: usage.get(ours, run.get(theirs)) for ours, theirs in _TOKENS.items()}
 
 
-def _usage(run: Fields, metadata: Fields) -> Fields:
-    return _usage_in(run.get("outputs")) or object_in(metadata, "usage_metadata")
+def usage_of(run: Fields) -> Fields:
+    """What a run tells of its tokens, as LangSmith's ``usage_metadata``."""
+    return _usage_in(run.get("outputs")) or object_in(metadata_of(run), "usage_metadata")
 
 
-def _of_usage(run: Fields, metadata: Fields) -> dict[str, object]:
-    usage = _usage(run, metadata)
+def _of_usage(run: Fields) -> dict[str, object]:
+    usage = usage_of(run)
     counts = {f"gen_ai.usage.{ours}": usage.get(ours, run.get(theirs)) for ours, theirs in _TOKENS.items()}
     details = object_in(usage, "input_token_details")
     counts |= {attribute: details.get(name) for name, attribute in _DETAILS.items()}
