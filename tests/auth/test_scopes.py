@@ -142,6 +142,6 @@ def test_a_moment_is_a_day_or_a_time_with_its_offset(text: str, seconds: int) ->
 
 async def test_the_doors_that_a_key_can_name_are_those_there_are() -> None:
     async with running() as here:
-        of_the_control_process = {"traces", "traces_read"}
+        of_the_control_process = {"traces", "traces_delete", "traces_read"}
         doors = {endpoint.door for endpoint in here.server.gateway.endpoints}
         assert doors | of_the_control_process == set(get_args(Door))

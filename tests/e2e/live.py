@@ -36,6 +36,7 @@ journal: {{directory: {journal}}}
 state: {{directory: {state}}}
 keys:
   - {{name: tester, key: {key}}}
+  - {{name: shredder, key: {key}-shredder, doors: [traces_delete]}}
   - {{name: narrow, key: {key}-narrow, models: ["sim/echo"]}}
   - {{name: reader, key: {key}-reading, doors: [traces, traces_read]}}
 providers:

@@ -36,5 +36,11 @@ async def test_a_tools_own_client_finds_again_what_it_sent(live: LiveServer, pro
     await run_program(program, live.url, SWITCHGEAR_KEY=READING_KEY)
 
 
+@pytest.mark.parametrize("options", [(), ("--older",)])
+async def test_langfuses_client_deletes_traces_with_a_key_that_may(live: LiveServer, options: tuple[str, ...]) -> None:
+    keys = {"SWITCHGEAR_KEY": KEY, "DELETING_KEY": f"{KEY}-shredder"}
+    await run_program("langfuse_deletes.py", live.url, *options, **keys)
+
+
 async def test_what_newer_clients_have_not_older_ones_still_read(live: LiveServer) -> None:
     await run_program("langfuse_reads.py", live.url, "--older", SWITCHGEAR_KEY=READING_KEY)

@@ -14,7 +14,7 @@ from switchgear.app.management import Sources
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.ids import secret_hex
 from switchgear.kernel.query import Doomed
-from switchgear.traces.deletion_api import MOST_TRACES
+from switchgear.traces.deletion import MOST_TRACES
 from switchgear.traces.doors.langfuse_ids import trace_id
 from switchgear.traces.drafts import Drafts, Word
 from switchgear.traces.media import Expected, Media

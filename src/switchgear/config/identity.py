@@ -18,7 +18,9 @@ HASH_PREFIX: Final = "sha256:"
 HASH: Final = r"^sha256:[0-9a-f]{64}$"
 MAX_LABEL: Final = 256
 
-Door = Literal["anthropic", "azure", "bedrock", "cohere", "gemini", "openai", "traces", "traces_read", "vendor"]
+Door = Literal[
+    "anthropic", "azure", "bedrock", "cohere", "gemini", "openai", "traces", "traces_delete", "traces_read", "vendor"
+]  # fmt: skip
 Tag = Annotated[str, Meta(min_length=1, max_length=MAX_LABEL)]
 Description = Annotated[str, Meta(description="For people; nothing reads it.")]
 

@@ -36,7 +36,8 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAMS = ROOT / "tests" / "e2e" / "sdks"
 KEY = "sk-sg-test-0123456789abcdef0123456789"
 OTHER_KEY = f"{KEY}-other"
-APPLICATION_KEY, SENDING_KEY, READING_KEY = f"{KEY}-application", f"{KEY}-sending", f"{KEY}-reading"
+APPLICATION_KEY, SENDING_KEY = f"{KEY}-application", f"{KEY}-sending"
+READING_KEY, DELETING_KEY = f"{KEY}-reading", f"{KEY}-deleting"
 BOTH = ("traces", "traces_read")
 RING = key_ring(
     [
@@ -45,6 +46,7 @@ RING = key_ring(
         VirtualKey(name="application", digest=digest_of(APPLICATION_KEY), project="blue"),
         VirtualKey(name="sender", digest=digest_of(SENDING_KEY), project="blue", doors=("traces",)),
         VirtualKey(name="reader", digest=digest_of(READING_KEY), project="blue", doors=("traces_read",)),
+        VirtualKey(name="shredder", digest=digest_of(DELETING_KEY), project="blue", doors=("traces_delete",)),
     ],
     allow_anonymous_loopback=False,
 )

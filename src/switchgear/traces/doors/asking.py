@@ -15,7 +15,7 @@ from switchgear.kernel.ids import Ids
 from switchgear.kernel.ports import Database, TraceStore
 from switchgear.kernel.query import Find, Found, SpanRow
 from switchgear.kernel.span import Span
-from switchgear.traces.doors.entrance import Entrance
+from switchgear.traces.doors.entrance import DOOR, READING, Entrance
 from switchgear.traces.ingest_counts import IngestCounts
 from switchgear.traces.intake import Intake, Origin
 from switchgear.traces.scores.model import MaskText
@@ -55,18 +55,16 @@ class Surroundings(Struct, frozen=True, kw_only=True):
         """Of all projects."""
         return Scores(self.database, self.clock, self.mask)
 
-    def answering(
-        self, door: str, handler: Handler, *, reads: bool = False
-    ) -> Callable[[Request], Awaitable[Response]]:
-        """``handler`` for who may come in, or ``reads`` what others sent, with refusals told as SDKs read them.
+    def answering(self, door: str, handler: Handler, right: str = DOOR) -> Callable[[Request], Awaitable[Response]]:
+        """``handler`` for who has the ``right``, with refusals told as SDKs read them.
 
-        Deleting takes the right to read, whatever the route says: it reaches what others sent, too.
+        Taking something back takes the right to read at least, for it reaches what others sent, too.
         """
 
         async def answer(request: Request) -> Response:
-            reaches_others = reads or request.method == "DELETE"
+            needed = READING if right == DOOR and request.method == "DELETE" else right
             try:
-                return await handler(request, self.entrance.origin(request, door, reads=reaches_others))
+                return await handler(request, self.entrance.origin(request, door, needed))
             except SwitchgearError as error:
                 return refusal(error)
             except OSError:
@@ -107,12 +105,10 @@ class Surroundings(Struct, frozen=True, kw_only=True):
         return await self.body(request, read_json)
 
 
-def add_routes(
-    router: APIRouter, surroundings: Surroundings, door: str, routes: Routes, *, reads: bool = False
-) -> None:
-    """Have ``router`` answer them; those that read or delete, for keys that may read."""
+def add_routes(router: APIRouter, surroundings: Surroundings, door: str, routes: Routes, *, right: str = DOOR) -> None:
+    """Have ``router`` answer them, for keys that have the ``right`` to send, to read or to delete."""
     for method, path, handler in routes:
-        answering = surroundings.answering(door, handler, reads=reads)
+        answering = surroundings.answering(door, handler, right)
         router.add_api_route(path, answering, methods=[method], include_in_schema=False)
 
 

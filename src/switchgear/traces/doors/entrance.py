@@ -15,7 +15,7 @@ from switchgear.auth.model import KeyRing, VirtualKey
 from switchgear.auth.stage import key_in
 from switchgear.kernel.clock import Clock
 from switchgear.kernel.errors import BadRequest, BodyTooLarge, Forbidden, Overloaded, Unauthenticated
-from switchgear.rest.principal import Asker
+from switchgear.rest.principal import Asker, Author
 from switchgear.traces.intake import Origin
 from switchgear.wire.inflate import inflated
 
@@ -24,7 +24,10 @@ Read = TypeVar("Read")
 DOOR: Final = "traces"
 """How the ``doors`` of a virtual key call all of these."""
 READING: Final = "traces_read"
-"""How they call reading back and deleting what was sent: only keys that name it may, for applications' keys leak."""
+"""How they call reading back what was sent: only keys that name it may, for applications' keys leak."""
+DELETING: Final = "traces_delete"
+"""How they call deleting traces: only keys that name it may."""
+_DOES: Final = {READING: "read traces, or take back what was said of them", DELETING: "delete traces"}
 DEFAULT_PROJECT: Final = "default"
 _KEY_HEADERS: Final = ("x-api-key", "api_key", "api-key", "wandb-api-key")
 _SENDER_PROJECTS: Final = (
@@ -65,20 +68,26 @@ class Entrance:
         self._held_bytes = 0
         self._large = asyncio.Semaphore(self._limits.max_inflated_at_once)
 
-    def origin(self, request: Request, door: str, *, reads: bool = False) -> Origin:
-        """Whose spans a request brings, or ``reads`` or deletes. Raises Unauthenticated or Forbidden."""
-        return self.origin_of(self._asker(request), door, reads=reads)
+    def origin(self, request: Request, door: str, right: str = DOOR) -> Origin:
+        """Whose spans a request sends, reads or deletes, by its ``right``. Raises Unauthenticated or Forbidden."""
+        return self.origin_of(self._asker(request), door, right)
 
-    def origin_of(self, asker: Asker, door: str, *, reads: bool = False) -> Origin:
+    def author(self, request: Request, origin: Origin) -> Author:
+        """Who changes something, for the audit log."""
+        asker = self._asker(request)
+        agent = asker.headers.get("user-agent", "")
+        return Author(kind="key", name=origin.key, address=asker.address, user_agent=agent)
+
+    def origin_of(self, asker: Asker, door: str, right: str = DOOR) -> Origin:
         """The same of whoever brings them otherwise than by a request of HTTP. Raises Unauthenticated or Forbidden."""
         ring = self._ring()
         sender_project = _sender_project(asker.headers)
         key = key_in(ring, presented_key(asker.headers), self._clock.wall_ns(), asker.address)
         if key is not None:
-            _require_door(key, reads=reads)
+            _require_door(key, right)
             project = key.project or DEFAULT_PROJECT
             return Origin(project=project, door=door, key=key.name, sender_project=sender_project)
-        if ring.allows_anonymous_loopback and asker.local:
+        if ring.allows_anonymous_loopback and asker.local and right != DELETING:
             return Origin(project=DEFAULT_PROJECT, door=door, sender_project=sender_project)
         raise Unauthenticated(
             "no valid virtual key was given: send one as 'Authorization: Bearer KEY', as the password of Basic, or as "
@@ -129,18 +138,19 @@ class Entrance:
             return await asyncio.to_thread(lambda: read(inflated(body, encoding)))
 
 
-def _require_door(key: VirtualKey, *, reads: bool) -> None:
-    """Raise Forbidden for a key that may not send, or not read and delete: that is never meant by naming no doors."""
-    if reads and READING not in key.doors:
-        doors = ", ".join((*(key.doors or (DOOR,)), READING))
-        others = "" if key.doors else " and the doors of its calls, such as openai,"
-        where = f"by PUT /api/v1/keys/{key.name}" if key.lookup else "under 'keys' in switchgear.yaml"
-        raise Forbidden(
-            f"key {key.name!r} may not read or delete traces, which takes {READING!r} among its doors: "
-            f"give it doors: [{doors}]{others} {where}, or use another key for that"
-        )
-    if not reads and key.doors and DOOR not in key.doors:
+def _require_door(key: VirtualKey, right: str) -> None:
+    """Raise Forbidden for a key without the right; to read and to delete is never meant by naming no doors."""
+    if right in key.doors or (right == DOOR and not key.doors):
+        return
+    if right == DOOR:
         raise Forbidden(f"key {key.name!r} may not use the door {DOOR!r}; it may use {', '.join(key.doors)}")
+    doors = ", ".join((*(key.doors or (DOOR,)), right))
+    others = "" if key.doors else " and the doors of its calls, such as openai,"
+    where = f"by PUT /api/v1/keys/{key.name}" if key.lookup else "under 'keys' in switchgear.yaml"
+    raise Forbidden(
+        f"key {key.name!r} may not {_DOES[right]}, which takes {right!r} among its doors: "
+        f"give it doors: [{doors}]{others} {where}, or use another key for that"
+    )
 
 
 def _too_much() -> Overloaded:

@@ -9,6 +9,8 @@ from fastapi.responses import Response
 
 from switchgear.kernel.errors import BadRequest, NotFound
 from switchgear.traces.doors.asking import Routes, Surroundings, add_routes, answer
+from switchgear.traces.doors.entrance import DELETING, READING
+from switchgear.traces.doors.langfuse_deletes import LangfuseDeletes
 from switchgear.traces.doors.langfuse_events import EVENTS, STAYS, read_event, read_spans
 from switchgear.traces.doors.langfuse_ids import span_id, trace_id
 from switchgear.traces.doors.langfuse_media import PATH as MEDIA_PATH
@@ -38,7 +40,8 @@ def router(surroundings: Surroundings, media: Media) -> APIRouter:
     files = LangfuseMedia(surroundings, media)
     add_routes(made, surroundings, DOOR, (*door.routes(), *files.routes()))
     readings = (*door.readings(), *files.readings(), *LangfuseReads(surroundings).routes())
-    add_routes(made, surroundings, DOOR, readings, reads=True)
+    add_routes(made, surroundings, DOOR, readings, right=READING)
+    add_routes(made, surroundings, DOOR, LangfuseDeletes(surroundings).routes(), right=DELETING)
     content = f"{MEDIA_PATH}/{{id}}/content"
     made.add_api_route(content, files.bring, methods=["PUT"], include_in_schema=False)
     made.add_api_route(content, files.show, methods=["GET"], include_in_schema=False)

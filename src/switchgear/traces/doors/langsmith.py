@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from switchgear.kernel.errors import BadRequest, CallerError, NotFound
 from switchgear.traces.doors.asking import Routes, Surroundings, add_routes, answer
+from switchgear.traces.doors.entrance import READING
 from switchgear.traces.doors.langsmith_feedback import merged, read_feedback, shown_feedback
 from switchgear.traces.doors.langsmith_parts import Refused, Said, checked_run, read_batch, read_form
 from switchgear.traces.doors.langsmith_query import Wanted, shown_run
@@ -50,7 +51,7 @@ def router(surroundings: Surroundings) -> APIRouter:
     door = _LangSmith(surroundings, drafts, sessions)
     add_routes(made, surroundings, DOOR, (*door.routes(), *sessions.routes()))
     readings = (*door.readings(), *LangSmithReads(surroundings, drafts, sessions).routes())
-    add_routes(made, surroundings, DOOR, readings, reads=True)
+    add_routes(made, surroundings, DOOR, readings, right=READING)
     made.add_api_route("/info", _info, methods=["GET"], include_in_schema=False)
     return made
 

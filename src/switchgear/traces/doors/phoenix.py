@@ -12,6 +12,7 @@ from switchgear.kernel.errors import BadRequest
 from switchgear.kernel.query import Compare, Every, Filter, Find, OneOf, Window
 from switchgear.kernel.span import ToldSpan
 from switchgear.traces.doors.asking import Handler, Routes, Surroundings, add_routes, answer
+from switchgear.traces.doors.entrance import READING
 from switchgear.traces.doors.phoenix_annotations import Of, read_annotation, read_note, shown_annotation
 from switchgear.traces.doors.phoenix_spans import read_span, shown_span
 from switchgear.traces.doors.reading import a_list, an_object, members, moment_ns, read_cursor, text
@@ -33,7 +34,7 @@ def router(surroundings: Surroundings) -> APIRouter:
     made = APIRouter()
     door = _Phoenix(surroundings)
     add_routes(made, surroundings, DOOR, door.routes())
-    add_routes(made, surroundings, DOOR, door.readings(), reads=True)
+    add_routes(made, surroundings, DOOR, door.readings(), right=READING)
     made.add_api_route("/arize_phoenix_version", _version, methods=["GET"], include_in_schema=False)
     return made
 
