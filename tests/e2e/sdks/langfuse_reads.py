@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from langfuse import Langfuse, propagate_attributes
 from langfuse.api import NotFoundError
+from langfuse.api.core import ApiError
 
 langfuse = Langfuse(
     public_key="pk-of-nobody", secret_key=os.environ["SWITCHGEAR_KEY"], base_url=os.environ["SWITCHGEAR_URL"]
@@ -49,7 +50,46 @@ assert ask.latency is not None
 assert (first.id, json.loads(first.input), json.loads(first.output)) == (top.id, {"q": 1}, {"a": 2})
 assert api.observations.get_many(user_id="nobody").data == []
 
+mine = {"type": "string", "column": "userId", "operator": "=", "value": user}
+dear = {"type": "number", "column": "totalCost", "operator": ">=", "value": 0.2}
+free = {"type": "stringObject", "column": "metadata", "operator": "=", "key": "plan", "value": "free"}
+(found,) = api.observations.get_many(filter=json.dumps([mine, dear, free]), limit=5).data
+assert found.id == inner.id, found
+question = {
+    "view": "observations",
+    "metrics": [
+        {"measure": "count", "aggregation": "count"},
+        {"measure": "totalCost", "aggregation": "sum"},
+        {"measure": "totalTokens", "aggregation": "sum"},
+        {"measure": "latency", "aggregation": "p95"},
+    ],
+    "dimensions": [{"field": "providedModelName"}, {"field": "type"}],
+    "filters": [mine],
+    "timeDimension": {"granularity": "month"},
+    "fromTimestamp": began.isoformat(),
+    "toTimestamp": (began + timedelta(hours=1)).isoformat(),
+    "orderBy": [{"field": "sum_totalCost", "direction": "desc"}],
+}
+metrics = api.metrics.metrics(query=json.dumps(question)).data
+asked_line, agent_line = (line for line in metrics if line["count_count"])
+assert (asked_line["providedModelName"], asked_line["type"], asked_line["count_count"]) == ("gpt-x", "GENERATION", 1)
+assert (asked_line["sum_totalCost"], asked_line["sum_totalTokens"]) == (0.25, 9), asked_line
+assert (agent_line["type"], agent_line["providedModelName"], agent_line["sum_totalTokens"]) == ("AGENT", None, None)
+assert agent_line["p95_latency"] > 0, agent_line
+refusal = ""
+try:
+    api.metrics.metrics(query=json.dumps({**question, "view": "scores-numeric"}))
+except ApiError as error:
+    refusal = error.body["message"]
+assert "scores-numeric" in refusal, refusal
+
 if hasattr(api, "legacy"):
+    older = {**question, "view": "traces", "dimensions": [{"field": "userId"}], "timeDimension": None, "orderBy": None}
+    older |= {"metrics": [{"measure": "count", "aggregation": "count"}, {"measure": "totalCost", "aggregation": "sum"}]}
+    told = api.legacy.metrics_v1.metrics(query=json.dumps(older)).data
+    assert told == [{"userId": user, "count_count": 1, "sum_totalCost": 0.25}], told
+    tagged = {"type": "arrayOptions", "column": "tags", "operator": "all of", "value": ["a", "b"]}
+    assert [one.id for one in api.trace.list(filter=json.dumps([mine, tagged])).data] == [top.trace_id]
     whole = api.trace.get(top.trace_id)
     assert (whole.name, whole.user_id, whole.session_id, whole.total_cost) == ("talk", user, session, 0.25), whole
     assert (whole.input, whole.output, whole.tags) == ({"q": 1}, {"a": 2}, ["a", "b"])

@@ -15,6 +15,7 @@ from switchgear.traces.doors.langfuse_events import EVENTS, STAYS, read_event, r
 from switchgear.traces.doors.langfuse_ids import span_id, trace_id
 from switchgear.traces.doors.langfuse_media import PATH as MEDIA_PATH
 from switchgear.traces.doors.langfuse_media import LangfuseMedia
+from switchgear.traces.doors.langfuse_metrics import LangfuseMetrics
 from switchgear.traces.doors.langfuse_reads import LangfuseReads
 from switchgear.traces.doors.langfuse_scores import read_score, shown_score, shown_score_v2
 from switchgear.traces.doors.reading import a_list, an_object, members, moment_ns, read_cursor, text
@@ -39,7 +40,8 @@ def router(surroundings: Surroundings, media: Media) -> APIRouter:
     door = _Langfuse(surroundings)
     files = LangfuseMedia(surroundings, media)
     add_routes(made, surroundings, DOOR, (*door.routes(), *files.routes()))
-    readings = (*door.readings(), *files.readings(), *LangfuseReads(surroundings).routes())
+    reads = (*LangfuseReads(surroundings).routes(), *LangfuseMetrics(surroundings).routes())
+    readings = (*door.readings(), *files.readings(), *reads)
     add_routes(made, surroundings, DOOR, readings, right=READING)
     add_routes(made, surroundings, DOOR, LangfuseDeletes(surroundings).routes(), right=DELETING)
     content = f"{MEDIA_PATH}/{{id}}/content"

@@ -11,9 +11,19 @@ from fastapi import Request
 from msgspec import Struct
 
 from switchgear.kernel.errors import BadRequest
-from switchgear.kernel.query import MOST_ROWS, Compare, Either, Every, Filter, Not, OneOf, Tagged, Window
+from switchgear.kernel.query import MOST_ROWS, Compare, Every, Filter, OneOf, Tagged, Window
+from switchgear.traces.doors.asking import read_json
+from switchgear.traces.doors.langfuse_conditions import (
+    OBSERVATIONS,
+    TRACES,
+    Columns,
+    conditions,
+    level_is,
+    trace_is_called,
+    type_is,
+)
 from switchgear.traces.doors.langfuse_ids import span_id, trace_id
-from switchgear.traces.doors.langfuse_shown import GROUPS, TYPES
+from switchgear.traces.doors.langfuse_shown import GROUPS
 from switchgear.traces.doors.reading import moment_ns
 
 _LAST_NS: Final = (1 << 63) - 1
@@ -22,7 +32,6 @@ _MOST_V2: Final = 1000
 _USUAL: Final = 50
 _PARTS_OF_TRACES: Final = ("core", "io", "scores", "observations", "metrics")
 _USUAL_GROUPS: Final = ("core", "basic")
-_LEVELS: Final = ("DEBUG", "DEFAULT", "WARNING", "ERROR")
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -98,33 +107,31 @@ def is_newest_first(request: Request) -> bool:
 
 def traces_where(request: Request) -> Filter | None:
     """Which traces. Raises BadRequest."""
-    _refuse(request, "version", "filter")
-    found: list[Filter] = [Tagged(name=tag) for tag in _listed(request, "tags")]
+    _refuse(request, "version")
+    found: list[Filter] = [*_conditions(request, TRACES), *(Tagged(name=tag) for tag in _listed(request, "tags"))]
     found += _compared(request, (("userId", "user"), ("sessionId", "session"), ("release", "release")))
     if name := request.query_params.get("name", ""):
-        unnamed = Compare(field="trace_name", value="")
-        first = (unnamed, Compare(field="parent_id", value=""), Compare(field="name", value=name))
-        found.append(Either(filters=(Compare(field="trace_name", value=name), Every(filters=first))))
+        found.append(trace_is_called(name))
     found += _environments(request)
     return Every(filters=tuple(found)) if found else None
 
 
 def observations_where(request: Request) -> Filter | None:
     """Which observations, of both versions. Raises BadRequest."""
-    _refuse(request, "version", "filter")
+    _refuse(request, "version")
     query = request.query_params
-    found = _compared(request, (("name", "name"), ("userId", "user"), ("sessionId", "session")))
+    found = _conditions(request, OBSERVATIONS)
+    found += _compared(request, (("name", "name"), ("userId", "user"), ("sessionId", "session")))
     if trace := query.get("traceId", ""):
         found.append(Compare(field="trace_id", value=trace_id(trace)))
     if kind := query.get("type", ""):
-        kinds = tuple(ours for ours, theirs in TYPES.items() if theirs == kind.upper())
-        found.append(OneOf(field="kind", values=kinds))
+        found.append(type_is(kind))
     if (parent := query.get("parentObservationId")) is not None:
         found.append(Compare(field="parent_id", value=span_id(parent)))
     if (is_root := query.get("isRootObservation", "").lower()) in ("true", "false"):
         found.append(Compare(field="parent_id", op="==" if is_root == "true" else "!=", value=""))
     if level := query.get("level", ""):
-        found.append(_level(level))
+        found.append(level_is(level))
     found += _environments(request)
     return Every(filters=tuple(found)) if found else None
 
@@ -132,18 +139,6 @@ def observations_where(request: Request) -> Filter | None:
 def sessions_where(request: Request) -> Filter:
     """Which spans' sessions."""
     return Every(filters=(Compare(field="session", op="!=", value=""), *_environments(request)))
-
-
-def _level(said: str) -> Filter:
-    """Spans of senders that have no such word are ``ERROR`` where they failed, else ``DEFAULT``."""
-    if said not in _LEVELS:
-        raise BadRequest(f"'level' is one of {', '.join(_LEVELS)}, not {said[:40]!r}", param="level")
-    told = Compare(field="level", value=said)
-    if said not in ("DEFAULT", "ERROR"):
-        return told
-    failed = Compare(field="status", value="error")
-    silent = (Compare(field="level", value=""), failed if said == "ERROR" else Not(filter=failed))
-    return Either(filters=(told, Every(filters=silent)))
 
 
 def _compared(request: Request, fields: Sequence[tuple[str, str]]) -> list[Filter]:
@@ -156,6 +151,12 @@ def _environments(request: Request) -> list[Filter]:
     asked = _listed(request, "environment")
     unnamed = ("",) if "default" in asked else ()
     return [OneOf(field="environment", values=(*asked, *unnamed))] if asked else []
+
+
+def _conditions(request: Request, columns: Columns) -> list[Filter]:
+    """Those of the option ``filter``, which hold beside all others. Raises BadRequest."""
+    said = request.query_params.get("filter", "")
+    return conditions(read_json(said.encode()), columns) if said else []
 
 
 def _refuse(request: Request, *names: str) -> None:
