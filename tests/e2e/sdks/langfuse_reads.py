@@ -16,7 +16,7 @@ user, session = f"ada-{os.getpid()}", f"chat/{os.getpid()}"
 asked = [{"role": "user", "content": "how are you?"}]
 with (
     propagate_attributes(
-        user_id=user, session_id=session, tags=["a", "b"], trace_name="talk", metadata={"plan": "free"}
+        user_id=user, session_id=session, tags=["a", "b"], trace_name="talk", metadata={"plan": "free"}, version="1.2"
     ),
     langfuse.start_as_current_observation(name="answer", as_type="agent", input={"q": 1}) as top,
 ):
@@ -49,6 +49,8 @@ assert ask.latency is not None
 (first,) = api.observations.get_many(trace_id=top.trace_id, is_root_observation=True, fields="io").data
 assert (first.id, json.loads(first.input), json.loads(first.output)) == (top.id, {"q": 1}, {"a": 2})
 assert api.observations.get_many(user_id="nobody").data == []
+versions = [api.observations.get_many(user_id=user, version=version, limit=5).data for version in ("1.2", "1")]
+assert [len(found) for found in versions] == [2, 0], versions
 
 mine = {"type": "string", "column": "userId", "operator": "=", "value": user}
 dear = {"type": "number", "column": "totalCost", "operator": ">=", "value": 0.2}
@@ -102,6 +104,7 @@ if hasattr(api, "legacy"):
     assert set(listed.data[-1].observations) == {top.id, inner.id}
     assert len(listed.data[-1].scores) == 1
     assert api.trace.list(session_id=session, tags="c").data == []
+    assert [one.version for one in api.trace.list(session_id=session, version="1.2").data] == ["1.2"]
     assert session in [one.id for one in api.sessions.list(from_timestamp=began).data]
     assert api.sessions.get(session).traces[-1].output == {"a": 2}
     older = api.legacy.observations_v1

@@ -47,7 +47,7 @@ async def stand(database: ControlDatabase, tmp_path: Path) -> Stand:
             told(1, 1, 3, {**said, "langfuse.observation.type": "agent"}),
             told(1, 2, 2, {**said, **ask}, parent=1),
             told(1, 3, 1, {**said, "langfuse.observation.type": "tool"}, parent=1, failed=True),
-            told(2, 4, 1, {"langfuse.environment": "staging", "langfuse.trace.tags": ["b"]}),
+            told(2, 4, 1, {"langfuse.environment": "staging", "langfuse.trace.tags": ["b"], "langfuse.version": "7"}),
         ],
     )
     return made
@@ -91,6 +91,8 @@ FOUND: Sequence[tuple[Mapping[str, Any], str]] = [
     (condition("string", "environment", "=", "default"), "123"),
     (condition("string", "providedModelName", "=", "gpt-x"), "2"),
     (condition("string", "promptName", "=", "greet"), "2"),
+    (condition("string", "version", "=", "7"), "4"),
+    (condition("stringOptions", "version", "none of", ["7"]), "123"),
     (condition("string", "traceId", "=", f"{2:032x}"), "4"),
     (condition("string", "parentObservationId", "=", f"{1:016x}"), "23"),
     (condition("null", "parentObservationId", "is null"), "14"),
@@ -133,6 +135,7 @@ FOUND_TRACES: Sequence[tuple[Mapping[str, Any], int]] = [
     (condition("string", "name", "=", "step 4"), 2),
     (condition("stringOptions", "userId", "any of", ["ada", "bob"]), 1),
     (condition("string", "environment", "=", "staging"), 2),
+    (condition("string", "version", "=", "7"), 2),
     (condition("arrayOptions", "tags", "all of", ["a", "b"]), 1),
     (condition("stringObject", "metadata", "=", "free", key="plan"), 1),
     (condition("datetime", "timestamp", ">", moment(BEGAN_NS + 3 * SECOND_NS)), 2),

@@ -65,7 +65,7 @@ SPANS = (
         **TALK,
     ),
     told(1, 3, parent=1, langfuse__observation__type="tool", failed=True, **TALK),
-    told(2, 4, name="alone", langfuse__environment="staging", session__id="other"),
+    told(2, 4, name="alone", langfuse__environment="staging", session__id="other", langfuse__version="1.2"),
 )
 
 
@@ -123,6 +123,8 @@ FOUND_TRACES: Asked = [
     ({"sessionId": "other"}, ["alone"]),
     ({"name": "alone"}, ["alone"]),
     ({"name": "step 1"}, []),
+    ({"version": "1.2"}, ["alone"]),
+    ({"version": "1"}, []),
     ({"tags": ["a", "b"]}, ["talk"]),
     ({"tags": ["a", "c"]}, []),
     ({"environment": "staging"}, ["alone"]),
@@ -148,6 +150,7 @@ FOUND_OBSERVATIONS: Asked = [
     ({"level": "ERROR"}, ["step 3"]),
     ({"level": "DEFAULT"}, ["alone", "step 2", "step 1"]),
     ({"traceId": f"{2:032x}"}, ["alone"]),
+    ({"version": "1.2"}, ["alone"]),
     ({"parentObservationId": f"{1:016x}"}, ["step 3", "step 2"]),
     ({"userId": "ada", "name": "step 2"}, ["step 2"]),
     ({"fromStartTime": moment(BEGAN_NS + 3 * SECOND_NS)}, ["alone", "step 3"]),
@@ -171,6 +174,13 @@ async def test_observations_go_on_by_cursor_with_the_fields_that_were_asked_for(
     assert (rest["data"][0]["input"], rest["meta"]) == ('{"q":1}', {})
     roots = await get(stand, "v2/observations", isRootObservation="true")
     assert [one["name"] for one in roots["data"]] == ["alone", "step 1"]
+
+
+async def test_a_version_is_shown_as_such_and_not_among_metadata(stand: Stand) -> None:
+    await stand.intake.take(BLUE, SPANS)
+    for path in (f"observations/{4:016x}", f"traces/{2:032x}"):
+        shown = await get(stand, path)
+        assert (shown["version"], shown["metadata"]) == ("1.2", {})
 
 
 async def test_one_observation_is_read_by_its_id(stand: Stand) -> None:
@@ -202,7 +212,6 @@ async def test_a_trace_of_an_older_sdk_is_read_by_its_own_name(stand: Stand) -> 
 
 
 NOT_UNDERSTOOD: Sequence[tuple[str, Mapping[str, str]]] = [
-    ("traces", {"version": "1"}),
     ("traces", {"filter": '[{"type":"string"}]'}),
     ("traces", {"orderBy": "name.asc"}),
     ("traces", {"fields": "core,everything"}),

@@ -4,6 +4,8 @@ from switchgear.traces.conventions.convention import Accounting, Convention, Fam
 from switchgear.traces.conventions.reading import Reading
 from switchgear.traces.conventions.values import items, opened
 
+VERSION = "langfuse.version"
+"""Under which metadata holds the version that a sender gives its spans."""
 _METADATA = ("langfuse.trace.metadata", "langfuse.observation.metadata")
 
 
@@ -12,6 +14,9 @@ def _complete(reading: Reading) -> None:
     for key, value in tuple(reading.metadata.items()):
         if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == '"':
             reading.metadata[key] = items(f"[{value}]")[0] if items(f"[{value}]") else value
+    if version := reading.word("version"):
+        # Spans are asked for by metadata, and not by their other attributes.
+        reading.metadata[VERSION] = version
     reading.say("input", opened(reading.attribute("langfuse.trace.input")), better=False)
     reading.say("output", opened(reading.attribute("langfuse.trace.output")), better=False)
 
@@ -40,7 +45,7 @@ CONVENTION = Convention(
         "langfuse.session.id": "session",
         "langfuse.environment": "environment",
         "langfuse.release": "release",
-        "langfuse.version": "version",
+        VERSION: "version",
         "langfuse.internal.is_app_root": "is_root",
         "langfuse.internal.as_root": "is_root",
     },

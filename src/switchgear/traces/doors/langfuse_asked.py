@@ -21,6 +21,7 @@ from switchgear.traces.doors.langfuse_conditions import (
     level_is,
     trace_is_called,
     type_is,
+    version_is,
 )
 from switchgear.traces.doors.langfuse_ids import span_id, trace_id
 from switchgear.traces.doors.langfuse_shown import GROUPS
@@ -71,7 +72,6 @@ def limit_v2(request: Request) -> int:
 
 def groups_v2(request: Request) -> Sequence[str]:
     """Groups of fields of an observation. Raises BadRequest."""
-    _refuse(request, "version")
     if request.query_params.get("parseIoAsJson", "").lower() == "true":
         raise BadRequest("input and output are texts here: leave 'parseIoAsJson' out", param="parseIoAsJson")
     asked = _listed(request, "fields")
@@ -107,8 +107,11 @@ def is_newest_first(request: Request) -> bool:
 
 def traces_where(request: Request) -> Filter | None:
     """Which traces. Raises BadRequest."""
-    _refuse(request, "version")
-    found: list[Filter] = [*_conditions(request, TRACES), *(Tagged(name=tag) for tag in _listed(request, "tags"))]
+    found: list[Filter] = [
+        *_conditions(request, TRACES),
+        *_version(request),
+        *(Tagged(name=tag) for tag in _listed(request, "tags")),
+    ]
     found += _compared(request, (("userId", "user"), ("sessionId", "session"), ("release", "release")))
     if name := request.query_params.get("name", ""):
         found.append(trace_is_called(name))
@@ -118,9 +121,8 @@ def traces_where(request: Request) -> Filter | None:
 
 def observations_where(request: Request) -> Filter | None:
     """Which observations, of both versions. Raises BadRequest."""
-    _refuse(request, "version")
     query = request.query_params
-    found = _conditions(request, OBSERVATIONS)
+    found = [*_conditions(request, OBSERVATIONS), *_version(request)]
     found += _compared(request, (("name", "name"), ("userId", "user"), ("sessionId", "session")))
     if trace := query.get("traceId", ""):
         found.append(Compare(field="trace_id", value=trace_id(trace)))
@@ -159,10 +161,9 @@ def _conditions(request: Request, columns: Columns) -> list[Filter]:
     return conditions(read_json(said.encode()), columns) if said else []
 
 
-def _refuse(request: Request, *names: str) -> None:
-    for name in names:
-        if request.query_params.get(name, "") not in ("", "[]"):
-            raise BadRequest(f"{name!r} is not understood here; ask /api/v1/spans", param=name)
+def _version(request: Request) -> list[Filter]:
+    version = request.query_params.get("version", "")
+    return [version_is(version)] if version else []
 
 
 def _listed(request: Request, name: str) -> list[str]:

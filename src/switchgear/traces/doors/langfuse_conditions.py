@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from switchgear.kernel.errors import BadRequest
 from switchgear.kernel.query import Compare, Comparison, Either, Every, Filter, Not, Noted, OneOf, StartsWith, Tagged
+from switchgear.traces.conventions.langfuse import VERSION
 from switchgear.traces.doors.langfuse_ids import span_id, trace_id
 from switchgear.traces.doors.langfuse_shown import TYPES
 from switchgear.traces.doors.reading import a_list, an_object, moment_ns
@@ -87,6 +88,11 @@ def trace_is_called(said: str) -> Filter:
     return Either(filters=(Compare(field="trace_name", value=said), Every(filters=first)))
 
 
+def version_is(said: str) -> Filter:
+    """The version that the sender gives its spans."""
+    return Noted(key=VERSION, value=said)
+
+
 def _model_is(said: str) -> Filter:
     """As observations show it: what was asked for, else what answered."""
     unasked = (Compare(field="request_model", value=""), Compare(field="model", value=said))
@@ -99,6 +105,7 @@ _SHARED: Final[Mapping[str, Column]] = {
     "userId": Column(field="user"),
     "sessionId": Column(field="session"),
     "release": Column(field="release"),
+    "version": Column(equal=version_is),
     "tags": Column(kind="tags"),
     "metadata": Column(kind="metadata"),
 }

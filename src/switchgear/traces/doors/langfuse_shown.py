@@ -9,6 +9,7 @@ from switchgear.kernel.chat import Usage
 from switchgear.kernel.query import TraceRow
 from switchgear.kernel.span import Content, Span
 from switchgear.rest.written import moment
+from switchgear.traces.conventions.langfuse import VERSION
 from switchgear.traces.doors.langfuse_events import WHOLE_TRACE
 from switchgear.traces.doors.reading import as_text
 
@@ -75,7 +76,7 @@ def observation(span: Span) -> dict[str, object]:
         "statusMessage": span.status_message or None,
         "parentObservationId": span.parent_id or None,
         "isRootObservation": not span.parent_id,
-        "version": _word(span, "langfuse.version"),
+        "version": span.metadata.get(VERSION) or _word(span, VERSION),
         "release": span.release or None,
         "environment": span.environment or "default",
         "bookmarked": False,
@@ -121,7 +122,7 @@ def trace(row: TraceRow, project: str, first: Span | None) -> dict[str, object]:
         "sessionId": row.session or None,
         "userId": row.user or None,
         "release": row.release or None,
-        "version": None if first is None else _word(first, "langfuse.version"),
+        "version": None if first is None else first.metadata.get(VERSION) or _word(first, VERSION),
         "environment": row.environment or "default",
         "tags": list(row.tags),
         "public": first is not None and first.attributes.get("langfuse.trace.public") is True,
@@ -162,7 +163,7 @@ def _parameters(attributes: Mapping[str, object]) -> object:
 
 
 def _metadata(span: Span) -> dict[str, object]:
-    return {name: _opened(value) for name, value in span.metadata.items()}
+    return {name: _opened(value) for name, value in span.metadata.items() if name != VERSION}
 
 
 def _opened(told: str) -> object:
