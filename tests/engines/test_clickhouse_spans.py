@@ -21,6 +21,7 @@ from switchgear.engines.clickhouse_spans.link import Link
 from switchgear.engines.clickhouse_spans.rows import line_of
 from switchgear.engines.clickhouse_spans.schema import bring_forward
 from switchgear.engines.clickhouse_spans.store import ClickHouseSpans
+from switchgear.kernel.chat import Usage
 from switchgear.kernel.clock import Clock, FrozenClock, SystemClock
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.ids import secret_hex
@@ -266,6 +267,25 @@ async def test_a_collector_gets_what_arrives(server: ClickHouseAddress, tmp_path
     await transport.aclose()
     assert came == ["1", "3"]
     assert (counts.of("far").sent, counts.of("far").waiting) == (2, 0)
+
+
+@pytest.mark.long
+async def test_a_trace_with_a_circle_is_noted_until_it_is_deleted_and_no_other_is(server: ClickHouseAddress) -> None:
+    async with database_of(server) as (transport, address):
+        link, store = Link(transport, address), ClickHouseSpans(transport, address, SystemClock())
+        await store.start()
+        used = Usage(input=1)
+        for trace in (1, 2):
+            for n, above in ((1, 2), (2, 3), (3, 4), (4, 1 if trace == 1 else 9)):
+                await store.write([sample(trace, n, kind="llm", usage=used, parent_id=f"{above:016x}")])
+        await store.write([sample(3, n, kind="llm", usage=used, parent_id=f"{3 - n:016x}") for n in (1, 2)])
+        noted = "SELECT trace_id FROM circles ORDER BY trace_id"
+        assert [row[0] for row in await link.rows(noted)] == [f"{1:032x}", f"{3:032x}"]
+        assert [row.input_tokens for row in await traces_of(store)] == [1, 1, 1]
+        await store.delete(Doomed(project="p", trace_ids=(f"{1:032x}",)))
+        assert [row[0] for row in await link.rows(noted)] == [f"{3:032x}"]
+        assert await store.projects() == ["p"]
+        await store.aclose()
 
 
 @pytest.mark.long
