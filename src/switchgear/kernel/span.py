@@ -94,7 +94,7 @@ class Span(Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider: str = ""
     request_model: str = ""
     model: str = ""
-    """That answered."""
+    """That answered; on a call whose sender did not tell which, the one that was asked for."""
     first_token_ns: int = 0
     """From the start of the span to the first token; 0: not told."""
     usage: Usage | None = None

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, cast
 
 from switchgear.kernel.span import NOTHING, Content, Span, SpanEvent, SpanKind, SpanStatus, ToldSpan
+from switchgear.kernel.span_sums import MODEL_CALLS
 from switchgear.traces.conventions import Convention, discover
 from switchgear.traces.conventions.content import contents
 from switchgear.traces.conventions.money import cost_of
@@ -86,6 +87,9 @@ def _row(reading: Reading, origin: Origin, spoken: tuple[Convention, ...]) -> Sp
         metadata["usage.note"] = note
     request_model, model = _models(reading, spoken)
     kind = _kind(reading, has_model=bool(request_model or model), has_usage=usage is not None)
+    if kind in MODEL_CALLS:
+        # Whoever names one model means it: lists and sums by model are to have the call.
+        model = model or request_model
     cost = cost_of(reading)
     status, message, level = _status(reading)
     asked, answered, finish = contents(reading)

@@ -43,10 +43,14 @@ def test_no_token_of_a_trace_is_counted_twice(case: Path) -> None:
             },
             "gpt-4o-2024-08-06",
         ),
-        ({"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}, ""),
+        ({"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}, "gpt-4o"),
+        ({"gen_ai.operation.name": "embeddings", "gen_ai.request.model": "gpt-4o"}, "gpt-4o"),
+        ({"gen_ai.operation.name": "invoke_agent", "gen_ai.request.model": "gpt-4o"}, ""),
     ],
 )
-def test_of_tools_with_one_model_it_is_the_one_that_answered(attributes: dict[str, object], model: str) -> None:
+def test_of_one_model_a_call_says_that_it_answered_and_tools_with_one_say_so_of_every_span(
+    attributes: dict[str, object], model: str
+) -> None:
     told = ToldSpan(trace_id="ab" * 16, span_id="cd" * 8, name="call", started_ns=1, ended_ns=2, attributes=attributes)
     span = Normaliser()(told, Origin(project="p", door="otlp"))
     assert (span.request_model, span.model) == ("gpt-4o", model)
