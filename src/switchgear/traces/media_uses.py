@@ -45,7 +45,9 @@ async def remove_old(connection: AsyncConnection, project: str, ids: Collection[
 
 
 async def _locked(connection: AsyncConnection, *where: ColumnElement[bool]) -> list[str]:
-    return list((await connection.execute(select(MEDIA.c.id).where(*where).with_for_update())).scalars())
+    # In one order, so that two who lock several never wait for each other.
+    asked = select(MEDIA.c.id).where(*where).order_by(MEDIA.c.id).with_for_update()
+    return list((await connection.execute(asked)).scalars())
 
 
 async def _remove(connection: AsyncConnection, project: str, ids: Sequence[str]) -> int:
