@@ -85,11 +85,8 @@ def _row(reading: Reading, origin: Origin, spoken: tuple[Convention, ...]) -> Sp
     usage, note = usage_of(reading, spoken)
     if note:
         metadata["usage.note"] = note
-    request_model, model = _models(reading, spoken)
-    kind = _kind(reading, has_model=bool(request_model or model), has_usage=usage is not None)
-    if kind in MODEL_CALLS:
-        # Whoever names one model means it: lists and sums by model are to have the call.
-        model = model or request_model
+    kind = _kind(reading, has_usage=usage is not None)
+    request_model, model = _models(reading, spoken, kind)
     cost = cost_of(reading)
     status, message, level = _status(reading)
     asked, answered, finish = contents(reading)
@@ -132,11 +129,13 @@ def _row(reading: Reading, origin: Origin, spoken: tuple[Convention, ...]) -> Sp
     )
 
 
-def _models(reading: Reading, spoken: tuple[Convention, ...]) -> tuple[str, str]:
+def _models(reading: Reading, spoken: tuple[Convention, ...], kind: SpanKind) -> tuple[str, str]:
     """The one that was asked for, and the one that answered."""
     asked, answered = reading.word("request_model"), reading.word("model")
-    has_one = asked and not answered and any(convention.has_one_model for convention in spoken)
-    return asked, asked if has_one else answered
+    # A call that names one model means it: lists and sums by model are to have the call.
+    if not answered and (kind in MODEL_CALLS or any(convention.has_one_model for convention in spoken)):
+        answered = asked
+    return asked, answered
 
 
 def _scope(told: ToldSpan) -> str:
@@ -186,7 +185,7 @@ def _tags(reading: Reading) -> tuple[str, ...]:
     return tuple(found)[:_MOST_TAGS]
 
 
-def _kind(reading: Reading, *, has_model: bool, has_usage: bool) -> SpanKind:
+def _kind(reading: Reading, *, has_usage: bool) -> SpanKind:
     told = reading.first("kind", _known_kind, "")
     if told and told != "span":
         return cast("SpanKind", told)
@@ -195,7 +194,7 @@ def _kind(reading: Reading, *, has_model: bool, has_usage: bool) -> SpanKind:
         return by_operation
     if told:
         return "span"
-    return "llm" if has_usage and has_model else "span"
+    return "llm" if has_usage and (reading.word("request_model") or reading.word("model")) else "span"
 
 
 def _known_kind(value: object) -> str:
