@@ -143,6 +143,23 @@ def test_the_command_line_finds_a_trace_and_shows_its_spans_as_a_tree(live: Live
     assert (whole["span"]["name"], whole["resource"]) == ("think", {"service.name": "shop"})
 
 
+def test_the_command_line_says_why_spans_failed_and_why_a_question_has_no_answer(live: LiveServer) -> None:
+    failing = told(40, 1, name="fetch", status="error", status_message="no\nroute")
+    assert post(live, "/v1/traces", otlp_protobuf.write([failing]), {"content-type": PROTOBUF})[0] == 200
+    shown = command(live, "traces", "show", f"{40:032x}").splitlines()
+    assert [line.split() for line in shown[3:]] == [["id", "why"], [f"{1:016x}", "no", "route"]]
+    assert "`traces.capture`" in command(live, "traces", "search", "platypus")
+    for asked, said in (
+        (("show", "abc"), "error: 404: there is no trace 'abc'"),
+        (("search", "--where", "{"), "error: 400: the filter cannot be read: Input data was truncated"),
+        (
+            ("export", "--output", "/nowhere/at.all"),
+            "error: /nowhere/at.all cannot be written: No such file or directory",
+        ),
+    ):
+        assert answered(live, "", "traces", *asked).stderr.strip() == said
+
+
 def test_a_saved_view_is_asked_by_its_name(live: LiveServer) -> None:
     spans = [told(trace, name=name, status=status) for trace, name, status in VIEWED]
     assert post(live, "/v1/traces", otlp_protobuf.write(spans), {"content-type": PROTOBUF})[0] == 200

@@ -71,6 +71,8 @@ class Chunk(Struct, frozen=True):
     choices: list[Choice] = []
     usage: TokenUsage | None = None
     error: Fault | None = None
+    detail: str = ""
+    """The management API's word for what is wrong (RFC 9457)."""
 
 
 class Listed(Struct, frozen=True):
@@ -182,10 +184,11 @@ def _read(response: http.client.HTTPResponse) -> bytes:
 
 def _fault(body: bytes, status: int) -> str:
     try:
-        message = _decode(body, Chunk).error
+        told = _decode(body, Chunk)
+        said = told.error.message if told.error else told.detail
     except SwitchgearError:
-        message = None
-    said = message.message if message else body[:_SHOWN_CHARACTERS].decode("utf-8", "replace").strip()
+        said = ""
+    said = said or body[:_SHOWN_CHARACTERS].decode("utf-8", "replace").strip()
     return f"{status}: {said or http.client.responses.get(status, 'no reason given')}"
 
 

@@ -38,7 +38,9 @@ def top(
             metavar="URL", help="Gateway on this machine. Default: the one at the file's address.", show_default=False
         ),
     ] = None,
-    every_seconds: Annotated[float, typer.Option("--every", metavar="SECONDS", min=0.2, max=60)] = 1.0,
+    every_seconds: Annotated[
+        float, typer.Option("--every", metavar="SECONDS", min=0.2, max=60, help="Between two readings.")
+    ] = 1.0,
     window_seconds: Annotated[
         float, typer.Option("--window", metavar="SECONDS", min=1, max=3600, help="Over which rates are taken.")
     ] = 10.0,

@@ -21,6 +21,11 @@ _MAX_PAGE: Final = 200
 _HEADINGS: Final = ("began", "trace", "name", "status", "duration", "spans", "tokens", "cost", "user", "session")
 _SPAN_HEADINGS: Final = ("span", "kind", "status", "after", "duration", "model", "tokens", "cost", "id")
 _NAME_CHARACTERS: Final = 48
+_REASON_CHARACTERS: Final = 300
+_SHOWN_REASONS: Final = 10
+_NOT_KEPT: Final = (
+    "What the gateway's own calls say is searched only where `traces.capture` has it kept (docs/traces-of-calls.md)."
+)
 _SHOWN_SPANS: Final = 1_000
 """In a tree, unless more are asked for."""
 
@@ -75,7 +80,7 @@ def search(options: SearchTracesOptions) -> None:
     if options.as_json:
         show_json(found)
     elif not found:
-        show_blocks(["No trace fits."])
+        show_blocks(["No trace fits.", *([_NOT_KEPT] if asked.get("text") else [])])
     else:
         show_blocks([Grid(headings=_HEADINGS, rows=[_trace_row(row) for row in found])])
 
@@ -120,6 +125,11 @@ def blocks(trace: TraceRow, spans: Sequence[SpanRow]) -> Iterator[Block]:
     yield f"{trace.name}: {_time(trace.started_ns)}, {_duration(trace.ended_ns - trace.started_ns)}, {cost}{unpriced}"
     rows = [_span_row(span, depth, trace.started_ns) for span, depth in tree(spans)]
     yield Grid(headings=_SPAN_HEADINGS, rows=rows)
+    reasons = [(span.span_id, _short(span.status_message, _REASON_CHARACTERS)) for span in spans if span.status_message]
+    if reasons:
+        yield Grid(headings=("id", "why"), rows=reasons[:_SHOWN_REASONS])
+    if len(reasons) > _SHOWN_REASONS:
+        yield f"{len(reasons) - _SHOWN_REASONS:,} more say why they failed; --span ID shows one."
     if len(spans) < trace.span_count:
         yield f"The first {len(spans):,} of {trace.span_count:,} spans; --limit shows more."
 
@@ -175,9 +185,9 @@ def _span_row(span: SpanRow, depth: int, began_ns: int) -> tuple[str, ...]:
     )
 
 
-def _short(text: str) -> str:
+def _short(text: str, most: int = _NAME_CHARACTERS) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _NAME_CHARACTERS else f"{line[: _NAME_CHARACTERS - 1]}…"
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def _time(wall_ns: int) -> str:

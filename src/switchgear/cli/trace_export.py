@@ -81,7 +81,7 @@ def export(options: ExportTracesOptions) -> None:
             count = _write_lines(partial, pages(asking, asked))
         partial.replace(options.output)
     except OSError as error:
-        raise ConfigError(f"{options.output} cannot be written: {error}") from error
+        raise ConfigError(f"{options.output} cannot be written: {error.strerror or error}") from error
     finally:
         partial.unlink(missing_ok=True)
     show_blocks([f"{options.output}: {count} spans."])

@@ -47,7 +47,13 @@ class SearchTracesOptions:
     """List traces, newest first: those in which one span is as asked for."""
 
     text: Annotated[
-        str, typer.Argument(metavar="[WORDS]", help="Words of its name, input or output.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="[WORDS]",
+            help="Words of its name, input or output; of the gateway's own calls the last two are kept only where "
+            "`traces.capture` says so.",
+            show_default=False,
+        ),
     ] = ""
     config: ConfigOption = None
     url: UrlOption = None

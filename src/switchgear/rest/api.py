@@ -209,7 +209,10 @@ def _problem(error: SwitchgearError, request_id: str, more: Mapping[str, str] | 
 
 def _of_http(error: HTTPException) -> Refused:
     phrase = HTTPStatus(error.status_code).phrase
-    words = {404: "there is no such path", 405: "the path does not take this method; see Allow"}
+    words = {
+        404: "there is no such path; those of the management API stand in /api/v1/openapi.json",
+        405: "the path does not take this method; see Allow",
+    }
     return Refused(error.status_code, phrase.lower().replace(" ", "_"), words.get(error.status_code, str(error.detail)))
 
 

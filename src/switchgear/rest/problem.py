@@ -53,7 +53,11 @@ def not_found(what: str) -> Refused:
 
 def forbidden(permission: str, where: str = "") -> Refused:
     """The caller is known, and may not do this."""
-    return Refused(403, "permission_denied", f"this needs the permission {permission!r}{where}")
+    return Refused(
+        403,
+        "permission_denied",
+        f"this needs the permission {permission!r}{where}; a role that is bound to you gives it",
+    )
 
 
 def problem_of(error: SwitchgearError, request_id: str) -> tuple[int, dict[str, object]]:
