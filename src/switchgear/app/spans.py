@@ -67,6 +67,8 @@ class SpanWork(Struct, frozen=True, kw_only=True):
     kept: SpanStore
     """The same without the log in front: for those who hold what they write until it is there."""
     ingest: Ingest
+    importing: Ingest
+    """The same without the log in front of the store, for callers who ask what was new."""
     masks: SpanMasks
     entrance: Entrance
     """Who is let in at its doors."""
@@ -89,6 +91,7 @@ class SpanWork(Struct, frozen=True, kw_only=True):
         if self.listening is not None:
             await self.listening.aclose()
         await self.ingest.aclose()
+        await self.importing.aclose()
         await self.store.aclose()
 
 
@@ -171,13 +174,16 @@ async def span_work(
     kept = named_store(config().traces, transport, clock)
     store = await open_spans(config().traces, kept)
     masks = SpanMasks(ConfiguredMasks(config))
-    ingest = Ingest(store, MaskedNormaliser(Normaliser(), masks), SpanPrices(config), clock)
+    normalise, price = MaskedNormaliser(Normaliser(), masks), SpanPrices(config)
+    ingest = Ingest(store, normalise, price, clock)
+    importing = Ingest(kept, normalise, price, clock, counts=ingest.counts)
     entrance = Entrance(ring, asker, clock)
     listening = await _listening(config, Exports(ingest, entrance, ingest.counts), entrance, ring)
     return SpanWork(
         store=store,
         kept=kept,
         ingest=ingest,
+        importing=importing,
         masks=masks,
         entrance=entrance,
         routers=(otlp.router(ingest, entrance, ingest.counts),),

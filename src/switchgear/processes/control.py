@@ -216,7 +216,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
         routes=lambda: routes(file.config, word(living_reports(journal), clock.wall_ns())),
         limits=lambda: _limits(word(living_reports(journal), clock.wall_ns())),
         spans=parts.spans.store,
-        imports=Imports(importing=parts.spans.ingest, mask=parts.spans.masks),
+        imports=Imports(importing=parts.spans.importing, mask=parts.spans.masks),
         mask=parts.spans.masks.text,
     )
     routers = (*work.routers, *parts.spans.routers, *_tool_doors(parts, management.ids))

@@ -66,9 +66,16 @@ class Ingest:
     """An Intake over one store."""
 
     def __init__(
-        self, store: TraceStore, normalise: Normalise, price: Price, clock: Clock, bounds: Bounds | None = None
+        self,
+        store: TraceStore,
+        normalise: Normalise,
+        price: Price,
+        clock: Clock,
+        bounds: Bounds | None = None,
+        counts: IngestCounts | None = None,
     ) -> None:
-        self.counts = IngestCounts()
+        """``counts``: those of another way in, where both are one to whoever looks at them."""
+        self.counts = counts or IngestCounts()
         self._store = store
         self._normalise = normalise
         self._price = price

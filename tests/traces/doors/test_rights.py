@@ -88,7 +88,7 @@ async def test_a_refusal_says_in_every_tool_s_words_what_to_name(stand: Stand, k
         ):
             answer = await client.get(path)
             assert answer.status_code == 403
-            assert "key 'app' may not read or delete traces" in answer.json()[member]
+            assert "key 'app' may not read traces, or take back what was said of them" in answer.json()[member]
             assert told in answer.json()[member]
 
 
