@@ -38,7 +38,7 @@ async def test_a_tools_own_client_finds_again_what_it_sent(live: LiveServer, pro
 
 @pytest.mark.parametrize("options", [(), ("--older",)])
 async def test_langfuses_client_deletes_traces_with_a_key_that_may(live: LiveServer, options: tuple[str, ...]) -> None:
-    keys = {"SWITCHGEAR_KEY": KEY, "DELETING_KEY": f"{KEY}-shredder"}
+    keys = {"SWITCHGEAR_KEY": READING_KEY, "DELETING_KEY": f"{KEY}-shredder"}
     await run_program("langfuse_deletes.py", live.url, *options, **keys)
 
 

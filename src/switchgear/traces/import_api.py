@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Annotated, Final, Protocol
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, field
 
 from switchgear.kernel.errors import BadRequest, BodyTooLarge
 from switchgear.kernel.span import Span, ToldSpan
@@ -24,7 +24,6 @@ MOST_SPANS: Final = 1_000
 MOST_BYTES: Final = 16 * 1024 * 1024
 """Of one call: more than a span may hold."""
 _DOOR: Final = "import"
-_NOTHING: Final = Raw()
 
 
 class Importing(Protocol):
@@ -67,7 +66,7 @@ class ToImport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = []
     otlp: Annotated[
         Raw, Meta(description=f"As OTLP's JSON has them: an object with `resourceSpans`, of up to {MOST_SPANS} spans.")
-    ] = _NOTHING
+    ] = field(default_factory=Raw)  # a schema can tell no default of this kind
 
 
 class RefusedSpan(Struct, frozen=True, kw_only=True):
