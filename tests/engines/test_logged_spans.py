@@ -256,6 +256,34 @@ async def test_a_log_that_is_in_use_is_left_alone(tmp_path: Path) -> None:
     assert [left.data for left in SpanLog(tmp_path / "traces.log").open()] == [b"theirs"]
 
 
+def test_what_was_set_aside_is_taken_again_whatever_its_process_says_is_in_the_store(tmp_path: Path) -> None:
+    log = SpanLog(tmp_path)
+    log.open()
+    aside = log.set_aside(b"of a defect")
+    assert aside is not None
+    aside.rename(aside.with_suffix(".spans"))
+    log.done(log.append(b"in the store"))
+    log.append(b"not yet")
+    log.close()
+    assert [left.data for left in SpanLog(tmp_path).open()] == [b"of a defect", b"not yet"]
+
+
+async def test_a_file_of_the_log_that_cannot_be_removed_holds_nobody_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stuck(SpanLog):
+        def done(self, number: int) -> None:
+            raise OSError(errno.EROFS, "Read-only file system")
+
+    store = LoggedSpans(Told(tmp_path / "traces.db"), Stuck(tmp_path / "traces.log"))
+    await store.start()
+    for number in (1, 2):
+        await store.write([sample(number, number)])
+    assert sorted(await found_ids(store)) == ids(1, 2)
+    assert "cannot be removed" in caplog.text
+    await store.aclose()
+
+
 def test_files_are_removed_when_all_in_them_is_in_the_store(tmp_path: Path) -> None:
     log = SpanLog(tmp_path)
     log.open()

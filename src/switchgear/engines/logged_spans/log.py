@@ -29,6 +29,8 @@ _FULL_BYTES: Final = 8 * 1024 * 1024
 _TIDY_BYTES: Final = 1024 * 1024
 """A file of which everything is in the store stays while it is smaller: removing one for every batch costs more."""
 _MOST_ASIDE: Final = 100
+_NEVER_DONE: Final = 1 << 63
+"""The number of a batch that was set aside: what a file of the same process says is in the store is none of it."""
 
 
 class Left(NamedTuple):
@@ -137,7 +139,7 @@ class SpanLog:
             path = self._unused(_ASIDE)
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             try:
-                _write(descriptor, _head(1, data) + data)
+                _write(descriptor, _head(_NEVER_DONE, data) + data)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

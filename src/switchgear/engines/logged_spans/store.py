@@ -201,7 +201,11 @@ class LoggedSpans:
                 return
         if self._broken is not None:
             _LOG.warning("the trace store can write again")
-        await asyncio.to_thread(self._log.done, group[-1].number)
+        try:
+            await asyncio.to_thread(self._log.done, group[-1].number)
+        except OSError as error:
+            # Nothing is lost: what stays in the log is written again by the next process, and known by then.
+            _LOG.error("a file of the log of spans cannot be removed: %s", error)
         async with self._changed:
             self._broken = None
             for _ in group:
