@@ -1,12 +1,14 @@
 """Counts of calls, as Prometheus' own parser reads them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import SupportsIndex
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from switchgear.kernel.chat import Usage
-from switchgear.traces.families import MAX_SERIES, Counts
+from switchgear.traces.families import MAX_SERIES, Counts, Histogram
 from switchgear.traces.meter import MAX_VALUES, Meter
 from tests.traces.samples import attempt, drained, reader, record, writer
 
@@ -127,6 +129,27 @@ def test_a_counter_never_has_more_than_a_number_of_series() -> None:
         counts.add((str(number),))
     assert counts.render().count("\n") == MAX_SERIES + 3
     assert 'made_total{thing="other"} 10\n' in counts.render()
+
+
+class Busy(str):
+    """A label's value; ``count`` counts another call just while it is written."""
+
+    __slots__ = ("count_another",)
+    count_another: Callable[[], None]
+
+    def replace(self, old: str, new: str, count: SupportsIndex = -1, /) -> str:
+        self.count_another()
+        return super().replace(old, new, count)
+
+
+@pytest.mark.parametrize("metric", [Counts("m", "", ("of",)), Histogram("m", "", ("of",), (1,))], ids=type)
+def test_calls_that_come_while_metrics_are_written_are_in_the_next_ones(metric: Counts | Histogram) -> None:
+    count = metric.add if isinstance(metric, Counts) else metric.observe
+    busy = Busy("old")
+    busy.count_another = lambda: count(("new",), 1)
+    count((busy,), 1)
+    assert 'of="new"' not in metric.render()
+    assert 'of="new"' in metric.render()
 
 
 def test_label_values_are_escaped() -> None:

@@ -84,7 +84,8 @@ class Counts(Family):
 
     def items(self) -> Iterable[tuple[Labels, float]]:
         """Every series with its value."""
-        return ((values, cell.value) for values, cell in self._series.items())
+        # A copy: who scrapes does so on a thread of its own, while new series may begin.
+        return ((values, cell.value) for values, cell in self._series.copy().items())
 
     def take(self, other: "Counts") -> None:
         """Count all that another one has counted."""
@@ -149,7 +150,8 @@ class Histogram(Family):
 
     def render(self, *, exemplars: bool = False) -> str:
         """The exposition: cumulative buckets, sum and count."""
-        return self.text(line for values, row in self._series.items() for line in self._lines(values, row, exemplars))
+        series = self._series.copy()
+        return self.text(line for values, row in series.items() for line in self._lines(values, row, exemplars))
 
     def _lines(self, values: Labels, row: Row, exemplars: bool) -> Iterable[str]:
         total = 0
