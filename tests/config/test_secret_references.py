@@ -187,6 +187,24 @@ async def test_a_secret_in_a_file_is_followed_too(house: House, tmp_path: Path) 
     assert house.key == f"{VALUE}-333"
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"x" * 65_537, "is longer than 65536 bytes"),
+        ("€".encode() * 30_000, "is longer than 65536 bytes"),
+        (b"\xff", "is not UTF-8"),
+        (b" \n", "is empty"),
+    ],
+)
+def test_a_file_that_is_no_secret_is_told_and_never_cut(
+    house: House, tmp_path: Path, content: bytes, told: str
+) -> None:
+    (tmp_path / "openai").write_bytes(content)
+    house.write(f"${{file:{tmp_path / 'openai'}}}")
+    with pytest.raises(ConfigError, match=told):
+        house.source.load()
+
+
 def test_a_glance_asks_no_store_and_knows_what_was_fetched_before(house: House, vault: FakeVault) -> None:
     assert house.source.glance().providers["openai"].api_key is not None
     assert vault.asked == []

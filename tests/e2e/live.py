@@ -86,7 +86,13 @@ class LiveServer:
         if config is not None:
             self.write_config(config)
         self._has_config = config is not None
-        self._environ = {"HOME": str(directory), "PYTHONPATH": str(SOURCES), **(environ or {})}
+        trusted = os.environ.get("SSL_CERT_FILE", "")
+        self._environ = {
+            "HOME": str(directory),
+            "PYTHONPATH": str(SOURCES),
+            **({"SSL_CERT_FILE": trusted} if trusted else {}),
+            **(environ or {}),
+        }
         self._program = program
         self.url = ""
         self.banner = ""

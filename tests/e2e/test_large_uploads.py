@@ -46,7 +46,7 @@ class Vendor(BaseHTTPRequestHandler):
 @pytest.fixture
 def vendor_port() -> Iterator[int]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Vendor) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server.server_port
         server.shutdown()

@@ -104,9 +104,11 @@ class Server:
             connection.request(method, f"{self._path}{path}", body, self._headers)
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
+            connection.close()
             raise UpstreamUnreachable(f"no answer from {self._url}: {error}; is `switchgear serve` running?") from error
         if response.status not in {http.HTTPStatus.OK, http.HTTPStatus.CREATED}:
-            raise UpstreamRefused(_fault(response.read(), response.status), status=response.status)
+            with response:
+                raise UpstreamRefused(_fault(response.read(), response.status), status=response.status)
         return response
 
     def first_model(self) -> str:

@@ -111,14 +111,18 @@ class Stores(Mapping[str, str]):
 
 
 def _from_file(path: Path) -> str:
+    named = f"the file {str(path)[:200]!r}"
     try:
         with path.open("rb") as file:
-            text = file.read(_MAX_FILE_BYTES).decode().strip()
+            said = file.read(_MAX_FILE_BYTES + 1)
+        if len(said) > _MAX_FILE_BYTES:
+            raise BadReference(f"{named} is longer than {_MAX_FILE_BYTES} bytes")
+        text = said.decode().strip()
     except (OSError, ValueError) as error:
         why = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else "is not UTF-8"
-        raise BadReference(f"the file {str(path)[:200]!r} {why}") from None
+        raise BadReference(f"{named} {why}") from None
     if not text:
-        raise BadReference(f"the file {str(path)[:200]!r} is empty")
+        raise BadReference(f"{named} is empty")
     return text
 
 
