@@ -37,7 +37,7 @@ ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.service("postgre
 
 
 # The suite asks the same every time; the long one looks for what nobody has asked yet. Timings decide neither.
-settings.register_profile("suite", max_examples=25, derandomize=True, deadline=None)
+settings.register_profile("suite", max_examples=15, derandomize=True, deadline=None)
 settings.register_profile("long", max_examples=400, derandomize=False, deadline=None)
 
 

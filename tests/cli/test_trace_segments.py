@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
+from shutil import copytree
 from typing import Any, TypeVar
 
 import pytest
@@ -24,14 +25,10 @@ Answer = TypeVar("Answer")
 EVERYTHING = Find(window=Window(project="p", since_ns=0, until_ns=2**62))
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    """Of a store with two segments, of two projects."""
-    path = tmp_path / "switchgear.yaml"
-    path.write_text(
-        f"providers: {{sim: {{kind: simulator}}}}\njournal: {{directory: {tmp_path / 'journal'}}}\n"
-        f"control: {{database: {tmp_path / 'control.db'}}}\ntraces: {{path: {tmp_path / 'traces.db'}}}\n"
-    )
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store that has two segments, of two projects: to be copied."""
+    folder: Path = tmp_path_factory.mktemp("sealed")
     said = Content(parts=(b'"a blue whale"',), preview="a blue whale")
 
     async def fill(store: SqliteSpans) -> None:
@@ -39,7 +36,19 @@ def config(tmp_path: Path) -> Path:
         await store.write([sample(3, 4, project="q", input=said)])
         assert await store.seal(1, 1) == 4
 
-    asked(tmp_path, fill)
+    asked(folder, fill)
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path: Path, sealed: Path) -> Path:
+    """Of a store with two segments, of two projects."""
+    copytree(sealed, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "switchgear.yaml"
+    path.write_text(
+        f"providers: {{sim: {{kind: simulator}}}}\njournal: {{directory: {tmp_path / 'journal'}}}\n"
+        f"control: {{database: {tmp_path / 'control.db'}}}\ntraces: {{path: {tmp_path / 'traces.db'}}}\n"
+    )
     return path
 
 
