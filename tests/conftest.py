@@ -32,7 +32,7 @@ PROBE_SECONDS = 0.5
 COLLECTED_AFTER = (10_000, 10, 100)
 """As in a gateway (``processes/gateway.py``)."""
 NOBODY = Path(__file__).parent / "nobody.pem"
-"""An authority whose key was never kept: what tests trust that name no other. Those of the system take a client 20 ms."""
+"""An authority whose key was never kept, for tests that name no other: to read the system's takes a client 20 ms."""
 ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.service("postgres")))
 
 

@@ -21,6 +21,7 @@ from urllib.request import urlopen
 import switchgear
 from switchgear.kernel.record import CallRecord
 from switchgear.traces.journal_reader import FileOffsets, JournalReader
+from tests.conftest import NOBODY
 
 SOURCES = Path(switchgear.__file__).parents[1]
 """The server runs the same sources as the test, from whichever checkout they were imported."""
@@ -86,11 +87,10 @@ class LiveServer:
         if config is not None:
             self.write_config(config)
         self._has_config = config is not None
-        trusted = os.environ.get("SSL_CERT_FILE", "")
         self._environ = {
             "HOME": str(directory),
             "PYTHONPATH": str(SOURCES),
-            **({"SSL_CERT_FILE": trusted} if trusted else {}),
+            "SSL_CERT_FILE": str(NOBODY),
             **(environ or {}),
         }
         self._program = program
