@@ -67,12 +67,20 @@ class TestLoggedSpans(TraceStoreContract):
 
 def killed(folder: Path) -> None:
     """A copy of what is on the disk lies beside it: what a process finds whose predecessor was killed now."""
-    after = folder / "after"
-    after.mkdir()
-    for path in [*folder.glob("traces.db*"), *(folder / "traces.log").iterdir()]:
-        target = after / path.relative_to(folder)
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes(path.read_bytes())
+    found, again = files_of(folder), files_of(folder)
+    # Files that another thread writes meanwhile were never on the disk together.
+    while found != again:
+        found, again = again, files_of(folder)
+    for name, content in found.items():
+        target = folder / "after" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+
+
+def files_of(folder: Path) -> dict[Path, bytes]:
+    """By their place in the folder."""
+    paths = (*folder.glob("traces.db*"), *(folder / "traces.log").iterdir())
+    return {path.relative_to(folder): path.read_bytes() for path in paths if path.exists()}
 
 
 async def test_a_write_is_answered_before_the_store_has_it_and_questions_wait_for_it(tmp_path: Path) -> None:
