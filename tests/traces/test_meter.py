@@ -132,7 +132,7 @@ def test_a_counter_never_has_more_than_a_number_of_series() -> None:
 
 
 class Busy(str):
-    """A label's value; ``count`` counts another call just while it is written."""
+    """A label's value that has another call counted just while it is written."""
 
     __slots__ = ("count_another",)
     count_another: Callable[[], None]

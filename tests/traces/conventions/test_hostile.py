@@ -105,7 +105,7 @@ def normalised(attributes: dict[str, Any], scope: str = "", events: tuple[SpanEv
     return span
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(
     attributes=st.dictionaries(st.sampled_from(KNOWN) | st.text(max_size=5), VALUES | TEXTS, max_size=8),
     scope=st.sampled_from(SCOPES),
