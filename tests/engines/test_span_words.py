@@ -1,8 +1,9 @@
 """Words in a store of more spans than are looked at first: the pages are those of looking at every span."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Final, Literal
 
@@ -53,6 +54,18 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("words") / "traces.db"
     asyncio.run(fill(path))
     return path
+
+
+async def test_words_of_a_large_transaction_are_written_once(tmp_path: Path) -> None:
+    words = [" ".join(f"w{number * 60 + at}" for at in range(60)) for number in range(1_000)]
+    spans = [sample(0, at, input=Content(parts=(f'"{said} {at}"'.encode(),))) for at, said in enumerate(words)]
+    async with opened(tmp_path / "traces.db"):
+        # A new file merges its words once, of which it has none yet.
+        pass
+    async with opened(tmp_path / "traces.db") as store:
+        await store.write(spans)
+    with closing(sqlite3.connect(tmp_path / "traces.db")) as connection:
+        assert connection.execute("SELECT count(DISTINCT segid) FROM words_idx").fetchone() == (1,)
 
 
 async def pages(store: SqliteSpans, where: Filter, of: Literal["spans", "traces"], *, newest: bool) -> list[str]:

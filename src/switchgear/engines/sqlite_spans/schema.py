@@ -84,7 +84,14 @@ _PLACES: Final = """
 CREATE INDEX spans_by_place ON spans (trace, started_ns);
 """
 """A page of a trace's spans takes as long as the page, however many there are."""
-_STEPS: Final = (_FIRST, _CHORES, SEALED_TABLES, NUMBER_TABLES + LEFT_BY_TRACE, _PLACES)
+_WORDS: Final = """
+INSERT INTO words (words, rank) VALUES ('hashsize', 8388608);
+INSERT INTO words (words, rank) VALUES ('crisismerge', 32);
+INSERT INTO words (words, rank) VALUES ('automerge', 16);
+"""
+"""Words of a transaction are one segment, where a megabyte, FTS5's own bound, made several; and they are written anew
+less often, when sixteen segments become one instead of four (https://www.sqlite.org/fts5.html, chapter 6)."""
+_STEPS: Final = (_FIRST, _CHORES, SEALED_TABLES, NUMBER_TABLES + LEFT_BY_TRACE, _PLACES, _WORDS)
 """Each brings a file to the next version. A step that was released stays as it is."""
 VERSION: Final = len(_STEPS)
 
