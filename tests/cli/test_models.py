@@ -47,6 +47,14 @@ def test_a_model_is_shown_by_any_of_its_names() -> None:
     assert json.decode(run("show", "openai/gpt-4o", "--json").stdout)["capabilities"]["context_tokens"] == 128_000
 
 
+def test_models_that_only_the_simulator_answers_are_marked() -> None:
+    listed = {line["name"]: line for line in json.decode(run("list", "--json").stdout)}
+    assert listed["old"]["simulator"]
+    assert "simulator" not in listed["new"]
+    assert "sim/echo (simulator)" in run("show", "older").stdout
+    assert "simulator" not in run("show", "openai/gpt-4o").stdout
+
+
 def test_what_is_no_model_is_told() -> None:
     done = run("show", "nobody")
     assert done.exit_code == 1

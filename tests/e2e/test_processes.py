@@ -222,7 +222,7 @@ async def test_metrics_and_the_console_show_the_calls(live: LiveServer) -> None:
     assert shown()[0]["key"] == "tester"
     await until(lambda: b'switchgear_calls_total{door="openai"' in live.get("/metrics")[2])
     page = live.get("/console")[2].decode()
-    assert "sim/echo" in page
+    assert "sim/echo (simulator)" in page
     assert KEY not in page
 
 

@@ -85,7 +85,12 @@ class Catalogue:
             deprecated=card.dates.deprecated or "",
             retired=card.dates.retired or "",
             stage_at=card.stage_at,
+            is_simulated=self.is_simulated(name),
         )
+
+    def is_simulated(self, name: str) -> bool:
+        """Whether every deployment of a name is the simulator's."""
+        return is_simulated(self._config, self.name_of(name))
 
     def card(self, name: str) -> ModelCard:
         """What is declared of a name; an empty card for one that nobody declares."""
@@ -108,6 +113,14 @@ class Catalogue:
             entry.card.capabilities.over(self.known(deployment.provider, deployment.upstream_model))
             for deployment in entry.deployments
         ]
+
+
+def is_simulated(config: Config, name: str) -> bool:
+    """Whether nobody answers to a name (none of ``aliases``) but the simulator, whatever its provider is called."""
+    entry = config.models.get(name)
+    providers = [name.partition("/")[0]] if entry is None else [each.provider for each in entry.deployments]
+    entries = map(config.providers.get, providers)
+    return all(found is not None and found.is_simulator for found in entries)
 
 
 def _either(one: Capabilities, other: Capabilities) -> Capabilities:

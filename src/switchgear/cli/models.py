@@ -31,6 +31,8 @@ class ModelLine(Struct, omit_defaults=True):
     card: ModelCard
     capabilities: Capabilities
     """What at least one of its deployments can do, as far as it is known."""
+    simulator: bool = False
+    """Nobody answers to it but the simulator."""
 
 
 class KnownLine(Struct):
@@ -58,10 +60,7 @@ def list_models(
         show_json(found)
         return
     headings = ("name", "stage", "owner", "prompt", "answer", "reads", "can", "deployments")
-    rows = [
-        (line.name, line.stage, line.card.owner, *_cells(line.capabilities), ", ".join(line.deployments))
-        for line in found
-    ]
+    rows = [(line.name, line.stage, line.card.owner, *_cells(line.capabilities), _deployments(line)) for line in found]
     show_table("Models", headings, rows)
 
 
@@ -106,7 +105,12 @@ def _line(config: Config, catalogue: Catalogue, name: str, wall_ns: int) -> Mode
         deployments=(name,) if entry is None else tuple(each.model for each in entry.deployments),
         card=card,
         capabilities=catalogue.capabilities(name),
+        simulator=catalogue.is_simulated(name),
     )
+
+
+def _deployments(line: ModelLine) -> str:
+    return ", ".join(line.deployments) + (" (simulator)" if line.simulator else "")
 
 
 def _list_known(*, as_json: bool) -> None:
@@ -143,7 +147,7 @@ def _facts(line: ModelLine) -> Iterator[tuple[str, str]]:
         yield field.replace("_", " "), getattr(card.lineage, field)
     for name, result in card.lineage.evaluations.items():
         yield f"evaluation {name}", result
-    yield "deployments", ", ".join(line.deployments)
+    yield "deployments", _deployments(line)
     yield "prompt tokens", _count(known.context_tokens)
     yield "answer tokens", _count(known.max_output_tokens)
     yield "reads", ", ".join(known.input)

@@ -176,6 +176,11 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Secret | None, Meta(description="URL of an egress proxy, never shown; only with `transport: aiohttp`.")
     ] = None
 
+    @property
+    def is_simulator(self) -> bool:
+        """Whether nobody is behind it but the simulator, whatever it is called."""
+        return self.kind == "simulator"
+
     def settings(self, name: str, api_key: Secret | None = None) -> ProviderSettings:
         """What a provider's constructor wants, secrets revealed; ``name`` is the entry's key under ``providers``.
 

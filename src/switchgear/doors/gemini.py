@@ -124,6 +124,7 @@ class Model(Struct, kw_only=True, rename="camel"):
 
     name: str
     display_name: str
+    description: str = ""
     version: str = ""
     input_token_limit: int | None = None
     output_token_limit: int | None = None
@@ -148,6 +149,7 @@ def _model(name: str, listed: Listed) -> Model:
     return Model(
         name=_COLLECTION + name,
         display_name=name,
+        description="switchgear simulator" if listed.is_simulated else "",
         version=listed.version,
         input_token_limit=known.context_tokens,
         output_token_limit=known.max_output_tokens,

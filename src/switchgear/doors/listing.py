@@ -20,6 +20,8 @@ class Listed(Struct, frozen=True, kw_only=True):
     retired: str
     stage_at: Callable[[int], str]
     """The stage at a moment of wall time."""
+    is_simulated: bool
+    """Nobody answers to it but the simulator, whatever its provider is called."""
 
 
 class Catalogued(Struct, frozen=True, kw_only=True):

@@ -119,7 +119,7 @@ def _model(name: str, listed: Listed, wall_ns: int) -> Model:
         id=name,
         object="model",
         created=0,
-        owned_by="switchgear simulator" if name.startswith("sim/") else "switchgear",
+        owned_by="switchgear simulator" if listed.is_simulated else "switchgear",
         type="model",
         display_name=name,
         created_at="1970-01-01T00:00:00Z",

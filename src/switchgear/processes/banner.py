@@ -8,9 +8,11 @@ _SHOWN = 12
 def banner(config: Config, host: str, port: int, config_path: str | None) -> str:
     """The text, with a curl that works as it is (but for the key, when keys are configured)."""
     url = reachable_url(host, port)
-    model = next(iter(config.models), "sim/echo")
+    simulators = [name for name, entry in config.providers.items() if entry.is_simulator]
+    model = next(iter(config.models), f"{next(iter(simulators), 'sim')}/echo")
     key = " \\\n    -H 'authorization: Bearer YOUR_KEY'" if config.keys else ""
-    providers = ", ".join(list(config.providers)[:_SHOWN]) or "none"
+    shown = [f"{name} (simulator)" if name in simulators else name for name in list(config.providers)[:_SHOWN]]
+    providers = ", ".join(shown) or "none"
     aliases = ", ".join(list(config.models)[:_SHOWN]) or "none; provider/model names any model of a provider"
     source = config_path or "no file; providers found in the environment, and the simulator"
     keys = (

@@ -16,6 +16,7 @@ from msgspec import Struct
 from switchgear.app.alerts import AlertParts, alert_runner
 from switchgear.app.asker import asker_of, gateway_of
 from switchgear.app.batches import BatchWork, batch_work
+from switchgear.app.catalogue import is_simulated
 from switchgear.app.console import Console, Doorstep, console
 from switchgear.app.control import control
 from switchgear.app.database import ControlDatabase, open_database
@@ -362,9 +363,10 @@ def _limits(told: Word) -> list[LimitReport]:
 
 
 def _models(config: Config) -> list[str]:
-    """Aliases, then the simulator's models when it is a provider."""
-    simulators = [name for name, entry in config.providers.items() if entry.kind == "simulator"]
-    return [*config.models, *(f"{provider}/{model.name}" for provider in simulators for model in MODELS)]
+    """Aliases, then the simulator's models when it is a provider; what only the simulator answers is marked."""
+    simulators = [name for name, entry in config.providers.items() if entry.is_simulator]
+    names = [*config.models, *(f"{provider}/{model.name}" for provider in simulators for model in MODELS)]
+    return [f"{name} (simulator)" if is_simulated(config, name) else name for name in names]
 
 
 def main(arguments: list[str]) -> int:

@@ -1,7 +1,7 @@
 """The built-in model: a provider and a transport without a socket that speaks every dialect it is handed.
 
 It counts one token for a word, with the white space around it; media counts one token apiece. It is labelled a
-simulator wherever it appears: in a header of every reply, in the model's name, in ids and in ``system_fingerprint``.
+simulator wherever it appears: in a header of every reply, in lists of models, in ids and in ``system_fingerprint``.
 """
 
 from typing import Final
