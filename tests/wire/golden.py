@@ -5,9 +5,9 @@ begin with ``#`` say what the case is about. The kinds, with their input and out
 
 =============  =============================================  ==============================================
 request        a client's body                                the canonical Chat (or Embed)
-write-request  a canonical Chat                               the body for an upstream
+write-request  a canonical Chat (or Embed)                    the body for an upstream
 reply          an upstream's body                             the canonical Completion (or Embeddings)
-write-reply    a canonical Completion                         the body for a client
+write-reply    a canonical Completion (or Embeddings)         the body for a client
 glance         an upstream's body                             the Tally
 stream         the bytes of a stream                          the canonical events, one to a line
 write-stream   ``options`` line, canonical events by line     the bytes for the client
@@ -16,9 +16,12 @@ prepare        ``model`` line (``model stream``), a body      the body with the 
 error          ``status [retry-after]`` line, a body          the UpstreamRefused
 write-error    an error                                       the body for the client
 write-failure  an error                                       the last frame for the client
+events         the pieces of a stream, by line                name and data of its events, then what is unfinished
 =============  =============================================  ==============================================
 
-Streams stand in a file as :mod:`tests.wire.framing` says.
+Streams stand in a file as :mod:`tests.wire.framing` says. ``events`` are those of ``sse``, which is no dialect but
+what most of them stream by: each piece is a JSON text, and each of its characters a byte.
+The canonical Embed that a reply answers may stand above it, in a line ``asked``.
 An exception is an output as well. Only what differs from a field's default is shown.
 """
 
@@ -39,11 +42,14 @@ from switchgear.kernel import errors
 from switchgear.kernel.chat import Chat, Completion, Event
 from switchgear.kernel.dialect import Dialect, StreamOptions
 from switchgear.kernel.errors import SwitchgearError, UpstreamRefused
+from switchgear.kernel.retrieval import Embed, Embeddings
 from switchgear.wire.registry import discover
+from switchgear.wire.sse import FrameSplitter, read_events
 from tests.wire.framing import framing_of
 
 CASES = Path(__file__).parent / "cases"
 REQUEST_ID = "req_1"
+EVENTS = "events"
 _DIVIDER = re.compile(r"^---\n", re.MULTILINE)
 
 
@@ -62,14 +68,15 @@ class Case:
 
     @property
     def kind(self) -> str:
-        fitting = [kind for kind in RUNS if self.path.name.startswith(f"{kind}-")]
+        fitting = [kind for kind in (*RUNS, EVENTS) if self.path.name.startswith(f"{kind}-")]
         return max(fitting, key=len)
 
     def outcome(self) -> str:
         """What the dialect makes of the input."""
-        dialect = dialect_named(self.dialect)
         try:
-            return RUNS[self.kind](dialect, self.given).rstrip("\n") + "\n"
+            if self.kind == EVENTS:
+                return _events(self.given)
+            return RUNS[self.kind](dialect_named(self.dialect), self.given).rstrip("\n") + "\n"
         except SwitchgearError as error:
             return f"! {pretty(shown(error))}\n"
 
@@ -173,7 +180,8 @@ def _request(dialect: Dialect, given: str) -> str:
 
 
 def _write_request(dialect: Dialect, given: str) -> str:
-    return _body(dialect.write_request(canonical(Chat, given)))
+    asked = Embed if dialect.family == "embeddings" else Chat
+    return _body(dialect.write_request(canonical(asked, given)))
 
 
 def _reply(dialect: Dialect, given: str) -> str:
@@ -181,7 +189,11 @@ def _reply(dialect: Dialect, given: str) -> str:
 
 
 def _write_reply(dialect: Dialect, given: str) -> str:
-    return _body(dialect.write_reply(canonical(Completion, given)))
+    if dialect.family != "embeddings":
+        return _body(dialect.write_reply(canonical(Completion, given)))
+    line, rest = _first_line(given) if given.startswith("asked ") else ("", given)
+    asked = canonical(Embed, line.removeprefix("asked ")) if line else None
+    return _body(dialect.write_reply(canonical(Embeddings, rest), asked))
 
 
 def _glance(dialect: Dialect, given: str) -> str:
@@ -232,6 +244,16 @@ def _write_error(dialect: Dialect, given: str) -> str:
 
 def _write_failure(dialect: Dialect, given: str) -> str:
     return framing_of(dialect).text(dialect.write_failure(error_from(json.loads(given)), REQUEST_ID))
+
+
+def _events(given: str) -> str:
+    splitter = FrameSplitter()
+    lines: list[str] = []
+    for piece in filter(None, given.splitlines()):
+        found = read_events(splitter.feed(json.loads(piece).encode("latin-1")))
+        lines += [json.dumps([name.decode(), data.decode()]) for name, data in found]
+    rest = splitter.unfinished
+    return "\n".join([*lines, *([f"unfinished {json.dumps(rest.decode('latin-1'))}"] if rest else [])]) + "\n"
 
 
 def _one_body(given: str) -> bytes:

@@ -6,11 +6,11 @@ import binascii
 import sys
 from typing import Final, Literal
 
-from msgspec import Raw, Struct, json
+from msgspec import Raw, Struct, json, structs
 
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.dialect import Family, Tally
-from switchgear.kernel.errors import UpstreamGarbled
+from switchgear.kernel.errors import BadRequest, UpstreamGarbled
 from switchgear.kernel.retrieval import Embed, Embeddings
 from switchgear.wire.json_body import (
     ABSENT,
@@ -18,6 +18,7 @@ from switchgear.wire.json_body import (
     decode_answer,
     object_text,
     refuse_own,
+    said,
     splice,
     text,
     unknown_members,
@@ -45,7 +46,7 @@ class WireVector(Struct):
 
 
 class WireReply(Struct):
-    data: list[WireVector] = []
+    data: list[WireVector] | None = None
     model: str | None = None
     object: str | None = None
     usage: WireUsage | None = None
@@ -102,11 +103,13 @@ class OpenAIEmbeddings(OpenAIShared):
         """Raises UpstreamGarbled or UpstreamRefused."""
         wire = decode_answer(WireReply, body)
         refuse_error(wire.error, wire.object, body)
+        if wire.data is None:
+            raise _without_data()
         placed = sorted(enumerate(wire.data), key=lambda item: item[0] if item[1].index is None else item[1].index)
         return Embeddings(
             model=wire.model or "",
             vectors=tuple(read_vector(vector.embedding) for _, vector in placed),
-            usage=None if wire.usage is None else read_usage(wire.usage),
+            usage=_read_usage(wire.usage),
         )
 
     def write_reply(self, reply: Embeddings, asked: Embed | None = None) -> bytes:
@@ -123,9 +126,9 @@ class OpenAIEmbeddings(OpenAIShared):
         """Raises UpstreamGarbled or UpstreamRefused."""
         seen = decode_answer(_Glance, body)
         refuse_error(seen.error, seen.object, body)
-        if not seen.data:
-            raise UpstreamGarbled("the upstream's answer has no data")
-        return Tally(usage=None if seen.usage is None else read_usage(seen.usage), complete=True)
+        if said(seen.data) is None:
+            raise _without_data()
+        return Tally(usage=_read_usage(seen.usage), complete=True)
 
     def prepare(self, body: bytes, model: str, *, stream: bool = False) -> bytes:
         """The client's request with the model name replaced."""
@@ -137,6 +140,8 @@ def _read_inputs(given: str | list[str | int | list[int]]) -> tuple[str | tuple[
     if isinstance(given, str):
         return (given,)
     tokens = tuple(item for item in given if isinstance(item, int))
+    if tokens and len(tokens) < len(given):
+        raise BadRequest("input mixes token ids with texts or lists", param="input")
     if tokens:
         return (tokens,)
     return tuple(item if isinstance(item, str) else tuple(item) for item in given if not isinstance(item, int))
@@ -167,6 +172,19 @@ def _little_endian(floats: "array.array[float]") -> "array.array[float]":
     if sys.byteorder == "big":
         floats.byteswap()
     return floats
+
+
+def _without_data() -> UpstreamGarbled:
+    return UpstreamGarbled("the upstream's answer has no data")
+
+
+def _read_usage(wire: WireUsage | None) -> Usage | None:
+    """None where no count is told; Voyage tells the total alone, which is all input here."""
+    if wire is None or wire.prompt_tokens is wire.total_tokens is None:
+        return None
+    if wire.prompt_tokens is None:
+        wire = structs.replace(wire, prompt_tokens=wire.total_tokens)
+    return read_usage(wire)
 
 
 def _write_usage(usage: Usage | None) -> dict[str, object]:
