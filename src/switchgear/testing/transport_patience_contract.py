@@ -2,8 +2,10 @@
 
 import asyncio
 
+from msgspec import structs
+
 from switchgear.kernel.errors import Overloaded, UpstreamTimeout, UpstreamTruncated
-from switchgear.kernel.upstream import Timers
+from switchgear.kernel.upstream import Target, Timers
 from switchgear.testing.scripted_upstream import Peer, Script
 from switchgear.testing.transport_stand import (
     CHUNKED,
@@ -141,6 +143,25 @@ class TransportPatienceContract(TransportStand):
             error = await refusal(UpstreamTimeout, stand.send(timers=Timers(total_seconds=LIMIT_SECONDS)))
             assert error.phase == "total"
             holder.close()
+
+    async def test_a_handshake_that_nobody_answers_counts_as_connecting(self) -> None:
+        gone: asyncio.Queue[None] = asyncio.Queue()
+
+        async def mute(peer: Peer) -> None:
+            try:
+                await peer.gone()
+            finally:
+                gone.put_nowait(None)
+
+        async with self.stand(mute, PoolLimits(max_connections=1)) as stand:
+            origin = structs.replace(stand.upstream.origin, scheme="https")
+            target = Target(origin=origin, method="POST", path="/v1/x", headers=(), dialect="any")
+            for phase in ("connect", "total"):
+                timers = Timers(**{f"{phase}_seconds": LIMIT_SECONDS})
+                error = await refusal(UpstreamTimeout, stand.transport.send(target, b"{}", timers))
+                assert error.phase == phase
+                await gone.get()
+            assert stand.upstream.connections == 2
 
     async def test_a_call_that_leaves_the_line_leaves_no_trace(self) -> None:
         limits = PoolLimits(max_connections=1, max_waiters=1)
