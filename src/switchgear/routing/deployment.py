@@ -1,6 +1,6 @@
 """One model at one provider under one of its keys, with everything a call needs worked out ahead."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,6 +11,9 @@ from switchgear.kernel.pricing import Price
 from switchgear.kernel.upstream import Provider, Target, Timers, Transport
 from switchgear.routing.budget import Budget
 from switchgear.routing.health import Health
+
+_IN_A_CHAT: Final = frozenset(("completions",))
+"""What a chat answers, too, where a provider offers nothing else: the prompt is its one message."""
 
 
 class Dialects(Protocol):
@@ -110,10 +113,13 @@ class Deployment:
         return plan
 
     def _make_plan(self, operation: str, dialect: Dialect) -> Plan | None:
-        target = self.connected.provider.target(operation, dialect.name, self.model)
+        provider = self.connected.provider
+        target = provider.target(operation, dialect.name, self.model)
+        if target is None and operation in _IN_A_CHAT:
+            target = provider.target("chat", dialect.name, self.model)
         if target is None or self.is_withheld:
             return None
-        spoken = self.connected.dialects(target.dialect, self.connected.provider)
+        spoken = self.connected.dialects(target.dialect, provider)
         same_dialect = spoken.name == dialect.name
         if not same_dialect and spoken.family != dialect.family:
             return None

@@ -35,6 +35,7 @@ from switchgear.wire.openai_chat import OpenAIShared
 from switchgear.wire.openai_chat_request import WireStreamOptions, carried_fields, read_stop, sampling_fields
 from switchgear.wire.openai_chat_stream import ChatEventReader
 from switchgear.wire.openai_chat_writer import DONE_FRAME, ChunkFrame
+from switchgear.wire.openai_completions_logprobs import write_logprobs
 from switchgear.wire.openai_errors import write_failure
 from switchgear.wire.openai_relay import ChatRelay
 from switchgear.wire.openai_usage import (
@@ -186,7 +187,7 @@ class OpenAICompletions(OpenAIShared):
 class CompletionEventWriter:
     """Writes the text of canonical events; thinking, tool calls and audio have no place in a text completion."""
 
-    __slots__ = ("_content_bytes", "_content_frames", "_frame", "_options", "_usage")
+    __slots__ = ("_content_bytes", "_content_frames", "_frame", "_offsets", "_options", "_usage")
 
     def __init__(self, options: StreamOptions) -> None:
         self._options = options
@@ -194,6 +195,8 @@ class CompletionEventWriter:
         self._usage: Usage | None = None
         self._content_frames = 0
         self._content_bytes = 0
+        self._offsets: dict[int, int] = {}
+        """By choice, how many characters log probabilities have been told of."""
 
     def write(self, event: Event) -> bytes:
         match event:
@@ -202,7 +205,8 @@ class CompletionEventWriter:
                 self._content_bytes += len(event.text)
                 return self._choice(event.choice, piece=event.text)
             case Logprobs():
-                return self._choice(event.choice, logprobs=bytes(event.value))
+                told, self._offsets[event.choice] = write_logprobs(event.value, self._offsets.get(event.choice, 0))
+                return self._choice(event.choice, logprobs=told)
             case ChoiceStop():
                 return self._choice(event.choice, finish=b'"%b"' % write_finish(event.finish).encode())
             case Start():
@@ -292,7 +296,7 @@ def _write_choice(choice: Choice) -> dict[str, object]:
     written: dict[str, object] = {
         "text": _text_of(choice.parts),
         "index": choice.index,
-        "logprobs": choice.logprobs,
+        "logprobs": None if choice.logprobs is None else Raw(write_logprobs(choice.logprobs)[0]),
         "finish_reason": None if choice.finish is None else write_finish(choice.finish),
     }
     return written if choice.stop_sequence is None else written | {"stop_reason": choice.stop_sequence}
