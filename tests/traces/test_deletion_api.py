@@ -85,6 +85,16 @@ async def scored(api: httpx.AsyncClient) -> list[float]:
     return [one["number"] for one in (await api.get("/scores", params={"project": "shop"})).json()["data"]]
 
 
+async def give(api: httpx.AsyncClient, name: str, **place: str) -> None:
+    said = {"project": "shop", "id": name, "name": name, "data_type": "text", "text": "joe is ill", **place}
+    assert (await api.post("/scores", json=said)).status_code == 201
+
+
+async def named(api: httpx.AsyncClient) -> list[str]:
+    found = (await api.get("/scores", params={"project": "shop"})).json()["data"]
+    return sorted(one["name"] for one in found)
+
+
 async def noted(api: httpx.AsyncClient, kind: str) -> list[tuple[str, str, str, object]]:
     entries = (await api.get("/audit", params={"kind": kind})).json()["data"]
     return [(one["who"], one["name"], one["project"], one["after"]) for one in entries]
@@ -115,6 +125,32 @@ async def test_all_traces_of_a_user_go_and_nobody_reads_the_name_in_the_log(api:
     assert "carol" not in (await api.get("/audit")).text
 
 
+async def test_scores_that_name_a_span_alone_go_with_its_trace(api: httpx.AsyncClient, store: Stuck) -> None:
+    await store.write([kept(span, 5) for span in range(1_000, 2_002)])
+    for span in (1_000, 2_001, 4):
+        await give(api, f"on {span}", span_id=f"{span:016x}")
+    await give(api, "of a session", session="s")
+    answer = await api.delete(f"/traces/{5:032x}", headers=ADA)
+    assert (answer.json()["spans"], answer.json()["scores"]) == (1_002, 2)
+    assert await named(api) == ["good", "good", "of a session", "on 4"]
+
+
+async def test_scores_that_name_a_span_alone_go_with_its_user(api: httpx.AsyncClient) -> None:
+    for span in (1, 2, 3, 4, 5):
+        await give(api, f"on {span}", span_id=f"{span:016x}")
+    assert (await api.delete("/traces", params={"user": "carol"}, headers=ADA)).json()["scores"] == 4
+    assert await named(api) == ["good", "on 4", "on 5"]
+
+
+async def test_what_a_score_said_before_does_not_come_back_when_it_goes(api: httpx.AsyncClient) -> None:
+    await give(api, "moved", span_id=f"{4:016x}")
+    await give(api, "moved", span_id=f"{1:016x}", trace_id=f"{1:032x}")
+    await give(api, "left", trace_id=f"{1:032x}")
+    await give(api, "left", session="s")
+    assert (await api.delete(f"/traces/{1:032x}", headers=ADA)).json()["scores"] == 4
+    assert await named(api) == ["good", "left"]
+
+
 async def test_one_call_does_a_bounded_piece_and_says_that_there_is_more(api: httpx.AsyncClient, store: Stuck) -> None:
     await store.write([kept(at, at, user="many") for at in range(100, 101 + MOST_TRACES)])
     told = [(await api.delete("/traces", params={"user": "many"}, headers=ADA)).json() for _ in range(3)]
@@ -126,7 +162,9 @@ async def test_what_broke_off_is_finished_by_the_same_call(api: httpx.AsyncClien
     store.broken = True
     assert (await api.delete("/traces", params={"user": "carol"}, headers=ADA)).status_code == 503
     store.broken = False
-    assert (await api.delete("/traces", params={"user": "carol"}, headers=ADA)).json()["traces"] == 2
+    await give(api, "meanwhile", span_id=f"{2:016x}")
+    answer = (await api.delete("/traces", params={"user": "carol"}, headers=ADA)).json()
+    assert (answer["traces"], answer["scores"]) == (2, 1)
     assert len(await noted(api, "trace_user")) == 2
 
 

@@ -1,10 +1,10 @@
 """Deletes traces with what hangs on them: scores, comments, and what was told of them in pieces.
 
-What is about to go is noted in the audit log first, so that nothing vanishes unnoted; a call that was broken off is
-finished by the same call.
+What is about to go is noted in the audit log first, so that nothing vanishes unnoted. Spans go last, for some scores
+name their span alone and are found by it: a call that was broken off is finished by the same call.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from msgspec import Struct, json, structs
@@ -23,6 +23,7 @@ from switchgear.traces.whose import ALL_OF_TIME, unreachable
 
 MOST_TRACES: Final = 100
 """At once, so that none holds up what others write."""
+_SPANS_AT_ONCE: Final = 1_000
 
 
 class Deleted(Struct, frozen=True, kw_only=True):
@@ -81,11 +82,31 @@ class Deletion:
             if ids:
                 await media_uses.remove_of_traces(connection, project, ids)
             await drafts.remove_of_traces(connection, project, ids, langfuse_ids.trace_id)
+        for trace_id in ids:
+            async for span_ids in self._span_ids(project, trace_id):
+                async with self._database.write() as connection:
+                    gone += await scores.remove_of_spans(connection, project, span_ids)
         try:
             spans = await self._store.delete(Doomed(project=project, trace_ids=tuple(ids))) if ids else 0
         except OSError as error:
             raise unreachable(error) from error
         return Deleted(traces=len(ids) if spans else 0, spans=spans, scores=gone, comments=unsaid, more=more)
+
+    async def _span_ids(self, project: str, trace_id: str) -> AsyncGenerator[list[str]]:
+        """Ids of a trace's spans, some at a time."""
+        window = Window(project=project, since_ns=ALL_OF_TIME[0], until_ns=ALL_OF_TIME[1])
+        where = Compare(field="trace_id", value=trace_id)
+        question = Find(window=window, where=where, newest_first=False, limit=_SPANS_AT_ONCE)
+        while True:
+            try:
+                found = await self._store.find(question)
+            except OSError as error:
+                raise unreachable(error) from error
+            if found.spans:
+                yield [row.span_id for row in found.spans]
+            if not found.after:
+                return
+            question = structs.replace(question, after=found.after)
 
 
 def count_of(ids: Sequence[str]) -> str:

@@ -63,6 +63,23 @@ async def test_a_trace_goes_with_its_scores_and_who_had_it_deleted_is_noted(
     assert await noted(database) == [("key", "shredder", "trace", TRACES[0], "blue", '{"traces":1}')]
 
 
+async def test_what_other_tools_said_of_its_spans_alone_goes_too(stand: Stand) -> None:
+    run = f"{1:016x}{1:016x}"
+    note = {"span_id": f"{1:016X}", "note": "joe is ill"}
+    label = {**note, "name": "mood", "annotator_kind": "HUMAN", "result": {"label": "glad"}}
+    async with stand.client() as client:
+        for path, body in (
+            ("/v1/span_notes", {"data": note}),
+            ("/v1/span_notes", {"data": {**note, "span_id": f"{2:016x}"}}),
+            ("/v1/span_annotations", {"data": [label]}),
+            ("/feedback", {"run_id": run, "key": "good", "score": 1}),
+        ):
+            assert (await client.post(path, json=body)).status_code == 200
+    await delete(stand, f"/{TRACES[0]}")
+    found = await stand.doors_scores.find(Sought(project="blue", target="span"))
+    assert [score.span_id for score in found] == [f"{2:016x}"]
+
+
 async def test_traces_go_by_their_ids_in_the_body_each_noted_by_itself(stand: Stand, database: ControlDatabase) -> None:
     answer = await delete(stand, body={"traceIds": [TRACES[0], TRACES[2], TRACES[0], TRACES[3], "no such"]})
     assert (answer.status_code, "traces 2, spans 2" in answer.json()["message"]) == (200, True), answer.text

@@ -1,6 +1,6 @@
 """Keeps scores and finds them; for doors, which have no transaction of their own, and for the management API."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct, structs
@@ -131,9 +131,27 @@ async def find(connection: AsyncConnection, sought: Sought) -> list[Score]:
 async def remove(connection: AsyncConnection, project: str, trace_ids: Sequence[str]) -> int:
     """Delete every version of the scores on these traces, at most 500, and on their spans; how many rows.
 
-    Scores of a whole session stay.
+    Scores that name a span alone stay, and those of a whole session.
     """
-    doomed = delete(SCORES).where(SCORES.c.project == project, SCORES.c.trace_id.in_(trace_ids))
+    return await _remove(connection, project, {"trace_id": trace_ids})
+
+
+async def remove_of_spans(connection: AsyncConnection, project: str, span_ids: Sequence[str]) -> int:
+    """Delete every version of the scores that name one of these spans and no trace; how many rows."""
+    count = 0
+    for start in range(0, len(span_ids), _AT_ONCE):
+        some = span_ids[start : start + _AT_ONCE]
+        count += await _remove(connection, project, {"span_id": some, "trace_id": ("",)})
+    return count
+
+
+async def _remove(connection: AsyncConnection, project: str, named: Mapping[str, Sequence[str]]) -> int:
+    """Delete versions that name these, and those before them, which would count again otherwise; how many."""
+    other = SCORES.alias()
+    fits = (other.c.project == project, *(other.c[column].in_(names) for column, names in named.items()))
+    ids = select(other.c.id).where(*fits)
+    last = select(func.max(other.c.version)).where(*fits, other.c.id == SCORES.c.id).scalar_subquery()
+    doomed = delete(SCORES).where(SCORES.c.project == project, SCORES.c.id.in_(ids), SCORES.c.version <= last)
     return (await connection.execute(doomed)).rowcount
 
 
