@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from switchgear.app.database import ControlDatabase
 from switchgear.config.loading import parse
 from switchgear.engines.sqlite_spans.store import SqliteSpans
 from switchgear.kernel.clock import FrozenClock
 from switchgear.kernel.query import Doomed, Find, Window
 from switchgear.kernel.span import Span
 from switchgear.processes.span_retention import NO_PROJECT, SpanRetention
+from switchgear.traces.score_retention import ScoreRetention
+from switchgear.traces.scores.model import Score, as_it_is
+from switchgear.traces.scores.store import Scores, Sought
 
 DAY_SECONDS = 86_400
 DECLARED = """
@@ -24,6 +28,20 @@ CONFIG = parse(DECLARED, "switchgear.yaml", {})
 def ended(project: str, at_ns: int) -> Span:
     return Span(
         project=project, trace_id="1" * 32, span_id="2" * 16, name="s", started_ns=at_ns - 1_000, ended_ns=at_ns
+    )
+
+
+def score_of(project: str, at_ns: int) -> Score:
+    return Score(
+        project=project,
+        id="s",
+        target="session",
+        session="chat",
+        name="note",
+        data_type="text",
+        text="fine",
+        source="human",
+        at_ns=at_ns,
     )
 
 
@@ -52,6 +70,41 @@ async def test_a_trace_is_kept_as_long_as_its_project_says(tmp_path: Path, days:
         assert deleted == len(kept) - sum(kept.values())
     finally:
         await store.aclose()
+
+
+@pytest.mark.parametrize(
+    ("said", "days"),
+    [
+        ("keep_days: 10", {"brief": 2, "usual": 10, "long": 99, NO_PROJECT: 10}),
+        ("keep_days: 10, keep_scores_days: 50", {"brief": 2, "usual": 50, "long": 99, NO_PROJECT: 50}),
+    ],
+)
+async def test_scores_have_the_time_of_traces_where_nothing_else_is_said(
+    database: ControlDatabase, tmp_path: Path, said: str, days: dict[str, int]
+) -> None:
+    config = parse(
+        f"""
+providers: {{sim: {{kind: simulator}}}}
+traces: {{{said}}}
+projects: {{brief: {{traces: {{keep_days: 2}}}}, usual: {{}}, long: {{traces: {{keep_days: 2, keep_scores_days: 99}}}}}}
+""",
+        "switchgear.yaml",
+        {},
+    )
+    clock, store = FrozenClock(), SqliteSpans(tmp_path / "traces.db")
+    await store.start()
+    began_ns = clock.wall_ns()
+    scores = Scores(database, clock, as_it_is)
+    await scores.add([score_of(project, began_ns) for project in days])
+    retention = SpanRetention(store, lambda: config, clock, scores=ScoreRetention(database, store))
+    gone: dict[str, int] = {}
+    for day in (1, 2, 9, 10, 49, 50, 98, 99):
+        clock.advance((day + 0.5) * DAY_SECONDS - (clock.wall_ns() - began_ns) / 1e9)
+        await retention.turn()
+        left_there = [project for project in days if await scores.find(Sought(project=project))]
+        gone |= {project: day for project in days if project not in {*gone, *left_there}}
+    await store.aclose()
+    assert gone == days
 
 
 async def test_a_configuration_that_changes_is_heeded_at_the_next_look(tmp_path: Path) -> None:

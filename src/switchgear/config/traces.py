@@ -174,6 +174,13 @@ class Traces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keep_days: Annotated[
         _Days, Meta(description="How long a trace is kept after its end, and its media; older ones are deleted hourly.")
     ] = 30
+    keep_scores_days: Annotated[
+        _Days | None,
+        Meta(
+            description="How long scores and comments are kept after they were said last, where not as long as traces; "
+            "those on a trace stay while it does."
+        ),
+    ] = None
     steps: Annotated[
         Literal["telling", "all"],
         Meta(
@@ -230,3 +237,9 @@ class ProjectTraces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     capture: Annotated[CaptureLevel | None, Meta(description="In place of `traces.capture`.")] = None
     keep_days: Annotated[_Days | None, Meta(description="In place of `traces.keep_days`.")] = None
+    keep_scores_days: Annotated[
+        _Days | None,
+        Meta(
+            description="In place of `traces.keep_scores_days`; left out, `keep_days` here counts for scores as well."
+        ),
+    ] = None

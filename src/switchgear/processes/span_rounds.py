@@ -20,6 +20,7 @@ from switchgear.processes.span_retention import SpanRetention
 from switchgear.processes.span_sealing import SpanSealing
 from switchgear.traces.media import Media
 from switchgear.traces.media_retention import MediaRetention
+from switchgear.traces.score_retention import ScoreRetention
 from switchgear.upstream.client import HttpTransport
 from switchgear.wire.registry import discover as dialects
 
@@ -48,10 +49,15 @@ class SpanRounds:
         return (
             *sealing,
             keeper.run(),
-            SpanRetention(store, self.config, clock, MediaRetention(self.media, self.database, store)).run(),
+            self._retention().run(),
             SpanExport(store, self.config, self.transport, self.spans.exported, clock).run(),
             DriftRounds(drift, self.database, self.config, clock).run(),
         )
+
+    def _retention(self) -> SpanRetention:
+        store = self.spans.store
+        media, scores = MediaRetention(self.media, self.database, store), ScoreRetention(self.database, store)
+        return SpanRetention(store, self.config, self.clock, media, scores)
 
     def _sealing(self, store: SqliteSpans) -> SpanSealing:
         maker = SealerProcess(Path(self.config().traces.path))

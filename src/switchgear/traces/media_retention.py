@@ -5,23 +5,20 @@ told of it is in the store. One whose bytes nobody brought within a day is forgo
 them any more, which is looked for at the end.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from switchgear.kernel.ports import Database, TraceStore
-from switchgear.kernel.query import Find, OneOf, Window
+from switchgear.traces.living import living_traces
 from switchgear.traces.media import Media
 from switchgear.traces.media_uses import remove_old
 from switchgear.traces.tables import MEDIA, MEDIA_USES
-from switchgear.traces.whose import ALL_OF_TIME
 
 _DAY_NS: Final = 86_400_000_000_000
 _AT_ONCE: Final = 200
-_TRACES_AT_ONCE: Final = 90
-"""A question has no more than a hundred parts."""
 KeptDays = Callable[[str], int | None]
 """For how many days a project's traces are kept; None: nothing of it is deleted now."""
 
@@ -74,15 +71,5 @@ class MediaRetention:
         async with self._database.read() as connection:
             asked = select(MEDIA_USES.c.media, MEDIA_USES.c.trace_id).where(*mine)
             uses = [(row.media, row.trace_id) for row in await connection.execute(asked)]
-        there: set[str] = set()
-        window = Window(project=project, since_ns=ALL_OF_TIME[0], until_ns=ALL_OF_TIME[1])
-        for some in _portions(sorted({trace_id for _, trace_id in uses})):
-            where = OneOf(field="trace_id", values=some)
-            found = await self._store.find(Find(window=window, where=where, of="traces", limit=len(some)))
-            there |= {row.trace_id for row in found.traces}
+        there = await living_traces(self._store, project, {trace_id for _, trace_id in uses})
         return frozenset(media for media, trace_id in uses if trace_id in there)
-
-
-def _portions(trace_ids: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    for at in range(0, len(trace_ids), _TRACES_AT_ONCE):
-        yield tuple(trace_ids[at : at + _TRACES_AT_ONCE])

@@ -1,7 +1,8 @@
 """The tables of what is kept about traces beside their spans, on SQLite and Postgres alike.
 
 Scores are only ever added: one that is sent again with other words is another version of it, and the newest counts.
-They stand in the control database and not with the spans, because they outlive them, and because people make them.
+They stand in the control database and not with the spans, because they come and change by themselves, and because
+people make them.
 """
 
 from typing import Final

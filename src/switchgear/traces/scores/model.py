@@ -50,8 +50,9 @@ class Score(Struct, frozen=True, kw_only=True):
     metadata: str = "{}"
     """A JSON object."""
     at_ns: int
-    """When the sender says it was given."""
+    """When the sender says it was given, but not after ``created_ns``."""
     created_ns: int = 0
+    """When it was said as it is here."""
     withdrawn: int = 0
     version: int = 0
     """How often it was said before."""

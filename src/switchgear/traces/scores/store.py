@@ -109,7 +109,8 @@ async def add(connection: AsyncConnection, scores: Sequence[Score], now_ns: int)
         if known is not None and _same(known, score):
             continue
         version = 0 if known is None else known.version + 1
-        newest[place] = structs.replace(score, version=version, created_ns=now_ns)
+        # Whatever a sender's clock says, none is given later than now, nor kept for ever so.
+        newest[place] = structs.replace(score, version=version, created_ns=now_ns, at_ns=min(score.at_ns, now_ns))
         rows.append(structs.asdict(newest[place]))
     if rows:
         await connection.execute(insert(SCORES), rows)
