@@ -1,6 +1,7 @@
-"""LangSmith's runs as spans, by the ids and in the attributes that its own exporter of OpenTelemetry gives them.
+"""LangSmith's runs as spans, in the attributes of its own exporter of OpenTelemetry.
 
-So a run that comes both ways (``LANGSMITH_TRACING_MODE=hybrid``) is one span.
+Their ids are those that its SDK shows other instrumentation within a run, whose spans stand below it therefore. The
+exporter itself lets OpenTelemetry draw others, and sends no run's id: what comes both ways cannot be known for one run.
 """
 
 import re
