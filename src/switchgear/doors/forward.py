@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from switchgear.auth.address import Ranges, client_address, names_this_machine
 from switchgear.doors.endpoint import Request
-from switchgear.kernel.errors import NotFound, Overloaded, UpstreamError
+from switchgear.kernel.errors import Forbidden, NotFound, Overloaded, UpstreamError
 from switchgear.kernel.reply import Frame, Headers, Reply
 from switchgear.kernel.upstream import Origin, Target, Timers, Transport, UpstreamReply
 
@@ -127,20 +127,28 @@ class AloneAnswers(Protocol):
 
 
 class ForwardToNobody:
-    """A gateway that runs alone answers for its own health and metrics, and knows no other path."""
+    """A gateway that runs alone answers for its own health, and its own machine's callers for its metrics, and knows no
+    other path.
+    """
 
     def __init__(self, answers: AloneAnswers) -> None:
         self._answers = {"/healthz": answers.healthz, "/readyz": answers.readyz, "/metrics": answers.metrics}
 
     async def __call__(self, request: Request) -> Reply:
-        """Raises NotFound."""
+        """Raises NotFound, and Forbidden for metrics that others ask for."""
         answer = self._answers.get(request.path)
         if answer is None:
             raise NotFound(f"there is no {request.path[:200]!r} here; this gateway runs without a control process")
+        if request.path == "/metrics" and not _is_local(request):
+            raise Forbidden("this path is open to callers on the gateway's own machine only")
         return answer()
 
 
 def _peer(request: Request) -> tuple[str, str]:
+    return ("x-switchgear-gateway-peer", "local" if _is_local(request) else "remote")
+
+
+def _is_local(request: Request) -> bool:
     """Whether the caller is on this machine; behind a proxy everybody would seem to be, so those count as remote.
 
     So do pages of foreign sites that a browser on this machine shows.
@@ -149,7 +157,7 @@ def _peer(request: Request) -> tuple[str, str]:
     host = request.headers.get(b"host", b"localhost").decode("latin-1")
     origin = request.headers.get(b"origin")
     own = names_this_machine(host, None if origin is None else origin.decode("latin-1"))
-    return ("x-switchgear-gateway-peer", "local" if request.loopback and own and not proxied else "remote")
+    return request.loopback and own and not proxied
 
 
 def _own_address(request: Request) -> tuple[str, str]:

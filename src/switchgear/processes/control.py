@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Generator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -41,6 +42,7 @@ from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.ids import Ids, secret_hex, seeded_bits
 from switchgear.kernel.limit_report import LimitReport, merged_limits
 from switchgear.ledger.service import Ledger
+from switchgear.processes.banner import reachable_url
 from switchgear.processes.bookkeeping import Bookkeeper
 from switchgear.processes.bookkeeping import identity as identity_of_journal
 from switchgear.processes.child import report_ready
@@ -55,6 +57,7 @@ from switchgear.processes.open_calls import keep_burying
 from switchgear.processes.options import ControlOptions, read_options
 from switchgear.processes.reports import living_reports
 from switchgear.processes.signals import stop_event
+from switchgear.processes.sockets import address
 from switchgear.processes.span_rounds import SpanRounds
 from switchgear.providers.simulator.catalogue import MODELS
 from switchgear.routing.report import Word, word
@@ -228,7 +231,7 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     following = [asyncio.create_task(each) for each in (*rounds, *of_spans, alerts.run())]
     if work.runner is not None and file.config.batches is not None:
         following.append(asyncio.create_task(work.runner.run()))
-    await _settled(server, serving)
+    await _settled(server, serving, log)
     report_ready(options.ready_fd)
     await stopping.wait()
     for task in following:
@@ -242,11 +245,14 @@ async def run(options: ControlOptions, environ: Mapping[str, str]) -> int:
     return 0
 
 
-async def _settled(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
-    """Wait until it listens, or has ended, and settle what lives as long as the process."""
+async def _settled(server: uvicorn.Server, serving: asyncio.Task[None], log: logging.Logger) -> None:
+    """Wait until it listens, or has ended, say where, and settle what lives as long as the process."""
     while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells it by no event)
         await asyncio.sleep(0.01)
     settle_memory()
+    for listening in (one for each in server.servers for one in each.sockets) if server.started else ():
+        if listening.family != socket.AF_UNIX:  # whoever started this process knows that one
+            log.info("this control process listens on %s", reachable_url(*address(listening)))
 
 
 def _tool_doors(parts: _Parts, ids: Ids) -> tuple[APIRouter, ...]:

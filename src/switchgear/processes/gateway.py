@@ -26,6 +26,7 @@ from switchgear.kernel.clock import SystemClock
 from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.ids import Ids, secret_hex, seeded_bits
 from switchgear.limits.standings import Standings
+from switchgear.processes.banner import reachable_url
 from switchgear.processes.child import report_ready
 from switchgear.processes.counting import Counting, counting
 from switchgear.processes.crash import prepare_for_a_crash
@@ -38,7 +39,7 @@ from switchgear.processes.report_values import ReportValues
 from switchgear.processes.reports import ReportFile
 from switchgear.processes.sharing import Sharing
 from switchgear.processes.signals import stop_event
-from switchgear.processes.sockets import bind, grow_descriptor_table, raise_descriptor_limit
+from switchgear.processes.sockets import address, bind, grow_descriptor_table, raise_descriptor_limit
 from switchgear.processes.state import GatewayState
 from switchgear.routing.queues import Queues, QueueWatch
 from switchgear.routing.report import Word
@@ -100,6 +101,8 @@ async def run(options: GatewayOptions, environ: Mapping[str, str]) -> int:
     if parts.lines is not None:
         await parts.lines.start(socket.socket(fileno=options.lines_fd))
     report_ready(options.ready_fd)
+    if options.listen_fd is None:
+        log.info("this gateway listens on %s", reachable_url(*address(listener)))
     loop = asyncio.get_running_loop()
     watching = loop.create_task(watch.run())
     rounds = [loop.create_task(each.run()) for each in (parts.sharing, parts.watch, parts.open_calls)]
