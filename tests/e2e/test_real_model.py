@@ -1,6 +1,11 @@
 """A real model behind the gateway, called by the vendors' SDKs: the gateway makes good what its server lacks."""
 
+import json
+import re
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import anthropic
 import openai
@@ -9,7 +14,7 @@ from anthropic.types import MessageParam
 from openai.types.chat import ChatCompletionUserMessageParam
 
 from tests.e2e.live import KEY, LiveServer, records
-from tests.e2e.real_model import NotSetUp, RealModel
+from tests.e2e.real_model import ROOT, NotSetUp, RealModel
 
 CONFIG = """
 server: {{port: 0, drain_seconds: 5}}
@@ -139,3 +144,23 @@ def test_the_journal_holds_each_call_once_with_its_usage(
         assert attempt.usage is not None
         assert attempt.usage.estimated is streamed
         assert attempt.usage.output >= TOKENS
+
+
+def test_the_readme_s_curl_streams_from_the_model_that_its_variable_names(model: RealModel, tmp_path: Path) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("needs curl")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^\$ (curl .*\n.*llama_cpp/smollm2.*)\n", readme, re.MULTILINE)
+    with LiveServer(tmp_path, config=None, environ={"LLAMA_CPP_BASE_URL": model.url}) as server:
+        pasted = command.replace("http://localhost:4000", server.url)
+        assert pasted != command
+        told = ""
+        with subprocess.Popen(["/bin/sh", "-c", f"exec {pasted}"], stdout=subprocess.PIPE, text=True) as curl:
+            assert curl.stdout is not None
+            for line in curl.stdout:
+                for choice in json.loads(line[6:])["choices"] if line.startswith("data: {") else ():
+                    told += choice["delta"].get("content") or ""
+                if SUBJECT in told:  # the whole answer would take seconds
+                    break
+            curl.terminate()
+        assert SUBJECT in told
