@@ -57,18 +57,25 @@ def read_all(*pieces: bytes) -> list[Event]:
     return [event for piece in pieces for event in reader.feed(piece)] + reader.close()
 
 
-def test_the_provider_is_found_once_its_file_is_in_the_folder(tmp_path: Path) -> None:
-    copy = tmp_path / "switchgear"
+def printed_with(file: str, heading: str, program: str, folder: Path) -> str:
+    """What ``program`` prints in a copy of the package that has the block under ``heading`` as one more file."""
+    copy = folder / "switchgear"
     shutil.copytree(PAGE.parent / "src" / "switchgear", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / "providers" / "acme.py").write_text(code("Add a provider in one file"), encoding="utf-8")
+    (copy / file).write_text(code(heading), encoding="utf-8")
     finished = subprocess.run(
-        [sys.executable, "-c", FIND_ACME],
-        env={"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": f"{folder}:{PAGE.parent}", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (finished.stdout, finished.stderr) == ("acme https://api.acme.example from the new file\n", "")
+    assert finished.stderr == ""
+    return finished.stdout
+
+
+def test_the_provider_is_found_once_its_file_is_in_the_folder(tmp_path: Path) -> None:
+    told = printed_with("providers/acme.py", "Add a provider in one file", FIND_ACME, tmp_path)
+    assert told == "acme https://api.acme.example from the new file\n"
 
 
 FIND_ACME = """
@@ -77,6 +84,28 @@ from switchgear.providers import discover, found_in
 provider = kind.build(settings)
 place = "the new file" if type(provider).__module__ == "switchgear.providers.acme" else "elsewhere"
 print(provider.name, settings.base_url, "from", place)
+"""
+
+
+def test_the_simulator_answers_in_the_dialect_once_its_file_is_in_the_folder(tmp_path: Path) -> None:
+    told = printed_with("wire/plain.py", "Add a dialect in one file", ASK_IN_PLAIN, tmp_path)
+    assert told == "switchgear.wire.plain\n200 sim/plain:echo: Say hello.\n200 sim/plain:echo streamed: Say hello.\n"
+
+
+ASK_IN_PLAIN = """
+import asyncio, json
+from tests.doors.house import SPOKEN, running
+print(type(SPOKEN["plain"]).__module__)
+async def ask():
+    body = {"model": "sim/plain:echo", "messages": [{"role": "user", "content": "Say hello."}]}
+    async with running() as house:
+        status, headers, answer = await house.post("/v1/chat/completions", body)
+        print(status, headers["x-switchgear-deployment"] + ":", json.loads(answer)["choices"][0]["message"]["content"])
+        status, headers, answer = await house.post("/v1/chat/completions", {**body, "stream": True})
+        frames = [json.loads(line[6:]) for line in answer.decode().splitlines() if line.startswith("data: {")]
+        told = "".join(choice["delta"].get("content") or "" for frame in frames for choice in frame["choices"])
+        print(status, "sim/plain:echo streamed:", told)
+asyncio.run(ask())
 """
 
 
