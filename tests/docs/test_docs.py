@@ -1,10 +1,12 @@
 """The documentation is checked like code: links, reachability, generated sections."""
 
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from scripts.docs import ROOT, broken_links, rendered, slug, stale_pages, unreachable_pages
+from scripts.docs import ROOT, broken_links, pages, prose, rendered, slug, stale_pages, unreachable_pages
 
 
 def write(root: Path, name: str, text: str) -> None:
@@ -19,6 +21,17 @@ def test_no_link_of_the_documentation_is_broken() -> None:
 
 def test_every_page_is_reachable_from_the_index() -> None:
     assert list(unreachable_pages(ROOT)) == []
+
+
+def test_the_index_names_each_page_as_the_first_of_a_line_once() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    named = re.findall(r"^- \[[^]]*\]\(([^)]*)\)", index, re.MULTILINE)
+    assert [page for page, times in Counter(named).items() if times > 1] == []
+
+
+def test_every_heading_has_an_empty_line_before_it() -> None:
+    text = {page.name: prose(page.read_text(encoding="utf-8")) for page in pages(ROOT)}
+    assert [name for name, told in text.items() if re.search(r"[^\n]\n#{1,6} ", told)] == []
 
 
 def test_every_generated_section_is_what_the_code_says_now() -> None:
