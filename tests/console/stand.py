@@ -40,9 +40,11 @@ class Stand(Struct):
     inactive: set[str]
 
     @asynccontextmanager
-    async def browser(self, peer: str = "remote", url: str = URL) -> AsyncGenerator[httpx.AsyncClient]:
-        """One browser; cookies that need TLS are kept only for an address with it."""
-        transport = httpx.ASGITransport(self.app)
+    async def browser(
+        self, peer: str = "remote", url: str = URL, address: str = ""
+    ) -> AsyncGenerator[httpx.AsyncClient]:
+        """One browser, at a gateway, or from ``address``; cookies that need TLS are kept only for a URL with it."""
+        transport = httpx.ASGITransport(self.app, client=(address, 0))
         headers = {"x-switchgear-gateway-peer": peer, "x-switchgear-gateway-client": "203.0.113.7"}
         async with httpx.AsyncClient(transport=transport, base_url=url, headers=headers) as client:
             yield client

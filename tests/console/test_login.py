@@ -59,6 +59,15 @@ async def test_on_this_machine_a_cookie_needs_no_tls(here: Stand) -> None:
         assert "Logged in as ada" in (await browser.get("/console/account")).text
 
 
+async def test_behind_a_proxy_of_a_control_process_a_cookie_needs_tls_whatever_is_said(here: Stand) -> None:
+    async with here.browser("local", address="127.0.0.1") as browser:
+        browser.headers["x-forwarded-for"] = "203.0.113.7"
+        answer = await log_in(browser, "ada")
+        (cookie,) = [line for line in answer.headers.get_list("set-cookie") if line.startswith(f"{COOKIE}=")]
+        assert "secure" in cookie.lower()
+        assert "Logged in as ada" in (await browser.get("/console/account")).text
+
+
 async def test_a_session_is_new_at_every_login_so_that_none_can_be_fixed_beforehand(here: Stand) -> None:
     async with here.browser() as browser:
         await log_in(browser, "ada")

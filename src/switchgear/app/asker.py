@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from fastapi import Request
 from msgspec import Struct
 
-from switchgear.auth.address import names_this_machine
+from switchgear.auth.address import is_of_this_machine
 from switchgear.rest.principal import Asker
 
 _PREFIX = "x-switchgear-gateway-"
@@ -37,7 +37,7 @@ def gateway_of(request: Request) -> Gateway:
         journal=said.get(f"{_PREFIX}journal", ""),
         lost_records=int(said.get(f"{_PREFIX}lost-records", "0")),
         draining=said.get(f"{_PREFIX}draining") == "yes",
-        local_caller=_is_local(request, host) if host else said.get(f"{_PREFIX}peer", "local") == "local",
+        local_caller=is_of_this_machine(host, request.headers),
         feed_age_seconds=float(age) if age else None,
         client=said.get(f"{_PREFIX}client", host),
     )
@@ -54,10 +54,3 @@ def asker_of(request: Request) -> Asker:
         address=gateway.client,
         local=gateway.local_caller,
     )
-
-
-def _is_local(request: Request, host: str) -> bool:
-    """As gateways decide it for theirs."""
-    proxied = "x-forwarded-for" in request.headers or "forwarded" in request.headers
-    own = names_this_machine(request.headers.get("host", ""), request.headers.get("origin"))
-    return (host.startswith("127.") or host == "::1") and own and not proxied

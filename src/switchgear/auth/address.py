@@ -82,6 +82,21 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
     return address
 
 
+PEER: Final = "x-switchgear-gateway-peer"
+"""In which a gateway tells the control process whether a caller is on its machine."""
+
+
+def is_of_this_machine(address: str, headers: Mapping[str, str]) -> bool:
+    """Whether who asks the control process is on its machine: by the gateway's word on the Unix socket, where callers
+    have no address and no stranger is; elsewhere by the connection, as gateways decide it for theirs.
+    """
+    if not address:
+        return headers.get(PEER, "local") == "local"
+    proxied = "x-forwarded-for" in headers or "forwarded" in headers
+    own = names_this_machine(headers.get("host", ""), headers.get("origin"))
+    return (address.startswith("127.") or address == "::1") and own and not proxied
+
+
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 
 

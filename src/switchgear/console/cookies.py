@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
+from switchgear.auth.address import is_of_this_machine
 from switchgear.auth.sessions import LOOPBACK_COOKIE, SECURE_COOKIE, SESSION_SECONDS, Session
 from switchgear.kernel.errors import Forbidden
 
@@ -17,9 +18,7 @@ _MAX_PATH: Final = 1024
 
 def is_local(request: Request) -> bool:
     """Whether the browser is on this machine and no proxy stands between: only then a cookie may do without TLS."""
-    host = request.client.host if request.client is not None else ""
-    said = request.headers.get("x-switchgear-gateway-peer")
-    return said == "local" if said is not None else host.startswith("127.")
+    return is_of_this_machine(request.client.host if request.client is not None else "", request.headers)
 
 
 def cookie_name(request: Request, suffix: str = "") -> str:

@@ -3,7 +3,7 @@
 from typing import Final, Protocol
 from urllib.parse import quote
 
-from switchgear.auth.address import Ranges, client_address, names_this_machine
+from switchgear.auth.address import PEER, Ranges, client_address, names_this_machine
 from switchgear.doors.endpoint import Request
 from switchgear.kernel.errors import Forbidden, NotFound, Overloaded, UpstreamError
 from switchgear.kernel.reply import Frame, Headers, Reply
@@ -145,7 +145,7 @@ class ForwardToNobody:
 
 
 def _peer(request: Request) -> tuple[str, str]:
-    return ("x-switchgear-gateway-peer", "local" if _is_local(request) else "remote")
+    return (PEER, "local" if _is_local(request) else "remote")
 
 
 def _is_local(request: Request) -> bool:
