@@ -34,7 +34,7 @@ Said = Annotated[Gateway, Depends(gateway_of)]
 
 
 def local_only(gateway: Said) -> None:
-    """Until roles exist, management is for callers on this machine, not behind a proxy."""
+    """Metrics are for callers on this machine, and not behind a proxy."""
     if not gateway.local_caller:
         raise HTTPException(403, "this path is open to callers on the gateway's own machine only")
 
