@@ -46,6 +46,14 @@ def test_rates_are_what_came_between_two_readings() -> None:
     assert small.usd_per_minute == 30.0
 
 
+def test_calls_that_name_no_model_are_not_taken_for_all_calls() -> None:
+    listing = 'switchgear_calls_total{door="openai",operation="models",model="",status="200",outcome="ok"} 5\n'
+    told = signals(read(BEFORE, 0.0), read(AFTER + "# TYPE switchgear_calls_total counter\n" + listing, 1.0))
+
+    assert told.total.calls == 48
+    assert [(each.model, each.calls) for each in told.models] == [("small", 42.0), ("(none)", 5.0), ("large", 1.0)]
+
+
 def test_quantiles_are_those_of_the_calls_between() -> None:
     small = signals(read(BEFORE, 0.0), read(AFTER, 1.0)).models[0]
 

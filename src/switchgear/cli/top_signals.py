@@ -12,6 +12,9 @@ Labels = Mapping[str, str]
 _NANO: Final = 1e9
 _OUTPUT: Final = frozenset(("output", "reasoning", "audio_output"))
 _STATES: Final = ("closed", "half open", "open")
+_ALL: Final = "all"
+_NO_MODEL: Final = "(none)"
+"""Calls that name no model, such as those that list them."""
 _LIMITED: Final = 429
 _FAILED_FROM: Final = 500
 
@@ -89,7 +92,7 @@ def signals(before: Reading, after: Reading) -> Signals:
     models.sort(key=lambda each: -each.calls)
     return Signals(
         seconds=between.seconds,
-        total=_traffic(between, ""),
+        total=_traffic(between, None),
         models=tuple(models),
         deployments=tuple(_deployments(between)),
         overhead_p50_seconds=between.quantile("switchgear_overhead_seconds", 0.5),
@@ -99,11 +102,11 @@ def signals(before: Reading, after: Reading) -> Signals:
     )
 
 
-def _traffic(between: "_Between", model: str) -> Traffic:
-    """Of one model; of all where it is empty."""
+def _traffic(between: "_Between", model: str | None) -> Traffic:
+    """Of one model, empty for calls that name none; None: of all."""
 
     def of_model(labels: Labels) -> bool:
-        return not model or labels.get("model") == model
+        return model is None or labels.get("model") == model
 
     def status(labels: Labels) -> int:
         told = labels.get("status", "")
@@ -111,7 +114,7 @@ def _traffic(between: "_Between", model: str) -> Traffic:
 
     rate = between.rate
     return Traffic(
-        model=model or "all",
+        model=_ALL if model is None else model or _NO_MODEL,
         calls=rate("switchgear_calls_total", of_model),
         limited=rate("switchgear_calls_total", lambda each: of_model(each) and status(each) == _LIMITED),
         failed=rate("switchgear_calls_total", lambda each: of_model(each) and status(each) >= _FAILED_FROM),
