@@ -3,14 +3,16 @@
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 from switchgear.cli.trace_asking import Asking
-from switchgear.cli.trace_files import Found
+from switchgear.cli.trace_files import Found, spans_in
 from switchgear.cli.trace_import import Sender, Tally, batches
 from switchgear.kernel.errors import UpstreamRefused
+from switchgear.traces.import_api import MOST_BYTES
 from tests.traces.spans import told
 
 
@@ -78,3 +80,26 @@ def test_a_call_takes_spans_of_one_form_and_not_too_many() -> None:
     found = [*[SPAN] * 501, other, broken, SPAN, large, large]
     assert [len(some) for some in batches(iter(found), tally)] == [500, 1, 1, 2, 1]
     assert tally.refused["unreadable"].count == 3
+
+
+def test_a_line_that_no_call_takes_is_refused_with_its_place_and_the_others_are_sent(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    with file.open("wb") as written:
+        for line in (SPAN.line, b'{"span":{"name":"%b"}}' % (b"x" * MOST_BYTES), SPAN.line):
+            written.write(line + b"\n")
+    tally = Tally()
+    assert [[each.place for each in some] for some in batches(spans_in(file), tally)] == [[f"{file}:1", f"{file}:3"]]
+    refused = tally.refused["too_large"]
+    assert (refused.count, refused.first) == (1, f"{file}:2: the span is over {MOST_BYTES} bytes")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_gateway_that_takes_less_gets_fewer_spans_in_a_call_and_one_that_is_too_large_for_it_is_refused(
+    gateway: Gateway,
+) -> None:
+    tally = Tally()
+    sender = Sender(Asking(f"http://127.0.0.1:{gateway.server_port}", None, None), "shop")
+    gateway.statuses = [413, 413]
+    sender.send([SPAN, Found(place="a.jsonl:2", line=SPAN.line), SPAN], tally)
+    assert (tally.new, tally.refused["too_large"].count) == (1, 1)
+    assert tally.refused["too_large"].first.startswith("a.jsonl:1: ")

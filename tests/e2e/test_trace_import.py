@@ -107,8 +107,13 @@ def test_what_cannot_be_kept_is_counted_with_its_place_and_the_exit_status_says_
         (b"\x00\x00\x00\x09short", "is neither lines of JSON, Parquet nor OTLP"),
         (b"PAR1 and nothing", "no Parquet of an export"),
         (b"\x1f\x8b nothing", "cannot be read"),
+        (gzip.compress(b"", mtime=0)[:10] + b"\xff" * 20, "cannot be read"),
+        (gzip.compress(b'{"span":{}}' * 50, mtime=0)[:-12], "ends before it is complete"),
+        (zstandard.compress(b"")[:4] + b"\xff" * 20, "cannot be read"),
+        (zstandard.compress(b'{"span":{}}' * 50)[:-4], "ends before it is complete"),
         (None, "No such file"),
     ],
+    ids=["no form", "no Parquet", "no gzip", "broken gzip", "short gzip", "broken zstd", "short zstd", "no file"],
 )
 def test_a_file_of_no_form_is_told_and_nothing_is_taken(
     server: LiveServer, tmp_path: Path, content: bytes | None, told: str

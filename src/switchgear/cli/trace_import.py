@@ -18,6 +18,11 @@ from switchgear.wire import otlp_json
 _PATH: Final = f"{TRACES}/import"
 _MOST_SPANS: Final = 500
 _ENOUGH_BYTES: Final = 4 * 1024 * 1024
+_MOST_BYTES: Final = 16 * 1024 * 1024
+"""Of one call."""
+_WRAPPED_BYTES: Final = 64
+"""What a call holds around a span."""
+_TOO_LARGE: Final = 413
 _BUSY: Final = 503
 _PAUSES_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """While a gateway's store is behind."""
@@ -95,8 +100,20 @@ class Sender:
         self._pause = pause
 
     def send(self, spans: Sequence[Found], tally: Tally) -> None:
-        """Send some of one form. Raises SwitchgearError where they are not taken."""
-        done = json.decode(self._answer(_body(spans)), type=Imported)
+        """Send some of one form, fewer at once where that is too much. Raises SwitchgearError where none are taken."""
+        try:
+            answer = self._answer(_body(spans))
+        except UpstreamRefused as error:
+            if error.status != _TOO_LARGE:
+                raise
+            if len(spans) == 1:
+                tally.refuse("too_large", f"{spans[0].place}: {error.message}")
+                return
+            half = len(spans) // 2
+            self.send(spans[:half], tally)
+            self.send(spans[half:], tally)
+            return
+        done = json.decode(answer, type=Imported)
         tally.new += done.new
         tally.known += done.known
         for each in done.refused:
@@ -116,7 +133,7 @@ class Sender:
 
 
 def batches(found: Iterator[Found], tally: Tally) -> Iterator[list[Found]]:
-    """Spans of one form, as many as one call takes; those that cannot be read are noted."""
+    """Spans of one form, as many as one call takes; those that cannot be read or sent are noted."""
     some: list[Found] = []
     size_bytes = 0
     for each in found:
@@ -124,6 +141,9 @@ def batches(found: Iterator[Found], tally: Tally) -> Iterator[list[Found]]:
             tally.refuse(each.reason, f"{each.place}: {each.unreadable}", each.count)
             continue
         size = _size(each)
+        if size > _MOST_BYTES - _WRAPPED_BYTES:
+            tally.refuse("too_large", f"{each.place}: the span is over {_MOST_BYTES} bytes")
+            continue
         is_other = bool(some) and (some[0].told is None) != (each.told is None)
         if some and (is_other or len(some) == _MOST_SPANS or size_bytes + size > _ENOUGH_BYTES):
             yield some

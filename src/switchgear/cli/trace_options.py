@@ -140,8 +140,8 @@ class ImportTracesOptions:
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="Lines or Parquet of `traces export`, or OTLP as collectors write it (JSON lines, protobuf); gzip, "
-            "too.",
+            help="Lines or Parquet of `traces export`, or OTLP as collectors write it (JSON lines, protobuf); gzip "
+            "and zstd, too.",
             show_default=False,
         ),
     ]
