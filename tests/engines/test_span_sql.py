@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from switchgear.engines.span_sql.aggregating import aggregated
 from switchgear.engines.span_sql.columns import COLUMNS, row_of
 from switchgear.engines.span_sql.dialect import Asking, Source
-from switchgear.engines.span_sql.duckdb import DuckDb
 from switchgear.engines.span_sql.finding import found
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.errors import BadRequest
@@ -20,6 +19,7 @@ from switchgear.kernel.query import Aggregate, Compare, Find, Found, Group, Meas
 from switchgear.kernel.span import Span
 from switchgear.testing.trace_store_model import PlainTraces
 from switchgear.testing.trace_store_samples import BEGIN_NS, aggregates, finds, sample, spans_of_traces
+from tests.engines.duckdb_dialect import DuckDb
 
 ALL = Window(project="p", since_ns=0, until_ns=2**62)
 _TYPES = {

@@ -1,4 +1,7 @@
-"""SQL as DuckDB writes it. Its text is compared byte by byte, as long as no collation is set."""
+"""SQL as DuckDB writes it, so that what is said for ClickHouse runs where no ClickHouse is.
+
+Its text is compared byte by byte, as long as no collation is set.
+"""
 
 from collections.abc import Sequence
 
