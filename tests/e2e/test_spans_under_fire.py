@@ -15,7 +15,6 @@ from switchgear.wire import otlp_protobuf
 from tests.e2e.live import LiveServer
 from tests.e2e.test_traces import PROTOBUF, post, told
 
-KILLS = 20
 SENDERS = 3
 SPANS = 50
 """In one request, which is one trace."""
@@ -101,19 +100,20 @@ async def kept(directory: Path) -> tuple[dict[str, int], int, int]:
     return traces, count, int(summed.measures[0] or 0)
 
 
-@pytest.mark.long
-@pytest.mark.timeout(1800)
-async def test_each_span_is_kept_once_although_the_control_process_is_killed_again_and_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+async def test_each_span_is_kept_once_although_the_control_process_is_killed_again_and_again(
+    tmp_path: Path, kills: int
+) -> None:
     with LiveServer(tmp_path) as server:
         senders = Senders(server)
         running = asyncio.get_running_loop().create_task(senders.run())
-        for _ in range(KILLS):
+        for _ in range(kills):
             await kill_control(server, senders)
         senders.stop()
         await running
         server.stop()
     traces, count, summed = await kept(tmp_path)
-    assert sum(senders.refused.values()) >= KILLS
+    assert sum(senders.refused.values()) >= kills
     assert traces == dict.fromkeys(senders.acknowledged, SPANS)
     assert count == summed == len(senders.acknowledged) * SPANS
     assert set(senders.refused) <= {"no answer", "503"}

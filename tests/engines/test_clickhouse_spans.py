@@ -5,6 +5,7 @@ ClickHouse's engine as ``scripts/clickhouse`` sets it up.
 """
 
 import asyncio
+import re
 import subprocess
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
@@ -13,6 +14,8 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from msgspec import json
 from msgspec.structs import replace
 
@@ -23,14 +26,15 @@ from switchgear.engines.clickhouse_spans.schema import bring_forward
 from switchgear.engines.clickhouse_spans.store import ClickHouseSpans
 from switchgear.kernel.chat import Usage
 from switchgear.kernel.clock import Clock, FrozenClock, SystemClock
-from switchgear.kernel.errors import ConfigError
 from switchgear.kernel.ids import secret_hex
 from switchgear.kernel.ports import Arrived, TraceStore
-from switchgear.kernel.query import Compare, Doomed, Said
+from switchgear.kernel.query import Aggregate, Compare, Doomed, Find, Said
+from switchgear.kernel.span import Span
 from switchgear.kernel.upstream import Origin, Target, Timers, Transport, Upload, UpstreamReply
 from switchgear.testing.scripted_upstream import Peer, ScriptedUpstream
 from switchgear.testing.trace_store_contract import Opener, TraceStoreContract, found_ids, traces_of
-from switchgear.testing.trace_store_samples import BEGIN_NS, sample
+from switchgear.testing.trace_store_model import PlainTraces
+from switchgear.testing.trace_store_samples import BEGIN_NS, aggregates, finds, sample, spans_of_traces
 from switchgear.traces.export.collector import Collector
 from switchgear.traces.export.counts import ExportCounts
 from switchgear.traces.export.exporter import POLL_SECONDS, Exporter, Order
@@ -41,6 +45,11 @@ from tests.conftest import url_of
 ROOT: Final = Path(__file__).resolve().parents[2]
 PASSWORD: Final = "open sesame"
 MONTH_NS: Final = 31 * 86_400 * 10**9
+DRAWN: Final = settings(
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors, HealthCheck.too_slow],
+)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +142,33 @@ class TestClickHouseSpans(TraceStoreContract):
         return fresh
 
 
+async def test_drawn_questions_are_answered_as_if_each_span_had_been_looked_at(server: ClickHouseAddress) -> None:
+    """What the contract draws much more of, so that all SQL is run where there is no time for that."""
+
+    @settings(DRAWN, max_examples=4, derandomize=True)
+    @given(
+        st.lists(spans_of_traces(), min_size=2, max_size=2),
+        st.lists(finds(), min_size=6, max_size=6),
+        st.lists(aggregates(), min_size=4, max_size=4),
+    )
+    def check(batches: list[list[Span]], lists: list[Find], sums: list[Aggregate]) -> None:
+        asyncio.run(compare(batches, lists, sums))
+
+    async def compare(batches: list[list[Span]], lists: list[Find], sums: list[Aggregate]) -> None:
+        model = PlainTraces()
+        async with opened(server) as store:
+            for replace, batch in zip((False, True), batches, strict=True):
+                model.write(batch, replace=replace)
+                await store.write(batch, replace=replace)
+            for question in lists:
+                found = await store.find(question)
+                assert (list(found.spans), list(found.traces)) == model.found(question)
+            for asked in sums:
+                assert await store.aggregate(asked) == model.aggregated(asked)
+
+    await asyncio.to_thread(check)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("later_ns", [1, MONTH_NS])
 async def test_a_span_that_is_replaced_at_another_start_is_there_once(server: ClickHouseAddress, later_ns: int) -> None:
@@ -167,7 +203,6 @@ async def test_numbers_that_msgpack_has_no_room_for_become_text(server: ClickHou
         assert kept.attributes == {"huge": [str(2**70)]}
 
 
-@pytest.mark.long
 async def test_spans_are_told_of_in_the_order_in_which_they_arrived(server: ClickHouseAddress) -> None:
     clock = FrozenClock()
     async with opened(server, clock) as store:
@@ -269,7 +304,6 @@ async def test_a_collector_gets_what_arrives(server: ClickHouseAddress, tmp_path
     assert (counts.of("far").sent, counts.of("far").waiting) == (2, 0)
 
 
-@pytest.mark.long
 async def test_a_trace_with_a_circle_is_noted_until_it_is_deleted_and_no_other_is(server: ClickHouseAddress) -> None:
     async with database_of(server) as (transport, address):
         link, store = Link(transport, address), ClickHouseSpans(transport, address, SystemClock())
@@ -288,7 +322,24 @@ async def test_a_trace_with_a_circle_is_noted_until_it_is_deleted_and_no_other_i
         await store.aclose()
 
 
-@pytest.mark.long
+async def test_the_statement_of_the_docs_names_circles_that_were_written_before_there_was_their_table(
+    server: ClickHouseAddress,
+) -> None:
+    (statement,) = re.findall("`(INSERT INTO circles [^`]*)`", (ROOT / "docs/trace-store.md").read_text())
+    async with database_of(server) as (transport, address):
+        link, store = Link(transport, address), ClickHouseSpans(transport, address, SystemClock())
+        await store.start()
+        for n in (1, 2, 3):
+            above = f"{n % 3 + 1:016x}"
+            await store.write([sample(1, n, kind="llm", usage=Usage(input=1), parent_id=above), sample(2, n)])
+        await link.rows("TRUNCATE TABLE circles")
+        assert [row.input_tokens for row in await traces_of(store)] == [0, 0]
+        await link.rows(statement)
+        assert [row.input_tokens for row in await traces_of(store)] == [0, 1]
+        assert await link.rows("SELECT trace_id FROM circles") == [[f"{1:032x}"]]
+        await store.aclose()
+
+
 async def test_tables_of_an_older_version_are_brought_forward(server: ClickHouseAddress) -> None:
     async with database_of(server) as (transport, address):
         link = Link(transport, address)
@@ -337,39 +388,3 @@ async def test_a_wrong_password_is_an_error_that_does_not_tell_it(server: ClickH
         await ClickHouseSpans(transport, replace(server, password="wrong guess"), SystemClock()).start()
     assert "wrong guess" not in str(raised.value)
     await transport.aclose()
-
-
-async def test_a_server_that_cannot_be_reached_is_an_error_of_the_store() -> None:
-    transport = HttpTransport()
-    nobody = ClickHouseAddress(origin=Origin(scheme="http", host="127.0.0.1", port=1), database="d", password="secret")
-    store = ClickHouseSpans(transport, nobody, SystemClock())
-    with pytest.raises(OSError, match="cannot be asked"):
-        await store.start()
-    with pytest.raises(OSError, match="cannot be asked"):
-        await store.write([sample(1, 1)])
-    await store.aclose()
-    await transport.aclose()
-    assert "secret" not in f"{nobody} {nobody!r}"
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "clickhouse",
-        "ftp://host",
-        "http://",
-        "http://host:0",
-        "http://u:secret@host",
-        "http://host/path",
-        "http://h?a=secret",
-    ],
-)
-def test_an_address_that_is_none_is_refused_without_repeating_it(url: str) -> None:
-    with pytest.raises(ConfigError) as raised:
-        read_origin(url)
-    assert "secret" not in raised.value.message
-
-
-def test_ports_are_those_of_the_http_interface() -> None:
-    assert read_origin("http://host").port == 8123
-    assert read_origin("https://host/").port == 8443
