@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from msgspec.structs import replace
 
+from simulations.bars import Spent
 from simulations.windows import Generator, Source, costs, hours_of_calls, languages, lengths, wordllama
 from switchgear.traces.drift.monitors import Comparison, Monitors
 from switchgear.traces.drift.observation import Embedder, Observation, Subject
@@ -46,7 +47,7 @@ def of_checks(usual: Inputs, strange: Inputs, *, with_texts: bool, runs: int = 1
         for embedder in (None, wordllama) if with_texts else (None,):
             spent = sorted(_milliseconds(usual, current, by, embedder, run) for run in range(runs))
             with_what = "" if embedder is None else "WordLlama, nothing remembered"
-            yield name, with_what, *(f"{spent[place]:.0f} ms" for place in (0, runs // 2, -1))
+            yield name, with_what, *(Spent(spent[place]) for place in (0, runs // 2, -1))
 
 
 def told(usual: Inputs, current: Inputs, runs: int) -> list[bool]:
