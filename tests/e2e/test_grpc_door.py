@@ -15,7 +15,7 @@ pytest.importorskip("grpc", reason="needs grpcio, the extra 'grpc'")
 
 from switchgear.wire import otlp_protobuf
 from tests.certificates import Certificate
-from tests.e2e.live import CONFIG, KEY, LiveServer
+from tests.e2e.live import CONFIG, KEY, READING_KEY, LiveServer
 from tests.e2e.test_span_export import collector, free_port, met, rotel, span
 from tests.e2e.test_traces import PROTOBUF
 from tests.traces.doors.stand import run_program
@@ -50,6 +50,12 @@ def count(server: Served, **wanted: str) -> int:
 async def test_the_stock_exporter_sends_its_spans_by_grpc_and_twice_is_once(server: Served) -> None:
     await run_program("otlp_grpc.py", server.url, SWITCHGEAR_KEY=KEY, SWITCHGEAR_GRPC=server.grpc)
     assert count(server, service="by-grpc") == 51
+
+
+async def test_phoenix_own_set_up_sends_by_grpc_where_nothing_else_is_said(server: Served) -> None:
+    port = server.grpc.rpartition(":")[2]
+    variables = {"PHOENIX_COLLECTOR_ENDPOINT": server.url, "PHOENIX_GRPC_PORT": port, "PHOENIX_API_KEY": READING_KEY}
+    assert "Transport: gRPC" in await run_program("phoenix_otel.py", server.url, **variables)
 
 
 async def test_over_tls_the_stock_exporter_sends_and_a_certificate_that_is_written_anew_is_taken_up(
