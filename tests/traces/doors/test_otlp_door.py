@@ -210,6 +210,16 @@ async def test_refused_spans_are_told_by_reason_and_the_rest_is_taken() -> None:
     assert "2 × bad_times" in partial["errorMessage"]
 
 
+@pytest.mark.parametrize("path", ["/v1/metrics", "/v1/logs", "/api/public/otel/v1/metrics"])
+async def test_metrics_and_logs_are_refused_for_good_and_told_how_to_switch_them_off(path: str) -> None:
+    door = Door()
+    plain, binary = await door.post(b"{}", JSON, path), await door.post(b"", PROTOBUF, path)
+    assert (plain.status_code, binary.status_code) == (404, 404)
+    assert (plain.json()["code"], binary.content[:2]) == (12, b"\x08\x0c")
+    assert "OTEL_METRICS_EXPORTER=none" in plain.json()["message"]
+    assert plain.json()["message"].encode() in binary.content
+
+
 async def test_an_empty_export_is_taken() -> None:
     door = Door()
     assert (await door.post(b"", PROTOBUF, address="127.0.0.1")).content == b""

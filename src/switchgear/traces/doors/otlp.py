@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 from switchgear.kernel.errors import BadRequest, SwitchgearError
 from switchgear.traces.doors.entrance import Entrance
-from switchgear.traces.doors.otlp_exports import Exports, grpc_code
+from switchgear.traces.doors.otlp_exports import NOT_TAKEN, Exports, grpc_code
 from switchgear.traces.ingest_counts import IngestCounts
 from switchgear.traces.intake import Intake
 from switchgear.wire import otlp_json, otlp_protobuf
@@ -30,6 +30,7 @@ PATHS: Final[Mapping[str, str]] = {
     "/api/otlp/v1/traces": "otlp",
 }
 """Each with the name of its door."""
+_OTHER_SIGNALS: Final = ("logs", "metrics")
 _FORMS: Final[Mapping[str, Form]] = {
     "application/x-protobuf": "protobuf",
     "application/protobuf": "protobuf",
@@ -48,7 +49,18 @@ def router(intake: Intake, entrance: Entrance, counts: IngestCounts) -> APIRoute
     exports = Exports(intake, entrance, counts)
     for path, door in PATHS.items():
         made.add_api_route(path, _handler(door, entrance, exports), methods=["POST"], include_in_schema=False)
+    for path in (path for path in PATHS if path.endswith("/traces")):
+        for signal in _OTHER_SIGNALS:
+            made.add_api_route(
+                f"{path.removesuffix('traces')}{signal}", _not_taken, methods=["POST"], include_in_schema=False
+            )
     return made
+
+
+async def _not_taken(request: Request) -> Response:
+    """Exporters do not send again what is answered 404, and tell why where it is in their form."""
+    form = _form_of(request) or "json"
+    return Response(refusal(form, grpc_code(404), NOT_TAKEN), 404, media_type=MEDIA_TYPES[form])
 
 
 def _handler(door: str, entrance: Entrance, exports: Exports) -> Callable[[Request], Awaitable[Response]]:

@@ -13,8 +13,13 @@ from switchgear.traces.ingest_counts import IngestCounts
 from switchgear.traces.intake import Intake, Origin, Taken
 from switchgear.wire.otlp import MAX_SPAN_BYTES, Export, checked
 
+NOT_TAKEN: Final = (
+    "traces alone are taken here: set OTEL_LOGS_EXPORTER=none and OTEL_METRICS_EXPORTER=none, or give these an "
+    "endpoint of their own"
+)
+"""Of logs and metrics, which the same exporters may have been told to send here."""
 _INVALID_ARGUMENT: Final = 3
-_CODES: Final = {401: 16, 403: 7, 413: 8, 429: 8, 500: 13, 503: 14}
+_CODES: Final = {401: 16, 403: 7, 404: 12, 413: 8, 429: 8, 500: 13, 503: 14}
 _LOG: Final = logging.getLogger("switchgear.traces")
 
 

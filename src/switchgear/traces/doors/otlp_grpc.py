@@ -19,7 +19,7 @@ from switchgear.kernel.errors import BadRequest, Overloaded, SwitchgearError
 from switchgear.rest.principal import Asker
 from switchgear.traces.doors.entrance import Entrance
 from switchgear.traces.doors.listening import Listening, Proof
-from switchgear.traces.doors.otlp_exports import Exports, grpc_code
+from switchgear.traces.doors.otlp_exports import NOT_TAKEN, Exports, grpc_code
 from switchgear.wire import otlp_protobuf
 from switchgear.wire.otlp import answer, grpc_refusal
 
@@ -182,12 +182,8 @@ class _Methods(grpc.GenericRpcHandler):
 
 
 async def _not_taken(_: bytes, context: Context) -> bytes:
-    """Logs, metrics and profiles, which the same exporters may have been told to send here."""
-    await context.abort(
-        grpc.StatusCode.UNIMPLEMENTED,
-        "traces alone are taken here: set OTEL_LOGS_EXPORTER=none and OTEL_METRICS_EXPORTER=none, or give these an "
-        "endpoint of their own",
-    )
+    """Logs, metrics and profiles."""
+    await context.abort(grpc.StatusCode.UNIMPLEMENTED, NOT_TAKEN)
 
 
 async def _refuse(context: Context, error: SwitchgearError) -> NoReturn:
