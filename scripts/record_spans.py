@@ -10,13 +10,18 @@ import base64
 import importlib
 import importlib.metadata
 import json
+import os
+import platform
+import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 QUESTION = "Which is the oldest lighthouse that still shines?"
-TOOLS = [
+TOOLS: list[dict[str, Any]] = [
     {
         "type": "function",
         "function": {
@@ -164,7 +169,114 @@ def pydantic_ai(url: str) -> list[Any]:
     return list(exporter.get_finished_spans())
 
 
+def traceloop(url: str) -> list[Any]:
+    """Traceloop's SDK: a workflow of a user, whose task calls Anthropic's client with a tool, and OpenAI's."""
+    _, exporter = telemetry()
+    sdk, decorators = importlib.import_module("traceloop.sdk"), importlib.import_module("traceloop.sdk.decorators")
+    kinds = importlib.import_module("traceloop.sdk.instruments").Instruments
+    sdk.Traceloop.init(
+        app_name="recorder",
+        exporter=exporter,
+        disable_batch=True,
+        telemetry_enabled=False,
+        instruments={kinds.ANTHROPIC, kinds.OPENAI},
+    )
+    anthropic = importlib.import_module("anthropic").Anthropic(base_url=url, api_key="none", max_retries=0)
+    shared = {"max_tokens": 50, "system": MESSAGES[0]["content"], "messages": MESSAGES[1:]}
+    function = TOOLS[0]["function"]
+    tool = {"name": "look_up", "description": function["description"], "input_schema": function["parameters"]}
+
+    @decorators.task(name="look")
+    def look(question: str) -> str:
+        anthropic.messages.create(model="sim/tools", tools=[tool], **shared)
+        anthropic.messages.create(model="sim/think", thinking={"type": "enabled", "budget_tokens": 1024}, **shared)
+        for _ in anthropic.messages.create(model="sim/echo", stream=True, **shared):
+            pass
+        asked = [{"role": "user", "content": question}]
+        return str(openai(url).chat.completions.create(model="sim/echo", messages=asked).choices[0].message.content)
+
+    @decorators.workflow(name="ask")
+    def ask(question: str) -> str:
+        sdk.Traceloop.set_association_properties({"user_id": "ada", "session_id": "s-1", "team": "north"})
+        return look(question)
+
+    ask(QUESTION)
+    return list(exporter.get_finished_spans())
+
+
+def azure_inference(url: str) -> list[Any]:
+    """Azure's client for inference, which tells messages as events."""
+    _, exporter = telemetry()
+    os.environ["AZURE_TRACING_GEN_AI_CONTENT_RECORDING_ENABLED"] = "true"  # noqa: TID251 (its own switch)
+    importlib.import_module("azure.core.settings").settings.tracing_implementation = "opentelemetry"
+    importlib.import_module("azure.ai.inference.tracing").AIInferenceInstrumentor().instrument()
+    credential = importlib.import_module("azure.core.credentials").AzureKeyCredential("none")
+    client = importlib.import_module("azure.ai.inference").ChatCompletionsClient(f"{url}/v1", credential)
+    models = importlib.import_module("azure.ai.inference.models")
+    tools = [models.ChatCompletionsToolDefinition(function=models.FunctionDefinition(**TOOLS[0]["function"]))]
+    client.complete(model="sim/length", messages=MESSAGES, temperature=0.5)
+    for _ in client.complete(model="sim/echo", messages=MESSAGES, stream=True):
+        pass
+    called = client.complete(model="sim/tools", messages=MESSAGES, tools=tools).choices[0].message.tool_calls
+    asked = models.AssistantMessage(tool_calls=called)
+    found = models.ToolMessage(tool_call_id=called[0].id, content="A tower with a light.")
+    client.complete(model="sim/tools", messages=[*MESSAGES, asked, found], tools=tools)
+    fails(lambda: client.complete(model="sim/error-400", messages=MESSAGES))
+    return list(exporter.get_finished_spans())
+
+
+def strands(url: str) -> list[Any]:
+    """An agent of Strands that calls one tool."""
+    _, exporter = telemetry()
+    sdk = importlib.import_module("strands")
+    model = importlib.import_module("strands.models.openai").OpenAIModel(
+        client_args={"base_url": f"{url}/v1", "api_key": "none"}, model_id="sim/tools"
+    )
+
+    @sdk.tool
+    def look_up(word: str) -> str:
+        """Looks a word up."""
+        return f"{word}: a tower"
+
+    told = {"session.id": "s-1", "user.id": "ada"}
+    agent = sdk.Agent(
+        model,
+        name="keeper",
+        tools=[look_up],
+        system_prompt=MESSAGES[0]["content"],
+        callback_handler=None,
+        trace_attributes=told,
+    )
+    agent(QUESTION)
+    return list(exporter.get_finished_spans())
+
+
+def vercel(url: str) -> list[Any]:
+    """Vercel's AI SDK, in a program of Node."""
+    program = ["node", "record_vercel.mjs", url]
+    rows = json.loads(subprocess.run(program, check=True, stdout=subprocess.PIPE).stdout)
+    return [of_node(row) for row in rows]
+
+
+def of_node(row: dict[str, Any]) -> SimpleNamespace:
+    """A span that a program told in JSON, in the form that Python's has."""
+    seconds, nanoseconds = row["began"]
+    trace, span, parent = (int(row[name] or "0", 16) for name in ("trace_id", "span_id", "parent_id"))
+    return SimpleNamespace(
+        context=SimpleNamespace(trace_id=trace, span_id=span),
+        parent=SimpleNamespace(span_id=parent),
+        name=row["name"],
+        start_time=seconds * 10**9 + nanoseconds,
+        status=SimpleNamespace(status_code=SimpleNamespace(name=row["status"]), description=row["status_message"]),
+        attributes=row["attributes"],
+        events=[SimpleNamespace(**event) for event in row["events"]],
+        resource=SimpleNamespace(attributes=row["resource"]),
+        instrumentation_scope=SimpleNamespace(name=row["scope_name"], version=row["scope_version"]),
+    )
+
+
 RECORDERS: dict[str, tuple[str, Callable[[str], list[Any]]]] = {
+    "azure-inference": ("azure-ai-inference", azure_inference),
     "langfuse": ("langfuse", langfuse),
     "langsmith": ("langsmith", langsmith),
     "openai-v2": (
@@ -176,11 +288,22 @@ RECORDERS: dict[str, tuple[str, Callable[[str], list[Any]]]] = {
         instrumented("openinference.instrumentation.openai"),
     ),
     "pydantic-ai": ("pydantic-ai-slim", pydantic_ai),
+    "strands": ("strands-agents", strands),
+    "traceloop": ("traceloop-sdk", traceloop),
     "traceloop-openai": (
         "opentelemetry-instrumentation-openai",
         instrumented("opentelemetry.instrumentation.openai"),
     ),
+    "vercel": ("ai", vercel),
 }
+
+
+def version_of(package: str) -> str:
+    """Of a package for Python, or else for Node."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return str(json.loads(Path("node_modules", package, "package.json").read_bytes())["version"])
 
 
 def plain(value: Any) -> Any:
@@ -193,7 +316,7 @@ def plain(value: Any) -> Any:
 
 
 def told(spans: list[Any], url: str) -> list[dict[str, Any]]:
-    """Spans in the fields of ``ToldSpan``, with ids counted from 1, even times, and a host of no machine."""
+    """Spans in the fields of ``ToldSpan``, with ids counted from 1, even times, and nothing of this machine."""
     # Langfuse tells a provider's own exporter as well: each span is kept once.
     spans = sorted({span.context.span_id: span for span in spans}.values(), key=lambda span: span.start_time)
     traces: dict[int, str] = {}
@@ -222,7 +345,10 @@ def told(spans: list[Any], url: str) -> list[dict[str, Any]]:
             "scope_version": span.instrumentation_scope.version or "",
         }
         rows.append(row)
-    text = json.dumps(rows).replace(url, "http://switchgear.test")
+    text = json.dumps(rows, ensure_ascii=False).replace(url, "http://switchgear.test")
+    address = f"{uuid.getnode():012x}"
+    for mine, anybody in ((str(Path.cwd()), "/app"), (platform.platform(), "Linux"), (address, "0" * len(address))):
+        text = text.replace(mine, anybody)
     return json.loads(text)
 
 
@@ -230,7 +356,7 @@ def main() -> None:
     """Record one SDK."""
     name, url, folder = sys.argv[1:]
     package, record = RECORDERS[name]
-    version = importlib.metadata.version(package)
+    version = version_of(package)
     case = {"sdk": package, "version": version, "spans": told(record(url), url)}
     path = Path(folder, f"{name}-{version}.json")
     path.write_text(json.dumps(case, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")

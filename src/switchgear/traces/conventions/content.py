@@ -57,13 +57,13 @@ def _content(said: Said, *, plain: bool, answer: bool, system: object) -> Conten
 
 
 def _finish(reading: Reading) -> str:
-    """The reason in the last message or choice of the answer."""
+    """The reason in the last message or choice of the answer that has one."""
     for field in ("output", "twin.output"):
         if field not in reading.fields:
             continue
         told = opened(reading.raw(field))
         told = members(told).get("choices", told) if is_object(told) else told
-        for item in items(told)[-1:]:
+        for item in reversed(items(told)):
             reason = members(item).get("finish_reason")
             if isinstance(reason, str):
                 return text(reason)

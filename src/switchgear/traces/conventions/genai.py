@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from switchgear.traces.conventions.convention import Accounting, Convention, Named
+from switchgear.traces.conventions.parts import result_part
 from switchgear.traces.conventions.reading import Reading, events_named
-from switchgear.traces.conventions.values import is_object, text
+from switchgear.traces.conventions.values import is_object, members, opened, text
 from switchgear.traces.conventions.words import KINDS
 
 _MESSAGES: Final = {
@@ -18,6 +19,7 @@ _MESSAGES: Final = {
     "gen_ai.tool.message": "tool",
 }
 _CHOICE: Final = "gen_ai.choice"
+_TOOL: Final = "execute_tool"
 _DETAILS: Final = frozenset(("gen_ai.client.inference.operation.details",))
 _PROMPTS: Final = frozenset(("gen_ai.content.prompt", "gen_ai.content.completion"))
 _EVENTS: Final = frozenset((*_MESSAGES, _CHOICE))
@@ -37,6 +39,13 @@ def _complete(reading: Reading) -> None:
     said = events_named(reading.told, _EVENTS)
     asked = [spoken(event.name, event.attributes) for event in said if event.name != _CHOICE]
     answered = [spoken(event.name, event.attributes) for event in said if event.name == _CHOICE]
+    if text(reading.attribute("gen_ai.operation.name")) == _TOOL:
+        # The tool's message is what it was called with.
+        for message in asked:
+            reading.say("tool_input", message.get("content"), better=False)
+        for message in answered:
+            reading.say("tool_output", result_part({"content": opened(message.get("content"))})["result"], better=False)
+        return
     reading.say("input", asked or None, better=False)
     reading.say("output", answered or None, better=False)
     for message in answered:
@@ -44,9 +53,10 @@ def _complete(reading: Reading) -> None:
 
 
 def spoken(event: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """A message told by an event, with its role."""
-    inner = attributes.get("message")
-    message: dict[str, Any] = {**attributes, **inner} if is_object(inner) else dict(attributes)
+    """A message told by an event, with its role; Azure's clients tell all of it in one attribute."""
+    told: Mapping[str, Any] = {**attributes, **members(attributes.get("gen_ai.event.content"))}
+    inner = told.get("message")
+    message: dict[str, Any] = {**told, **inner} if is_object(inner) else dict(told)
     if isinstance(inner, str) and "content" not in message:
         message["content"] = inner
     message.setdefault("role", _MESSAGES.get(event, "assistant"))

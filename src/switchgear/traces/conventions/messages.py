@@ -27,6 +27,8 @@ ROLES: Final[Mapping[str, str]] = {
 }
 """Roles by other names."""
 _PLAIN: Final = frozenset(("system", "developer", "user", "assistant", "tool"))
+_THOUGHT: Final = "thinking"
+"""Traceloop's role of what Anthropic's models think."""
 _HOLDERS: Final = ("messages", "contents", "choices", "generations", "candidates", "message")
 _MOST: Final = 5_000
 
@@ -158,6 +160,8 @@ def message_of(told: Mapping[str, Any]) -> Message:
     role = _role(told) or "user"
     if "parts" in told:
         parts = parts_of(told["parts"])
+    elif role == _THOUGHT:
+        role, parts = "assistant", [{"type": "reasoning", "content": text(told.get("content"))}]
     elif role == "tool" and isinstance(told.get("tool_call_id") or told.get("id"), str):
         parts = [
             result_part({"tool_call_id": told.get("tool_call_id") or told.get("id"), "content": told.get("content")})

@@ -10,6 +10,7 @@ _TEXTS: Final = frozenset(("text", "input_text", "output_text", "refusal"))
 _THOUGHTS: Final = frozenset(("reasoning", "thinking", "redacted_thinking", "redacted-reasoning"))
 _CALLS: Final = frozenset(("tool_use", "tool-call", "function_call", "server_tool_use"))
 _RESULTS: Final = frozenset(("tool_result", "tool-result", "function_call_output", "web_search_tool_result"))
+_CONVERSE: Final = frozenset(("text", "toolUse", "toolResult", "reasoningContent"))
 _MODALITIES: Final = {"input_audio": "audio", "image_url": "image", "input_image": "image", "document": "document"}
 GENAI_PARTS: Final = frozenset(("tool_call", "tool_call_response", "blob", "file", "uri"))
 
@@ -20,11 +21,16 @@ def parts_of(content: object) -> list[Part]:
         return []
     if isinstance(content, str):
         told = opened(content)
-        listed = is_list(told) and bool(told) and all(is_object(item) and "type" in item for item in told)
+        listed = is_list(told) and bool(told) and all(_is_part(item) for item in told)
         return parts_of(told) if listed else [text_part(content)]
     if is_list(content):
         return [part_of(item) for item in content]
     return [part_of(content)]
+
+
+def _is_part(item: object) -> bool:
+    """By its type, or by its only member as those of Bedrock's Converse."""
+    return is_object(item) and ("type" in item or (len(item) == 1 and not _CONVERSE.isdisjoint(item)))
 
 
 def text_part(said: str) -> Part:
@@ -61,7 +67,7 @@ def call_part(told: object) -> Part:
     function = members(call.get("function")) or call
     arguments = _first(function, "arguments", "input", "args")
     part: Part = {"type": "tool_call", "name": text(_first(function, "name", "toolName"))}
-    if identity := text(_first(call, "id", "call_id", "toolCallId", "tool_call_id")):
+    if identity := text(_first(call, "id", "call_id", "toolCallId", "tool_call_id", "toolUseId")):
         part["id"] = identity
     if arguments is not None:
         part["arguments"] = clean(opened(arguments))
@@ -71,7 +77,7 @@ def call_part(told: object) -> Part:
 def result_part(told: object) -> Part:
     """What a tool answered."""
     result = members(told)
-    identity = text(_first(result, "tool_use_id", "tool_call_id", "toolCallId", "call_id", "id"))
+    identity = text(_first(result, "tool_use_id", "tool_call_id", "toolCallId", "call_id", "id", "toolUseId"))
     answer = _first(result, "result", "response", "output", "content", "text")
     plain = _only_text(answer)
     part: Part = {"type": "tool_call_response", "result": clean(answer if plain is None else plain)}
@@ -101,12 +107,14 @@ def _said(kind: str, part: Mapping[str, Any]) -> Part:
 def _untyped(part: Mapping[str, Any]) -> Part:
     if isinstance(part.get("text"), str):
         return text_part(part["text"])
-    for name in ("functionCall", "function_call"):
+    for name in ("functionCall", "function_call", "toolUse"):
         if name in part:
             return call_part(part[name])
-    for name in ("functionResponse", "function_response"):
+    for name in ("functionResponse", "function_response", "toolResult"):
         if name in part:
             return result_part(part[name])
+    if is_object(thought := members(part.get("reasoningContent")).get("reasoningText")):
+        return _said("reasoning", thought)
     return _carried(part)
 
 

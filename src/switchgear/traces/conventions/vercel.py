@@ -2,7 +2,7 @@
 
 from switchgear.traces.conventions.convention import Accounting, Convention, Family
 from switchgear.traces.conventions.reading import Reading
-from switchgear.traces.conventions.values import is_object, items, text
+from switchgear.traces.conventions.values import is_list, is_object, items, members, text
 
 _CALLS = frozenset(("doGenerate", "doStream", "doEmbed", "doRerank"))
 
@@ -20,6 +20,10 @@ def _complete(reading: Reading) -> None:
     elif operation:
         reading.say("kind", "chain")
         reading.counted = False
+    asked = members(attribute("ai.prompt"))
+    if prompt := asked.get("prompt"):
+        messages = prompt if is_list(prompt) else [{"role": "user", "content": prompt}]
+        reading.say("input", {"messages": messages, "system": asked.get("system")})
     reading.say("provider", text(attribute("ai.model.provider")).partition(".")[0], better=False)
     calls = items(attribute("ai.response.toolCalls"))
     said, thought = attribute("ai.response.text"), attribute("ai.response.reasoning")
