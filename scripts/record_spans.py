@@ -67,9 +67,9 @@ def told(spans: list[Any], url: str) -> list[dict[str, Any]]:
         }
         rows.append(row)
     text = json.dumps(rows, ensure_ascii=False).replace(url, "http://switchgear.test")
-    mine = (str(Path.cwd()), str(Path(__file__).parent), platform.platform(), f"{uuid.getnode():012x}")
-    for told_of_mine, anybodys in zip(mine, ("/app", "/app", "Linux", "0" * 12), strict=True):
-        text = text.replace(told_of_mine, anybodys)
+    for folder in (Path.cwd(), Path(__file__).parent):
+        text = text.replace(folder.as_uri(), "/app").replace(str(folder), "/app")
+    text = text.replace(platform.platform(), "Linux").replace(f"{uuid.getnode():012x}", "0" * 12)
     return json.loads(text)
 
 

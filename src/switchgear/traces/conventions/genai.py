@@ -20,12 +20,16 @@ _MESSAGES: Final = {
 }
 _CHOICE: Final = "gen_ai.choice"
 _TOOL: Final = "execute_tool"
+_MCP_TOOL: Final = "tools/call"
 _DETAILS: Final = frozenset(("gen_ai.client.inference.operation.details",))
 _PROMPTS: Final = frozenset(("gen_ai.content.prompt", "gen_ai.content.completion"))
 _EVENTS: Final = frozenset((*_MESSAGES, _CHOICE))
 
 
 def _complete(reading: Reading) -> None:
+    if text(reading.attribute("mcp.method.name")) == _MCP_TOOL:
+        # Where a span of the protocol names its tool in its own name alone.
+        reading.say("tool_name", reading.told.name.rpartition(f"{_MCP_TOOL} ")[2], better=False)
     if not reading.told.events:
         return
     for event in events_named(reading.told, _DETAILS):
@@ -40,16 +44,20 @@ def _complete(reading: Reading) -> None:
     asked = [spoken(event.name, event.attributes) for event in said if event.name != _CHOICE]
     answered = [spoken(event.name, event.attributes) for event in said if event.name == _CHOICE]
     if text(reading.attribute("gen_ai.operation.name")) == _TOOL:
-        # The tool's message is what it was called with.
-        for message in asked:
-            reading.say("tool_input", message.get("content"), better=False)
-        for message in answered:
-            reading.say("tool_output", result_part({"content": opened(message.get("content"))})["result"], better=False)
+        _tell_tool(reading, asked, answered)
         return
     reading.say("input", asked or None, better=False)
     reading.say("output", answered or None, better=False)
     for message in answered:
         reading.say("finish", text(message.get("finish_reason")), better=False)
+
+
+def _tell_tool(reading: Reading, asked: list[dict[str, Any]], answered: list[dict[str, Any]]) -> None:
+    """A tool's own message is what it was called with."""
+    for message in asked:
+        reading.say("tool_input", message.get("content"), better=False)
+    for message in answered:
+        reading.say("tool_output", result_part({"content": opened(message.get("content"))})["result"], better=False)
 
 
 def spoken(event: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
