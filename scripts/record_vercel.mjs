@@ -3,12 +3,18 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node'
-import { embed, generateText, stepCountIs, streamText, tool } from 'ai'
+import * as ai from 'ai'
 import { z } from 'zod'
 
 const exporter = new InMemorySpanExporter()
 const resource = resourceFromAttributes({ 'service.name': 'recorder' })
 new NodeTracerProvider({ resource, spanProcessors: [new SimpleSpanProcessor(exporter)] }).register()
+// Since version 7 OpenTelemetry is told by a package of its own.
+if (ai.registerTelemetry) {
+  const { OpenTelemetry } = await import('@ai-sdk/otel')
+  ai.registerTelemetry(new OpenTelemetry())
+}
+const { embed, generateText, stepCountIs, streamText, tool } = ai
 const sim = createOpenAICompatible({
   name: 'sim',
   baseURL: `${process.argv[2]}/v1`,

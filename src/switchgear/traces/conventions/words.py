@@ -7,6 +7,7 @@ from switchgear.kernel.span import SpanKind
 
 KINDS: Final[Mapping[str, SpanKind]] = {
     "agent": "agent",
+    "agent_step": "chain",
     "chain": "chain",
     "chat": "llm",
     "completion": "llm",
