@@ -63,7 +63,7 @@ async def test_spans_of_traceloops_sdk_tell_their_workflow_user_and_session(live
     call, task, workflow = (spans[name] for name in ("openai.chat", "ask.task", "answer.workflow"))
     assert [span["kind"] for span in (call, task, workflow)] == ["llm", "chain", "chain"]
     assert [span["parent_id"] for span in (call, task, workflow)] == [task["span_id"], workflow["span_id"], ""]
-    assert {(span["user"], span["session"]) for span in spans.values()} == {("ada", "chat-7")}
+    assert {(span["user"], span["session"]) for span in spans.values()} == {("grace", "flow-1")}
     assert (call["input_tokens"], call["output_tokens"]) == (3, 3)
     whole = asked(live, f"/api/v1/traces/{call['trace_id']}/spans/{call['span_id']}")["span"]
     assert (whole["trace_name"], whole["metadata"]) == ("answer", {"team": "north"})

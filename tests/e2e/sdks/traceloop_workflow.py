@@ -20,7 +20,7 @@ def ask(question: str) -> str:
 @workflow(name="answer")
 def reply(question: str) -> str:
     """Answer a user."""
-    Traceloop.set_association_properties({"user_id": "ada", "session_id": "chat-7", "team": "north"})
+    Traceloop.set_association_properties({"user_id": "grace", "session_id": "flow-1", "team": "north"})
     return ask(question)
 
 
