@@ -21,7 +21,7 @@ from switchgear.kernel.ports import Arrivals, Arrived, Holdings
 from switchgear.kernel.query import Aggregate, Doomed, Find, Found, Group
 from switchgear.kernel.span import Span
 
-_MOST_ON_THE_WAY: Final = 1_024
+_MOST_ON_THE_WAY: Final = 1_536
 """Spans that the log has and the store has not: whoever writes more waits, for they are to be seen within a second."""
 _WORTH_WAITING: Final = 2_048
 """Questions wait for so many, and no more."""

@@ -13,6 +13,9 @@ from switchgear.kernel.span import Span, SpanEvent
 
 _SMALL_BYTES: Final = 64
 """Less than this hardly becomes smaller."""
+_SMALL_DETAILS_BYTES: Final = 128
+"""Numbers and names of such details become a few bytes smaller, for as much work as a text that becomes half as large.
+"""
 _BOOKISH_BYTES: Final = 4_096
 """What is longer has enough words of its own."""
 _LEVEL: Final = 1
@@ -39,6 +42,11 @@ class Packer:
         if len(data) < _BOOKISH_BYTES:
             return _MARK + self._by_book.compress(data)
         return self._alone.compress(data)
+
+    def details(self, details: "Details") -> bytes:
+        """Of a span."""
+        data = encoded(details)
+        return data if len(data) < _SMALL_DETAILS_BYTES else self.packed(data)
 
 
 class Unpacker:

@@ -10,7 +10,7 @@ from switchgear.engines.sqlite_spans.contents import Contents
 from switchgear.engines.sqlite_spans.counting import Counting
 from switchgear.engines.sqlite_spans.facets import Facets, labels_of
 from switchgear.engines.sqlite_spans.numbers import Numbers
-from switchgear.engines.sqlite_spans.packing import Details, Packer, encoded, events_of, usage_numbers
+from switchgear.engines.sqlite_spans.packing import Details, Packer, events_of, usage_numbers
 from switchgear.engines.sqlite_spans.reading import Kept, bare_spans, whole_spans
 from switchgear.engines.sqlite_spans.rollups import Rollups
 from switchgear.engines.sqlite_spans.sealed_tables import (
@@ -255,7 +255,7 @@ class Writing:
         span, number = kept.span, kept.number
         details = self._details_of(project, span)
         self._spans.append((number, *row_of(span, project, trace, counts=kept.counts)))
-        self._details.append((number, self._packer.packed(encoded(details))))
+        self._details.append((number, self._packer.details(details)))
         self._links += [(content, number) for content in details.contents()]
         if span.tags or span.metadata:
             self._labels += [(project, label, number) for label in labels_of(span)]
