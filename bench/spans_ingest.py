@@ -1,14 +1,15 @@
 """`python -m bench.spans_ingest --seconds S --clients N [--peers]`: spans through the port of `switchgear serve`.
 
-Each request is OTLP over HTTP in protobuf, 512 spans with 1.2 KB of text each, made beforehand. First one client sends
-for half of the time at a given rate, late or not, which tells how long an export takes from when it was due; then all
-do, each its next request when the last one was answered, which tells the rate until the last span can be asked for:
-there a request waits for those of the others, whoever is asked. Then all go on for a quarter of the time and ask for
-what they sent, which tells when it is seen. At the end the control process is killed
-with requests under way, and every span that was acknowledged is looked for. Each server has one core; senders, and the
-gateway that hands requests on to our own, have the other. With `--peers` the same bytes go to Phoenix and MLflow, until
-the last of them is committed to their SQLite; they get some beforehand, as they load much with the first ones, and what
-they do not take is sent to them again.
+Each request is OTLP over HTTP in protobuf, 512 spans with 1.2 KB of text each, made beforehand; they begin within the
+last ten minutes, as those of applications that run do (of a week, `--over 604800`, hardly two would share a minute of
+the sums). First one client sends for half of the time at a given rate, late or not, which tells how long an export
+takes from when it was due; then all do, each its next request when the last one was answered, which tells the rate
+until the last span can be asked for: there a request waits for those of the others, whoever is asked. Then all go on
+for a quarter of the time and ask for what they sent, which tells when it is seen. At the end the control process is
+killed with requests under way, and every span that was acknowledged is looked for. Each server has one core; senders,
+and the gateway that hands requests on to our own, have the other. With `--peers` the same bytes go to Phoenix and
+MLflow, until the last of them is committed to their SQLite; they get some beforehand, as they load much with the first
+ones, and what they do not take is sent to them again.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from bench.machine import conditions, plan_cores
 from bench.report import Bar, Row, number, table, verdicts
 from bench.span_servers import CONTROL, PLANS, SpanServer, serving
 from bench.spans_load import say
-from bench.spans_made import WEEK_NS, Made, batches
+from bench.spans_made import Made, batches
 from bench.subjects import Unavailable
 from switchgear.kernel.clock import SystemClock
 from switchgear.wire import otlp_protobuf
@@ -197,9 +198,10 @@ class Clients:
         return True
 
 
-def make(folder: Path, spans: int) -> Payload:
-    """Requests of ``spans`` spans that all begin within the last week."""
-    made = Made(spans, SystemClock().wall_ns() - WEEK_NS, mark=0x1A6E57)
+def make(folder: Path, spans: int, over_seconds: int) -> Payload:
+    """Requests of ``spans`` spans that all begin within the last seconds."""
+    over_ns = over_seconds * 1_000_000_000
+    made = Made(spans, SystemClock().wall_ns() - over_ns, mark=0x1A6E57, over_ns=over_ns)
     paths: list[Path] = []
     for at, numbers in enumerate(batches(spans, PER_REQUEST)):
         paths.append(folder / f"{at:06d}.pb")
@@ -308,7 +310,7 @@ def measure(folder: Path, options: argparse.Namespace) -> list[Bar]:
     say(f"making {wanted:,} spans")
     bodies = folder / "bodies"
     bodies.mkdir()
-    payload = make(bodies, wanted)
+    payload = make(bodies, wanted, options.over)
     with serving("switchgear", folder / "switchgear", folder / "switchgear" / "traces.db") as server:
         mine = own(server, payload, options)
     say(table("Spans", HEADER, rows([mine.outcome])))
@@ -333,7 +335,7 @@ def peers(folder: Path, options: argparse.Namespace) -> list[Outcome]:
     outcomes: list[Outcome] = []
     few = folder / "few"
     few.mkdir()
-    payload = make(few, (options.peer_spans // PER_REQUEST + PEERS_WARMING) * PER_REQUEST)
+    payload = make(few, (options.peer_spans // PER_REQUEST + PEERS_WARMING) * PER_REQUEST, options.over)
     for name in [name for name in PLANS if name != "switchgear"] if options.peers else []:
         try:
             outcomes.append(peer(name, folder / name, payload, options.cache / "switchgear-bench", options.clients))
@@ -349,8 +351,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--rate", type=int, default=5_000, help="spans a second of the one client that is timed")
+    parser.add_argument("--over", type=int, default=600, help="seconds, up to now, in which the spans begin")
     parser.add_argument("--peers", action="store_true", help="Phoenix and MLflow too, installed into the cache")
-    parser.add_argument("--peer-spans", type=int, default=4_096, help="how many the peers are timed with")
+    parser.add_argument("--peer-spans", type=int, default=16_384, help="how many the peers are timed with")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache")
     options = parser.parse_args()
     plan = plan_cores()

@@ -92,15 +92,15 @@ class _Facts(NamedTuple):
 
 
 class Made:
-    """``count`` spans over a week that begins at ``begin_ns``; ``mark`` tells the ids of one run from another's."""
+    """``count`` spans over ``over_ns`` from ``begin_ns`` on; ``mark`` tells the ids of one run from another's."""
 
-    def __init__(self, count: int, begin_ns: int, mark: int = 0) -> None:
+    def __init__(self, count: int, begin_ns: int, mark: int = 0, over_ns: int = WEEK_NS) -> None:
         draw = np.random.default_rng(_SEED)
         self.count = count
         self.words = _words(draw)
         self._mark = mark
         self._begin_ns = begin_ns
-        self._trace_ns = WEEK_NS * PER_TRACE // max(count, PER_TRACE)
+        self._trace_ns = over_ns * PER_TRACE // max(count, PER_TRACE)
         chances = 1 / np.arange(1, WORDS + 1)
         self._chances = np.cumsum(chances / chances.sum())
 
