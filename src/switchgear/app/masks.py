@@ -23,8 +23,6 @@ class ConfiguredMasks:
         if entries is not self._made_of:
             self._made = tuple((frozenset(entry.projects), _mask(name, entry)) for name, entry in entries.items())
             self._made_of = entries
-        if not self._made:
-            return ()
         wanted = project or NO_PROJECT
         return tuple(mask for projects, mask in self._made if not projects or wanted in projects)
 
